@@ -1,0 +1,21 @@
+"""Janitor: started by its schedule, every ten minutes."""
+
+from typing import Any
+
+from printshop.janitor import make_round
+from printshop.log import get_logger
+from printshop.services import get_services
+
+log = get_logger()
+services = get_services()
+
+
+def handler(_event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """One round; its counts are the answer."""
+    log.begin(context.aws_request_id)
+    return make_round(
+        services.database,
+        services.storage,
+        services.queue,
+        retention_hours=services.settings.tmp_retention_hours,
+    )

@@ -1,0 +1,1 @@
+"""Who is asking: tokens verified, users looked up, accounts opened and closed."""

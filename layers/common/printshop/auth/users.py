@@ -1,0 +1,75 @@
+"""The user behind a token: id, role and client in one cached query."""
+
+import time
+from collections import OrderedDict
+from typing import Literal, NamedTuple
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
+
+from printshop.auth.tokens import Identity
+from printshop.database import Database
+
+CACHE_SECONDS = 30
+"""How long a logout, a role change or a deletion may take to arrive; admin routes do not use the cache."""
+CACHE_SIZE = 1024
+
+
+class User(BaseModel):
+    """A login of the bureau. A CLIENT is bound to one client; an ADMIN is the shop."""
+
+    model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True)
+
+    id: int
+    auth_user_id: UUID
+    email: str
+    name: str
+    role: Literal["ADMIN", "CLIENT"]
+    client_id: int | None
+
+    @property
+    def is_admin(self) -> bool:
+        return self.role == "ADMIN"
+
+    @property
+    def reads_as(self) -> int | None:
+        """The client whose rows this user may see; None sees all, as the shop."""
+        return None if self.is_admin else self.client_id
+
+
+class _Entry(NamedTuple):
+    until: float
+    user: User
+
+
+class Users:
+    """Looks users up, and keeps what it found for CACHE_SECONDS."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._cache: OrderedDict[Identity, _Entry] = OrderedDict()
+
+    def get(self, identity: Identity, *, fresh: bool = False) -> User:
+        """The user of a verified token. Raises Forbidden NO_PROFILE, Unauthorized SESSION_ENDED."""
+        now = time.monotonic()
+        entry = self._cache.get(identity)
+        if entry and entry.until > now and not fresh:
+            return entry.user
+        self._cache.pop(identity, None)
+        user = User.model_validate(
+            self._database.call(
+                "authenticate",
+                p_auth_user_id=str(identity.auth_user_id),
+                p_session_id=str(identity.session_id) if identity.session_id else None,
+                p_issued_at=identity.issued_at.isoformat(),
+            )
+        )
+        self._cache[identity] = _Entry(now + CACHE_SECONDS, user)
+        while len(self._cache) > CACHE_SIZE:
+            self._cache.popitem(last=False)
+        return user
+
+    def forget(self, identity: Identity) -> None:
+        """Drop a user whose session ended in this very process."""
+        self._cache.pop(identity, None)

@@ -1,0 +1,75 @@
+"""Is everything there? Readiness proves each part by using it; nothing is taken from configuration alone."""
+
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+from uuid import uuid4
+
+from printshop.database import DatabaseError
+from printshop.errors import ApiError
+from printshop.log import get_logger
+from printshop.services import Services
+from printshop.settings import SettingsError
+from printshop.storage import BUCKETS
+from printshop.storage.objects import Bucket, Storage
+
+STALE_AFTER_SECONDS = {"janitor": 30 * 60}
+"""The janitor comes every ten minutes; slicer and browser report when they start, so theirs may be old."""
+
+log = get_logger()
+
+
+def readiness(services: Services) -> dict[str, Any]:
+    """One entry a part: `{"ok": bool, "ms": int, …}`. `ready` when no part that takes requests is broken."""
+    parts: dict[str, dict[str, Any]] = {
+        "database": _check(lambda: {"migrated": services.database.call("readiness")["migrated"]}),
+        **{f"storage.{bucket}": _check(partial(_try_bucket, services.storage, bucket)) for bucket in BUCKETS},
+        "queue": _check(lambda: {"waiting": services.queue.depth()}),
+        "stripe": _stripe(services),
+        "webhook": {"ok": bool(services.settings.webhook_secret) or not services.settings.stripe_key},
+    }
+    if parts["database"]["ok"]:
+        parts |= _components(services)
+    return {"ready": all(part["ok"] for part in parts.values()), "parts": parts}
+
+
+def _check(probe: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    started = time.perf_counter()
+    try:
+        found = {"ok": True, **probe()}
+    except (ApiError, SettingsError, DatabaseError) as error:
+        log.warn(scope="health.check", error=error)
+        reason = error.message if isinstance(error, ApiError) else "It is not set up; see the log."
+        found = {"ok": False, "reason": reason}
+    return {**found, "ms": round((time.perf_counter() - started) * 1000)}
+
+
+def _try_bucket(storage: Storage, bucket: Bucket) -> dict[str, Any]:
+    key = f"health/{uuid4()}.pdf"  # the pdfs bucket takes nothing else
+    storage.upload(bucket, key, b"%PDF-1.4 health\n", "application/pdf")
+    return {"deleted": storage.delete(bucket, [key]) == 1}
+
+
+def _stripe(services: Services) -> dict[str, Any]:
+    if not services.settings.stripe_key:
+        return {
+            "ok": services.settings.app_env == "development",
+            "reason": "No Stripe key: no card payments.",
+        }
+    return _check(lambda: {"livemode": services.stripe.check_key()})
+
+
+def _components(services: Services) -> dict[str, dict[str, Any]]:
+    """Heartbeats: slicer and pdf write binary, version and whether their temp folder is writable."""
+    beats = services.database.call("readiness")["components"]
+    parts: dict[str, dict[str, Any]] = {}
+    for name in ("slicer", "pdf", "janitor"):
+        beat = beats.get(name)
+        if beat is None:
+            # Nothing has run yet: not a fault, for a function starts with its first request.
+            parts[name] = {"ok": True, "reason": "It has not started yet."}
+        else:
+            fresh = beat["ageSeconds"] <= STALE_AFTER_SECONDS.get(name, beat["ageSeconds"])
+            parts[name] = {"ok": fresh and beat.get("tmpWritable", True), **beat}
+    return parts

@@ -1,0 +1,93 @@
+"""Who is asking: the token of the `sb:token` cookie or the Authorization header, and the rights that follow."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Header, Request
+
+from printshop.auth.tokens import Identity
+from printshop.auth.users import User
+from printshop.errors import BadRequest, Forbidden, Unauthorized
+from printshop.http.services import Provided
+
+TOKEN_COOKIE = "sb:token"  # noqa: S105
+REFRESH_COOKIE = "sb:refresh-token"
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A verified login: the user, what his token says, and the token itself."""
+
+    user: User
+    identity: Identity
+    token: str
+
+
+def check_origin(request: Request, app_url: str) -> None:
+    """A browser sends cookies by itself, so a write that rides on them must come from our own pages."""
+    if request.method in SAFE_METHODS:
+        return
+    origin = request.headers.get("origin", "")
+    scheme, _, rest = app_url.partition("://")
+    if origin.lower() != f"{scheme}://{rest.partition('/')[0]}".lower():
+        raise Forbidden(
+            "ORIGIN_MISMATCH",
+            "A write with cookies must come from the shop's own pages; send a bearer token instead.",
+        )
+
+
+def _token(request: Request, app_url: str) -> str:
+    kind, _, bearer = request.headers.get("authorization", "").partition(" ")
+    if kind.lower() == "bearer" and bearer.strip():
+        return bearer.strip()
+    if cookie := request.cookies.get(TOKEN_COOKIE):
+        check_origin(request, app_url)
+        return cookie
+    raise Unauthorized(
+        "NO_TOKEN", "Log in first: send the sb:token cookie or an Authorization: Bearer header."
+    )
+
+
+def _caller(request: Request, services: Provided, *, fresh: bool) -> Caller:
+    token = _token(request, services.settings.next_public_app_url)
+    identity = services.tokens.verify(token)
+    return Caller(services.users.get(identity, fresh=fresh), identity, token)
+
+
+def current_caller(request: Request, services: Provided) -> Caller:
+    """Any login."""
+    return _caller(request, services, fresh=False)
+
+
+def admin_user(request: Request, services: Provided) -> User:
+    """The shop only; asked of the database each time, so that a lost right is lost at once."""
+    user = _caller(request, services, fresh=True).user
+    if not user.is_admin:
+        raise Forbidden("ADMIN_ONLY", "Only the shop may do this.")
+    return user
+
+
+def client_or_admin(caller: "CurrentCaller") -> User:
+    """Any login, where only the user matters."""
+    return caller.user
+
+
+def idempotency_key(
+    key: Annotated[
+        str | None, Header(alias="Idempotency-Key", description="1–255 printable characters")
+    ] = None,
+) -> str:
+    if key is None:
+        raise BadRequest("IDEMPOTENCY_KEY_MISSING", "Send an Idempotency-Key header, such as a fresh UUID.")
+    if not 1 <= len(key) <= 255 or not key.isascii() or not key.isprintable():
+        raise BadRequest(
+            "IDEMPOTENCY_KEY_INVALID", "An Idempotency-Key has 1 to 255 printable ASCII characters."
+        )
+    return key
+
+
+CurrentCaller = Annotated[Caller, Depends(current_caller)]
+ClientOrAdmin = Annotated[User, Depends(client_or_admin)]
+AdminUser = Annotated[User, Depends(admin_user)]
+IdempotencyKey = Annotated[str, Depends(idempotency_key)]

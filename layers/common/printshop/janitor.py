@@ -1,0 +1,96 @@
+"""The janitor's round: what time, crashes and lost messages leave behind. Harmless twice."""
+
+import time
+from typing import Any
+
+from printshop.database import Database
+from printshop.errors import Unavailable
+from printshop.log import get_logger
+from printshop.queue import SliceQueue
+from printshop.storage.objects import ATTACHMENTS, ORDER_FILES, TMP, Bucket, Storage
+
+BATCH = 500
+SECONDS = 240
+"""A round stops in time for its function's limit; the next one goes on."""
+
+log = get_logger()
+
+
+def make_round(
+    database: Database, storage: Storage, queue: SliceQueue, *, retention_hours: int
+) -> dict[str, Any]:
+    """One round; what it did, in counts. A part that cannot be reached is said and leaves the others be."""
+    deadline = time.monotonic() + SECONDS
+    report: dict[str, Any] = {}
+    for name, task in (
+        ("slices", lambda: repair_slices(database, queue)),
+        ("documents", lambda: dict(database.call("age_documents"))),
+        ("expired", lambda: expire_tmp_files(database, storage, retention_hours, deadline)),
+        ("strays", lambda: sweep_strays(database, storage, deadline)),
+    ):
+        try:
+            report[name] = task()
+        except Unavailable as error:
+            log.warn(scope=f"janitor.{name}", error=error)
+            report[name] = {"unavailable": error.code}
+    database.call("record_heartbeat", p_component="janitor", p_detail=report)
+    log.info(scope="janitor.round", data=report)
+    return report
+
+
+def repair_slices(database: Database, queue: SliceQueue) -> dict[str, Any]:
+    """Settle slices whose worker is gone; send again what was committed but never claimed."""
+    found = database.call("requeue_slices")
+    return {"settled": found["settled"], "sent": queue.send_all(found["messages"])}
+
+
+def expire_tmp_files(
+    database: Database, storage: Storage, retention_hours: int, deadline: float
+) -> dict[str, Any]:
+    """Remove tmp files past retention: objects first, so that a crash leaves rows that lead back to them."""
+    gone = 0
+    while time.monotonic() < deadline:
+        files = database.call("expired_tmp_files", p_retention_hours=retention_hours, p_limit=BATCH)
+        if not files:
+            break
+        storage.delete(TMP, [file["storageKey"] for file in files])
+        gone += database.call("forget_tmp_files", p_ids=[file["id"] for file in files])["deleted"]
+        if len(files) < BATCH:
+            break
+    return {"deleted": gone}
+
+
+def sweep_strays(database: Database, storage: Storage, deadline: float) -> dict[str, Any]:
+    """Objects that no row knows: tmp ones go at the second look, 48 hours after the first; others are flagged."""
+    return {bucket: _sweep(database, storage, bucket, deadline) for bucket in (TMP, ORDER_FILES, ATTACHMENTS)}
+
+
+def _sweep(database: Database, storage: Storage, bucket: Bucket, deadline: float) -> dict[str, int]:
+    strays = deleted = 0
+    page: list[str] = []
+
+    def look(keys: list[str]) -> tuple[int, int]:
+        noted = database.call("note_stray_objects", p_bucket=bucket, p_keys=keys)
+        ripe = noted["ripe"] if bucket == TMP else []
+        if ripe:
+            storage.delete(bucket, ripe)
+            database.call("forget_stray_objects", p_bucket=bucket, p_keys=ripe)
+        return noted["strays"], len(ripe)
+
+    for key, _ in storage.list_keys(bucket):
+        page.append(key)
+        if len(page) == BATCH:
+            found, gone = look(page)
+            strays, deleted, page = strays + found, deleted + gone, []
+        if time.monotonic() > deadline:
+            break
+    if page:
+        found, gone = look(page)
+        strays, deleted = strays + found, deleted + gone
+    if strays and bucket != TMP:
+        log.warn(
+            scope="janitor.mismatch",
+            message="Objects without a row",
+            data={"bucket": bucket, "count": strays},
+        )
+    return {"strays": strays, "deleted": deleted}

@@ -1,0 +1,35 @@
+"""Keyset pages: a cursor is the last row's place in the order, so that a list costs the same at any depth."""
+
+import base64
+import binascii
+import json
+from typing import Annotated, Any
+
+from fastapi import Query
+
+from printshop.errors import BadRequest
+
+Limit = Annotated[int, Query(ge=1, le=200, description="Rows a page, at most 200")]
+Cursor = Annotated[str | None, Query(max_length=500, description="`nextCursor` of the page before")]
+Search = Annotated[str | None, Query(max_length=200, description="Text to find, taken literally")]
+
+
+def encode_cursor(*place: Any) -> str:
+    return base64.urlsafe_b64encode(json.dumps(place).encode()).decode().rstrip("=")
+
+
+def decode_cursor(cursor: str | None, kinds: tuple[type, ...]) -> tuple[Any, ...]:
+    """The place in the order, or as many Nones as it has parts. Raises BadRequest CURSOR_INVALID."""
+    if cursor is None:
+        return (None,) * len(kinds)
+    try:
+        place = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    except (ValueError, binascii.Error) as error:
+        raise _invalid() from error
+    if not isinstance(place, list) or [type(part) for part in place] != list(kinds):
+        raise _invalid()
+    return tuple(place)
+
+
+def _invalid() -> BadRequest:
+    return BadRequest("CURSOR_INVALID", "Send the nextCursor of the page before, or none for the first page.")

@@ -1,0 +1,1 @@
+"""Money in: the pay link, Stripe Checkout and Stripe's events."""

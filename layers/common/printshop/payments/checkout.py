@@ -1,0 +1,95 @@
+"""Paying an invoice: at most one live payment page per invoice and balance, made when somebody wants to pay."""
+
+from dataclasses import dataclass
+
+from printshop.auth.users import User
+from printshop.database import Database
+from printshop.errors import Unavailable
+from printshop.payments.stripe_gateway import CheckoutInvoice, StripeFinalError, StripeGateway
+from printshop.settings import Settings
+
+TRIES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentPage:
+    """Where to pay."""
+
+    url: str
+    session_id: str
+
+
+def page_for_token(
+    database: Database, stripe: StripeGateway, settings: Settings, pay_token: str
+) -> PaymentPage:
+    """The page behind an invoice's pay link: whoever holds the link may pay."""
+    return _open(database, stripe, settings, pay_token=pay_token)
+
+
+def page_for_invoice(
+    database: Database,
+    stripe: StripeGateway,
+    settings: Settings,
+    user: User,
+    invoice_id: int,
+    *,
+    refresh: bool,
+) -> PaymentPage:
+    """The page of an invoice for its owner or the shop; `refresh` retires the live one first."""
+    return _open(database, stripe, settings, invoice_id=invoice_id, client_id=user.reads_as, refresh=refresh)
+
+
+def _open(
+    database: Database,
+    stripe: StripeGateway,
+    settings: Settings,
+    *,
+    pay_token: str | None = None,
+    invoice_id: int | None = None,
+    client_id: int | None = None,
+    refresh: bool = False,
+) -> PaymentPage:
+    for _ in range(TRIES):
+        state = database.call(
+            "open_checkout",
+            p_pay_token=pay_token,
+            p_invoice_id=invoice_id,
+            p_client_id=client_id,
+            p_refresh=refresh,
+            p_minimum_cents=stripe.minimum_cents(settings.stripe_currency),
+        )
+        if state["url"]:
+            return PaymentPage(state["url"], state["sessionId"])
+        refresh = False
+        invoice = CheckoutInvoice(
+            invoice_id=state["invoiceId"],
+            number=state["number"],
+            client_name=state["clientName"],
+            client_email=state["clientEmail"],
+            currency=state["currency"],
+            amount_cents=state["balanceCents"],
+            attempt=state["attempt"],
+        )
+        if state["retire"]:
+            stripe.expire_session(state["retire"])
+        try:
+            session = stripe.create_session(invoice)
+        except StripeFinalError:
+            # Stripe replays this answer for a day; the next try gets a key of its own.
+            database.call("retire_attempt", p_invoice_id=invoice.invoice_id, p_attempt=invoice.attempt)
+            continue
+        stored = database.call(
+            "store_checkout",
+            p_invoice_id=invoice.invoice_id,
+            p_attempt=invoice.attempt,
+            p_session_id=session.id,
+            p_url=session.url,
+            p_cents=session.amount_cents,
+            p_expires_at=session.expires_at.isoformat(),
+        )
+        if stored["stored"]:
+            return PaymentPage(session.url, session.id)
+        stripe.expire_session(session.id)
+    raise Unavailable(
+        "CHECKOUT_UNAVAILABLE", "The payment page could not be made; try again in a moment.", retry_after=5
+    )

@@ -1,0 +1,38 @@
+"""The small page that a pay link shows when there is nothing to pay, or nothing to pay with."""
+
+from html import escape
+
+from printshop.errors import ApiError
+
+_PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>
+body {{ font: 17px/1.5 system-ui, sans-serif; color: #1d2733; background: #f4f6f8; margin: 0;
+  display: grid; place-items: center; min-height: 100vh }}
+main {{ background: #fff; max-width: 26rem; margin: 1rem; padding: 2rem 2.25rem; border-radius: 12px;
+  box-shadow: 0 1px 3px rgb(0 0 0 / .12) }}
+h1 {{ font-size: 1.35rem; margin: 0 0 .5rem }}
+p {{ margin: 0 }}
+</style>
+</head>
+<body><main><h1>{title}</h1><p>{message}</p></main></body>
+</html>
+"""
+
+_TITLES = {
+    "ALREADY_PAID": "Paid, thank you",
+    "NOT_PAYABLE": "Nothing to pay",
+    "BELOW_MINIMUM": "Too small for a card payment",
+    "INVOICE_NOT_FOUND": "Unknown link",
+    "STRIPE_NOT_CONFIGURED": "No card payments",
+}
+
+
+def refusal_page(error: ApiError) -> str:
+    """HTML that says why there is no payment page and what to do. No scripts, nothing loaded."""
+    title = _TITLES.get(error.code, "Please try again")
+    return _PAGE.format(title=escape(title), message=escape(error.message))

@@ -1,0 +1,152 @@
+"""What a PDF shows: a quote or an invoice as the database answers it, and the business that issues it.
+
+Every figure is a stored one. Nothing is computed here but its look.
+"""
+
+import re
+from datetime import date
+from decimal import Decimal
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
+_LINE_END = re.compile("\r\n?")
+
+
+def _printable(value: str) -> str:
+    """Without control characters and half characters, which no page can show."""
+    return _UNPRINTABLE.sub("", _LINE_END.sub("\n", value)).strip()
+
+
+def _absent_if_blank(value: object) -> object:
+    return None if isinstance(value, str) and not value.strip() else value
+
+
+Text = Annotated[str, AfterValidator(_printable)]
+OptionalText = Annotated[Text | None, BeforeValidator(_absent_if_blank)]
+Link = Annotated[str, Field(pattern=r"^https?://[^\s\"<>]+$")]
+Picture = Annotated[str, Field(pattern=r"^data:image/(png|jpeg|webp|svg\+xml);base64,[A-Za-z0-9+/=]+$")]
+"""A picture inside the page: nothing is fetched."""
+
+Cents = int
+"""Minor units of the document's currency."""
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True)
+
+
+class Address(_Model):
+    line1: OptionalText = None
+    line2: OptionalText = None
+    suburb: OptionalText = None
+    state: OptionalText = None
+    postcode: OptionalText = None
+    country: OptionalText = None
+
+    @property
+    def lines(self) -> list[str]:
+        """As an Australian envelope has it: street, then suburb, state and postcode in one line."""
+        town = " ".join(part for part in (self.suburb, self.state, self.postcode) if part)
+        return [line for line in (self.line1, self.line2, town, self.country) if line]
+
+
+class Client(_Model):
+    name: Text
+    company: OptionalText = None
+    email: OptionalText = None
+    phone: OptionalText = None
+    abn: OptionalText = None
+    address: Address | None = None
+
+
+class PrintDetails(_Model):
+    """What a printed line is made of. Weight in grams, time in seconds, layer height in mm, infill in percent."""
+
+    grams: float | None = None
+    time_sec: int | None = None
+    material: OptionalText = None
+    layer_height: float | None = None
+    infill: float | None = None
+
+
+class Item(_Model):
+    position: int = 0
+    description: Text
+    quantity: Decimal = Field(max_digits=15, decimal_places=3)
+    unit_price_cents: Cents
+    discount_type: Literal["NONE", "PERCENT", "FIXED"] = "NONE"
+    discount_bps: int | None = None
+    discount_cents: Cents | None = None
+    total_cents: Cents
+    details: PrintDetails | None = None
+
+
+class Payment(_Model):
+    """Money received, or given back when negative."""
+
+    date: date
+    method: Text
+    amount_cents: Cents
+
+
+class _Document(_Model):
+    number: Text = Field(min_length=1)
+    issue_date: date
+    currency: str = Field(pattern=r"^[A-Z]{3}$")
+    client: Client
+    items: tuple[Item, ...]
+    subtotal_cents: Cents
+    discount_cents: Cents = 0
+    shipping_cents: Cents = 0
+    shipping_label: OptionalText = None
+    tax_rate_bps: int
+    tax_cents: Cents
+    total_cents: Cents
+    notes: OptionalText = None
+    terms: OptionalText = None
+
+
+class Invoice(_Document):
+    kind: Literal["invoice"] = "invoice"
+    status: Literal["PENDING", "PAID", "OVERDUE", "VOID", "WRITTEN_OFF", "REFUNDED"]
+    due_date: date | None = None
+    paid_cents: Cents = 0
+    balance_cents: Cents = 0
+    pay_url: Link | None = None
+    pay_note: OptionalText = None
+    """Why there is no link to pay by."""
+    payments: tuple[Payment, ...] = ()
+
+
+class Quote(_Document):
+    kind: Literal["quote"] = "quote"
+    status: Literal["DRAFT", "PENDING", "ACCEPTED", "DECLINED", "EXPIRED", "CONVERTED"]
+    valid_until: date | None = None
+    accept_url: Link | None = None
+
+
+type Document = Invoice | Quote
+
+
+class Business(_Model):
+    """Who issues the document, from the settings."""
+
+    name: Text
+    address: OptionalText = None
+    phone: OptionalText = None
+    email: OptionalText = None
+    abn: OptionalText = None
+    bank_details: OptionalText = None
+    logo_data_url: Picture | None = None
+    locale: str = "en-AU"
+
+
+def pdf_filename(kind: str, number: str) -> str:
+    """`invoice-INV-0001.pdf`: its name for people and its key in the `pdfs` bucket.
+
+    A prefix is the business's own choice; what is not safe in a file name becomes `_`.
+    """
+    return f"{kind}-{re.sub(r'[^A-Za-z0-9._-]', '_', number)}.pdf"

@@ -1,0 +1,168 @@
+"""The use case: the PDF of a document, from the local cache, from storage, or printed now.
+
+service = PdfService(renderer, storage, PdfCache(cache_folder(settings.pdf_cache_dir)))
+pdf = await service.invoice_pdf(invoice, business)
+"""
+
+import asyncio
+import hashlib
+import json
+import re
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Final, Literal, Protocol
+
+from printshop.errors import ApiError, NotFound, Unavailable
+from printshop.log import get_logger
+from printshop.pdf.cache import PdfCache
+from printshop.pdf.document import Business, Document, Invoice, Quote, pdf_filename
+from printshop.pdf.template import render_html, template_version
+from printshop.storage import PDFS, ObjectInfo
+from printshop.storage.objects import Bucket
+
+STORAGE_LIMIT: Final = 6.0
+"""Seconds that a PDF waits for storage; without it, it is printed and served all the same."""
+
+PDF_TYPE: Final = "application/pdf"
+
+_DATE: Final = re.compile(rb"/(CreationDate|ModDate) \(D:\d{14}")
+
+log = get_logger()
+
+
+class PdfPrinter(Protocol):
+    """Prints HTML; `version` is part of the cache key. printshop.pdf.renderer.Renderer is one."""
+
+    @property
+    def version(self) -> str: ...
+
+    async def pdf(self, html: str) -> bytes: ...
+
+
+class PdfStore(Protocol):
+    """The part of printshop.storage.Storage that PDFs need."""
+
+    def info(self, bucket: Bucket, key: str) -> ObjectInfo: ...
+
+    def download(self, bucket: Bucket, key: str) -> bytes: ...
+
+    def upload(
+        self,
+        bucket: Bucket,
+        key: str,
+        contents: bytes,
+        content_type: str | None = None,
+        *,
+        upsert: bool = True,
+        metadata: Mapping[str, str] | None = None,
+    ) -> str: ...
+
+    def delete(self, bucket: Bucket, keys: Iterable[str]) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Pdf:
+    """A finished PDF. `storage_key` is its key in the `pdfs` bucket, where it stands unless storage was down."""
+
+    contents: bytes
+    filename: str
+    storage_key: str
+    source: Literal["cache", "storage", "rendered"]
+
+
+class PdfService:
+    """Makes, keeps and forgets PDFs. An unchanged document never starts a browser."""
+
+    def __init__(self, printer: PdfPrinter, store: PdfStore, cache: PdfCache) -> None:
+        self._printer = printer
+        self._store = store
+        self._cache = cache
+
+    async def invoice_pdf(self, invoice: Invoice, business: Business) -> Pdf:
+        """`invoice-{number}.pdf`. Raises Unavailable when it has to be printed and cannot be."""
+        return await self._pdf(invoice, business)
+
+    async def quote_pdf(self, quote: Quote, business: Business) -> Pdf:
+        """`quote-{number}.pdf`. Raises Unavailable when it has to be printed and cannot be."""
+        return await self._pdf(quote, business)
+
+    async def delete(self, kind: Literal["invoice", "quote"], number: str) -> None:
+        """Forget a document's PDF, stored and cached. Raises Unavailable when storage does not answer."""
+        filename = pdf_filename(kind, number)
+        await asyncio.to_thread(self._store.delete, PDFS, [filename])
+        self._cache.remove(filename)
+
+    async def _pdf(self, document: Document, business: Business) -> Pdf:
+        filename = pdf_filename(document.kind, document.number)
+        digest = input_hash(document, business, self._printer.version)
+        if (cached := self._cache.get(filename, digest)) is not None:
+            return self._answer(cached, filename, "cache")
+        stored, storage_answers = await self._stored(filename, digest)
+        if stored is not None:
+            self._cache.put(filename, digest, stored)
+            return self._answer(stored, filename, "storage")
+        contents = await self._printed(document, business)
+        self._cache.put(filename, digest, contents)
+        if storage_answers:
+            await self._keep(filename, digest, contents)
+        return self._answer(contents, filename, "rendered")
+
+    async def _printed(self, document: Document, business: Business) -> bytes:
+        started = time.monotonic()
+        contents = await self._printer.pdf(render_html(document, business))
+        data = {
+            "document": document.number,
+            "bytes": len(contents),
+            "ms": round((time.monotonic() - started) * 1000),
+        }
+        log.info(scope="pdf.render", message="PDF printed", data=data)
+        return pin_dates(contents, document.issue_date)
+
+    async def _stored(self, key: str, digest: str) -> tuple[bytes | None, bool]:
+        """The stored PDF if it was made from these inputs, and whether storage answers at all."""
+        try:
+            info = await _limited(lambda: self._store.info(PDFS, key))
+            if info.metadata.get("hash") != digest:
+                return None, True
+            return await _limited(lambda: self._store.download(PDFS, key)), True
+        except NotFound:
+            return None, True
+        except (ApiError, TimeoutError) as error:
+            log.warn(scope="pdf.storage", message="Storage was not read", error=error, data={"key": key})
+            return None, not isinstance(error, Unavailable | TimeoutError)
+
+    async def _keep(self, key: str, digest: str, contents: bytes) -> None:
+        try:
+            await _limited(
+                lambda: self._store.upload(
+                    PDFS, key, contents, PDF_TYPE, upsert=True, metadata={"hash": digest}
+                )
+            )
+        except (ApiError, TimeoutError) as error:
+            log.warn(scope="pdf.storage", message="The PDF was not stored", error=error, data={"key": key})
+
+    def _answer(self, contents: bytes, filename: str, source: Literal["cache", "storage", "rendered"]) -> Pdf:
+        log.info(scope="pdf.serve", data={"file": filename, "source": source, "bytes": len(contents)})
+        return Pdf(contents=contents, filename=filename, storage_key=filename, source=source)
+
+
+def input_hash(document: Document, business: Business, renderer_version: str) -> str:
+    """SHA-256, in hex, of everything that a PDF depends on."""
+    inputs = {
+        "document": document.model_dump(mode="json"),
+        "business": business.model_dump(mode="json"),
+        "template": template_version(),
+        "renderer": renderer_version,
+    }
+    return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
+
+
+def pin_dates(contents: bytes, day: date) -> bytes:
+    """The same PDF, dated the day of its document instead of the moment of printing, byte for byte as long."""
+    return _DATE.sub(rb"/\1 (D:" + f"{day:%Y%m%d}000000".encode(), contents)
+
+
+async def _limited[Answer](request: Callable[[], Answer]) -> Answer:
+    return await asyncio.wait_for(asyncio.to_thread(request), STORAGE_LIMIT)

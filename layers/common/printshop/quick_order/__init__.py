@@ -1,0 +1,1 @@
+"""Quick order: upload a model, have it sliced, see its price, order it."""

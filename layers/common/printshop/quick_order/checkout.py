@@ -1,0 +1,289 @@
+"""Checkout: a priced order becomes an invoice with its files, or a request for review becomes a DRAFT quote.
+
+Copies are made first, under their final keys (derived from the idempotency key, so that a retry writes the same
+ones); then everything the database knows is one transaction, once per key.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Annotated, Any
+from uuid import NAMESPACE_URL, UUID, uuid5
+
+from pydantic import Field
+
+from printshop.auth.users import User
+from printshop.database import Database
+from printshop.errors import Conflict, NotFound, Unprocessable
+from printshop.log import get_logger
+from printshop.pricing import RULE_VERSION
+from printshop.quick_order.order import (
+    OrderInputs,
+    PricedLine,
+    PricedOrder,
+    PriceRequest,
+    StoredModel,
+    StoredObject,
+    price_order,
+    required_model,
+)
+from printshop.storage.keys import order_key
+from printshop.storage.objects import ORDER_FILES, TMP, Storage
+
+log = get_logger()
+
+
+class CheckoutRequest(PriceRequest):
+    """An order, with the total that the customer saw. `review` asks for a price by hand instead."""
+
+    expected_total_cents: Annotated[int | None, Field(ge=0)] = None
+    review: bool = False
+    notes: Annotated[str, Field(max_length=5000)] = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _OrderFile:
+    """A file of the order: copied from tmp (`source`), or written here (`contents`)."""
+
+    key: str
+    file_type: str
+    filename: str
+    mime_type: str
+    size_bytes: int
+    metadata: dict[str, Any]
+    source: str | None = None
+    contents: bytes | None = None
+
+    def row(self) -> dict[str, Any]:
+        return {
+            "storageKey": self.key,
+            "fileType": self.file_type,
+            "filename": self.filename,
+            "mimeType": self.mime_type,
+            "sizeBytes": self.size_bytes,
+            "metadata": self.metadata,
+        }
+
+
+def client_of(user: User, client_id: int | None) -> int:
+    """Whose order it is: a client's own, or the one that an admin names. Raises Unprocessable UNKNOWN_CLIENT."""
+    if user.is_admin:
+        if client_id is None:
+            raise Unprocessable(
+                "UNKNOWN_CLIENT", "Name the client of this order in clientId.", [{"field": "clientId"}]
+            )
+        return client_id
+    if client_id not in {None, user.client_id}:
+        raise Unprocessable(
+            "UNKNOWN_CLIENT", "Leave clientId out; you order for yourself.", [{"field": "clientId"}]
+        )
+    if user.client_id is None:
+        raise Unprocessable("UNKNOWN_CLIENT", "This login has no client.")
+    return user.client_id
+
+
+def price(database: Database, user: User, request: PriceRequest) -> dict[str, Any]:
+    """The breakdown of an order at today's rates."""
+    inputs = _inputs(database, user, request, client_of(user, request.client_id))
+    return price_order(OrderInputs.model_validate(inputs), request.items, request.shipping).breakdown()
+
+
+def checkout(
+    storage: Storage, database: Database, user: User, request: CheckoutRequest, key: str
+) -> dict[str, Any]:
+    """Order what was priced; the same key answers the same invoice.
+
+    Raises Conflict PRICE_CHANGED with the new breakdown, NEEDS_REVIEW, NOT_SLICED; Unprocessable.
+    """
+    client_id = client_of(user, request.client_id)
+    body_hash = hashlib.sha256(request.model_dump_json().encode()).hexdigest()
+    raw = _inputs(database, user, request, client_id, reserve=True, key=key, body_hash=body_hash)
+    if "replay" in raw:
+        return dict(raw["replay"])
+    inputs = OrderInputs.model_validate(raw)
+    folder = uuid5(NAMESPACE_URL, f"printshop:checkout:{user.id}:{key}")
+    if request.review:
+        document, items, files = _review(inputs, request, client_id, folder)
+    else:
+        order = price_order(inputs, request.items, request.shipping)
+        if request.expected_total_cents != order.totals.total_cents:
+            raise Conflict(
+                "PRICE_CHANGED",
+                "The price is not the one expected; look at the new breakdown and send its totalCents.",
+                order.breakdown(),
+            )
+        document, items, files = _invoice(order, request, client_id, folder)
+    _keep(storage, files)
+    answer = database.call(
+        "checkout_quick_order",
+        p_user_id=user.id,
+        p_client_id=client_id,
+        p_key=key,
+        p_body_hash=body_hash,
+        p_document=document,
+        p_items=items,
+        p_files=[file.row() for file in files],
+        p_review=request.review,
+    )
+    log.info(scope="orders.checkout", data={"kind": answer["kind"], "number": answer["number"]})
+    return dict(answer)
+
+
+def _inputs(
+    database: Database,
+    user: User,
+    request: PriceRequest,
+    client_id: int,
+    *,
+    reserve: bool = False,
+    key: str | None = None,
+    body_hash: str | None = None,
+) -> dict[str, Any]:
+    answer = database.call(
+        "quick_order_inputs",
+        p_user_id=user.id,
+        p_client_id=client_id,
+        p_items=[{"file": str(item.file_id), "settingsHash": item.settings_hash} for item in request.items],
+        p_reserve=reserve,
+        p_key=key,
+        p_body_hash=body_hash,
+    )
+    return dict(answer)
+
+
+def _invoice(
+    order: PricedOrder, request: CheckoutRequest, client_id: int, folder: UUID
+) -> tuple[dict[str, Any], list[dict[str, Any]], list[_OrderFile]]:
+    sums = order.totals
+    document = {
+        "currency": order.currency,
+        "subtotalCents": sums.subtotal_cents,
+        "discountCents": sums.discount_cents,
+        "shippingCents": sums.shipping_cents,
+        "shippingLabel": order.region.label,
+        "taxRateBps": sums.tax_rate_bps,
+        "taxCents": sums.tax_cents,
+        "totalCents": sums.total_cents,
+        "notes": request.notes,
+    }
+    items = [_line(line) for line in order.lines]
+    files = [
+        file
+        for index, line in enumerate(order.lines)
+        for file in _files_of(line.model, _details(line), client_id, uuid5(folder, str(index)))
+    ]
+    return document, items, files
+
+
+def _line(line: PricedLine) -> dict[str, Any]:
+    # Set-up and minimum belong to the lot, not to the piece: the lot is what is sold, once.
+    pieces = "1 piece" if line.ordered.quantity == 1 else f"{line.ordered.quantity} pieces"
+    fast = ", fast track" if line.ordered.fast_track else ""
+    return {
+        "description": f"3D print of {line.model.filename}, {pieces} in {line.material.name}{fast}",
+        "quantityMilli": 1000,
+        "unitPriceCents": line.cost.total_cents,
+        "totalCents": line.cost.total_cents,
+        "details": _details(line),
+    }
+
+
+def _details(line: PricedLine) -> dict[str, Any]:
+    """What priced the line, kept with it."""
+    settings = line.model.settings or {}
+    return {
+        "fileId": line.model.file_id,
+        "contentHash": line.model.content_hash,
+        "settingsHash": line.ordered.settings_hash,
+        "settings": settings,
+        "layerHeight": settings.get("layerHeight"),
+        "infill": settings.get("infill"),
+        "material": line.material.name,
+        "materialId": line.material.id,
+        "costPerKgCents": line.material.cost_per_kg_cents,
+        "densityMgCm3": line.material.density_mg_cm3,
+        "pieces": line.ordered.quantity,
+        "fastTrack": line.ordered.fast_track,
+        "massMg": line.cost.mass_mg,
+        "grams": line.cost.mass_mg / 1000,
+        "timeSec": line.slice.time_sec,
+        "volumeMm3": line.slice.volume_mm3,
+        "slicer": line.slice.slicer,
+        "slicerVersion": line.slice.slicer_version,
+        "profile": line.slice.profile,
+        "ruleVersion": RULE_VERSION,
+    }
+
+
+def _review(
+    inputs: OrderInputs, request: CheckoutRequest, client_id: int, folder: UUID
+) -> tuple[dict[str, Any], list[dict[str, Any]], list[_OrderFile]]:
+    items, files = [], []
+    for index, (found, ordered) in enumerate(zip(inputs.models, request.items, strict=True)):
+        model = required_model(found, index)
+        if model.busy:
+            raise Conflict("SLICE_RUNNING", f"{model.filename} is being sliced; wait for its result.")
+        details = {
+            "fileId": model.file_id,
+            "settings": model.settings,
+            "pieces": ordered.quantity,
+            "error": model.error,
+            "fallback": model.fallback,
+        }
+        pieces = "1 piece" if ordered.quantity == 1 else f"{ordered.quantity} pieces"
+        items.append(
+            {
+                "description": f"3D print of {model.filename}, {pieces}",
+                "quantityMilli": 1000,
+                "details": details,
+            }
+        )
+        files += _files_of(model, details, client_id, uuid5(folder, str(index)))
+    document = {
+        "currency": inputs.settings.currency,
+        "taxRateBps": inputs.settings.tax_rate_bps,
+        "notes": request.notes,
+        "snapshot": {"shipping": request.shipping.model_dump()},
+    }
+    return document, items, files
+
+
+def _files_of(model: StoredModel, details: dict[str, Any], client_id: int, folder: UUID) -> list[_OrderFile]:
+    """The model, its g-code when there is one, and a settings JSON: enough to print it after tmp expired."""
+
+    def copied(source: StoredObject) -> _OrderFile:
+        return _OrderFile(
+            key=order_key(client_id, folder, source.filename),
+            file_type="model",
+            filename=source.filename,
+            mime_type=source.mime_type,
+            size_bytes=source.size_bytes,
+            metadata={"settingsHash": model.settings_hash},
+            source=source.storage_key,
+        )
+
+    document = json.dumps(details, indent=2, sort_keys=True).encode()
+    name = f"{model.filename}.settings.json"[-255:]
+    settings = _OrderFile(
+        key=order_key(client_id, folder, "settings.json"),
+        file_type="settings",
+        filename=name,
+        mime_type="application/json",
+        size_bytes=len(document),
+        metadata={"settingsHash": model.settings_hash},
+        contents=document,
+    )
+    return [copied(model), *([copied(model.output)] if model.output else []), settings]
+
+
+def _keep(storage: Storage, files: list[_OrderFile]) -> None:
+    for file in files:
+        if file.contents is not None:
+            storage.upload(ORDER_FILES, file.key, file.contents, file.mime_type)
+            continue
+        try:
+            storage.copy((TMP, file.source or ""), (ORDER_FILES, file.key))
+        except NotFound as error:
+            raise Conflict(
+                "FILE_EXPIRED", f"{file.filename} is no longer kept; upload and slice it again."
+            ) from error

@@ -1,0 +1,140 @@
+"""The environment, read once, as one typed and bounded model.
+
+The names are the seed's own, in capitals. An unreadable or missing value is one `SettingsError` that names
+every variable at fault, raised while the function starts, never a NaN in the middle of a request.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+
+SECRET_TTL_SECONDS = 300
+"""How long a warm function keeps a secret before it asks Secrets Manager again, so that a rotation arrives."""
+
+
+class SettingsError(RuntimeError):
+    """The environment cannot be used; the message names each variable and what it must be."""
+
+
+def _strip_slash(value: Any) -> Any:
+    return value.rstrip("/") if isinstance(value, str) else value
+
+
+def _upper(value: Any) -> Any:
+    return value.strip().upper() if isinstance(value, str) else value
+
+
+Url = Annotated[str, BeforeValidator(_strip_slash), Field(pattern=r"^https?://[^\s/]+(/[^\s]*)?$")]
+Currency = Annotated[str, BeforeValidator(_upper), Field(pattern=r"^[A-Z]{3}$")]
+
+
+class Settings(BaseModel):
+    """What the environment says. Field names are the variables' names in lower case."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    app_env: Literal["development", "production"] = "development"
+    next_public_app_url: Url = "http://localhost:3000"
+    next_public_supabase_url: Url
+    next_public_supabase_anon_key: str = Field(min_length=1)
+    supabase_service_role_key: SecretStr = Field(min_length=1)
+    supabase_jwt_secret: SecretStr | None = None
+    """The legacy HS256 secret, where the project still signs with it; otherwise the project's JWKS is used."""
+
+    stripe_secret_key: SecretStr | None = None
+    stripe_webhook_secret: SecretStr | None = None
+    stripe_success_url: Url | None = None
+    stripe_cancel_url: Url | None = None
+    stripe_currency: Currency = "AUD"
+    stripe_api_base: Url = "https://api.stripe.com"
+
+    slicer_bin: str = "prusaslicer"
+    slicer_disable: Annotated[bool, BeforeValidator(lambda value: value == "1")] = False
+    slicer_concurrency: int = Field(1, ge=1, le=4)
+    slicer_timeout_ms: int = Field(120_000, ge=30_000, le=300_000)
+    slice_queue_url: Url | None = None
+
+    max_model_mb: int = Field(50, ge=1, le=100)
+    tmp_retention_hours: int = Field(24, ge=24, le=48)
+    download_url_seconds: int = Field(120, ge=60, le=300)
+    pdf_cache_dir: str = "data/pdfs"
+    chromium_bin: str | None = None
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    secrets_id: str | None = None
+
+    @model_validator(mode="after")
+    def _production_is_complete(self) -> Self:
+        if self.app_env == "production":
+            needed = ("stripe_secret_key", "stripe_webhook_secret", "stripe_success_url", "stripe_cancel_url")
+            missing = [name.upper() for name in needed if getattr(self, name) is None]
+            if missing:
+                raise ValueError(f"production needs {', '.join(missing)}")
+            if self.next_public_app_url.startswith("http://"):
+                raise ValueError("production needs an https NEXT_PUBLIC_APP_URL")
+        return self
+
+    @property
+    def service_key(self) -> str:
+        return self.supabase_service_role_key.get_secret_value()
+
+    @property
+    def stripe_key(self) -> str | None:
+        return self.stripe_secret_key.get_secret_value() if self.stripe_secret_key else None
+
+    @property
+    def webhook_secret(self) -> str | None:
+        return self.stripe_webhook_secret.get_secret_value() if self.stripe_webhook_secret else None
+
+    @property
+    def max_model_bytes(self) -> int:
+        return self.max_model_mb * 1024 * 1024
+
+
+def _secrets(secrets_id: str) -> Mapping[str, str]:
+    # Imported here: only a deployment keeps its secrets in Secrets Manager, and boto3 costs 100 ms.
+    from aws_lambda_powertools.utilities import parameters  # noqa: PLC0415
+
+    value = parameters.get_secret(secrets_id, max_age=SECRET_TTL_SECONDS)
+    document = json.loads(value)
+    if not isinstance(document, dict):
+        raise SettingsError(f"The secret {secrets_id} must hold a JSON object of variables.")
+    return {str(name): str(text) for name, text in document.items()}
+
+
+def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
+    """Read the environment (and the secret that SECRETS_ID names, laid over it).
+
+    Raises SettingsError, one sentence per variable at fault. Blank variables count as absent.
+    """
+    source = dict(os.environ if environ is None else environ)
+    if secrets_id := source.get("SECRETS_ID", "").strip():
+        source.update(_secrets(secrets_id))
+    values = {
+        name: source[name.upper()].strip()
+        for name in Settings.model_fields
+        if source.get(name.upper(), "").strip()
+    }
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        raise SettingsError(_explain(error)) from None
+
+
+def _explain(error: ValidationError) -> str:
+    lines = []
+    for fault in error.errors(include_url=False, include_input=False):
+        name = ".".join(str(part) for part in fault["loc"]).upper()
+        reason = "is missing" if fault["type"] == "missing" else fault["msg"].removeprefix("Value error, ")
+        lines.append(f"{name}: {reason}" if name else reason)
+    return "The environment cannot be used. " + "; ".join(lines) + ". See .env.example."

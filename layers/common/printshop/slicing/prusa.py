@@ -1,0 +1,204 @@
+"""The slicer: found and asked for its abilities once, given exactly what the customer chose, believed only when
+its g-code carries every figure.
+
+    slicer = find_slicer("prusaslicer")
+    sliced = run(slicer, SliceJob(model, settings, density_mg_cm3=1240, scratch=folder, limits=Limits(120)), progress)
+"""
+
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+from printshop.slicing.child import Limits, run_fenced
+from printshop.slicing.failures import SliceFailed, SliceStopped, failure_of, no_gcode
+from printshop.slicing.gcode import GcodeError, NoGcode, Statistics, read_statistics
+from printshop.slicing.settings import SliceSettings, plain_number
+
+DEFAULT_BINARY = "prusaslicer"
+_DEBIAN_BINARY = "prusa-slicer"
+_PROBE_SECONDS = 30
+_STILL_ALIVE_SECONDS = 10.0
+
+_PRODUCT = re.compile(r"\b(PrusaSlicer|Slic3r)[- ](\d+)\.(\d+)(?:\.(\d+))?")
+_STYLES = re.compile(r"--support-material-style\b.*?\(([^()]*);\s*default:", re.S)
+_PROGRESS = re.compile(r"(\d{1,3}) => (.+?)(?: to /.*)?")  # the last stage names a path of ours
+
+type Progress = Callable[[int, str], bool]
+"""Called with percent (never falling) and stage at most once a second; answers whether to go on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slicer:
+    """A slicer binary and what it can do."""
+
+    binary: str
+    product: Literal["PrusaSlicer", "Slic3r"]
+    version: tuple[int, int, int]
+    support_styles: frozenset[str] = frozenset()
+    has_binary_gcode: bool = False
+
+    @property
+    def version_text(self) -> str:
+        return ".".join(map(str, self.version))
+
+
+@dataclass(frozen=True, slots=True)
+class SliceJob:
+    """One model to slice: a checked file, the settings, the material's density, an empty folder of its own."""
+
+    model: Path
+    settings: SliceSettings
+    density_mg_cm3: int
+    scratch: Path
+    limits: Limits
+
+
+@dataclass(frozen=True, slots=True)
+class Sliced:
+    """The g-code, in the job's scratch folder, its figures, and notes on what was done differently than asked."""
+
+    gcode: Path
+    statistics: Statistics
+    notes: list[str] = field(default_factory=list)
+
+
+@lru_cache(maxsize=4)
+def find_slicer(binary: str = DEFAULT_BINARY) -> Slicer:
+    """The slicer that SLICER_BIN names, asked once per process for its version and support styles.
+
+    Raises SliceFailed SLICER_MISSING when there is none or it does not answer as one.
+    """
+    path = shutil.which(binary) or (shutil.which(_DEBIAN_BINARY) if binary == DEFAULT_BINARY else None)
+    if path is None:
+        raise _missing(f"{binary} is not installed")
+    said = _ask(path, "--help")
+    product = _PRODUCT.search(said)
+    if product is None:
+        raise _missing(f"{path} does not say that it is PrusaSlicer or Slic3r")
+    version = (int(product[2]), int(product[3]), int(product[4] or 0))
+    if product[1] == "Slic3r":
+        return Slicer(path, "Slic3r", version)
+    options = _ask(path, "--help-fff")
+    styles = _STYLES.search(options)
+    return Slicer(
+        path,
+        "PrusaSlicer",
+        version,
+        support_styles=frozenset(re.findall(r"\w+", styles[1])) if styles else frozenset(),
+        has_binary_gcode="--binary-gcode" in options,
+    )
+
+
+def arguments(
+    slicer: Slicer, settings: SliceSettings, density_mg_cm3: int, model: str, output: str
+) -> tuple[list[str], list[str]]:
+    """The command line (without the binary) for this slicer's version, and notes on what it cannot do."""
+    notes: list[str] = []
+    line = ["--export-gcode"]
+    line += ["--layer-height", plain_number(settings.layer_height)]
+    line += ["--fill-density", f"{plain_number(settings.infill)}%"]
+    if settings.infill == 100:
+        line += ["--fill-pattern", "rectilinear"]  # the default pattern refuses to be solid
+    line += ["--filament-density", plain_number(density_mg_cm3 / 1000)]
+    if settings.supports.enabled:
+        # Not --support-material-angle, which only turns the pattern.
+        line += ["--support-material", "--support-material-threshold", str(settings.supports.angle)]
+        if settings.supports.pattern == "tree":
+            line += _tree_supports(slicer, notes)
+    if slicer.has_binary_gcode:
+        line.append("--no-binary-gcode")
+    # Two arguments: `--post-process=` would leave a model's own script in place.
+    line += ["--post-process", "", "--output", output, model]
+    return line, notes
+
+
+def run(slicer: Slicer, job: SliceJob, progress: Progress | None = None) -> Sliced:
+    """Slice. Raises SliceFailed, or SliceStopped when `progress` answered no; leaves no process behind."""
+    gcode = job.scratch / "model.gcode"
+    line, notes = arguments(slicer, job.settings, job.density_mg_cm3, str(job.model), str(gcode))
+    follower = _ProgressFollower(progress)
+    ended = run_fenced(
+        [slicer.binary, *line],
+        scratch=job.scratch,
+        limits=job.limits,
+        on_line=follower.read_line,
+        keep_going=follower.report,
+    )
+    if ended.stopped:
+        raise SliceStopped
+    if failure := failure_of(ended):
+        raise failure
+    try:
+        return Sliced(gcode, read_statistics(gcode, job.density_mg_cm3), notes)
+    except NoGcode:
+        raise no_gcode(ended) from None
+    except GcodeError as error:
+        raise SliceFailed(error.code, str(error), can_heal=False, log_tail=ended.tail) from error
+
+
+def _tree_supports(slicer: Slicer, notes: list[str]) -> list[str]:
+    for style in ("organic", "snug"):
+        if style in slicer.support_styles:
+            if style == "snug":
+                notes.append(
+                    f"Tree supports need PrusaSlicer 2.6; {slicer.version_text} made snug supports instead."
+                )
+            return ["--support-material-style", style]
+    notes.append(
+        f"{slicer.product} {slicer.version_text} has no tree supports; normal supports were made instead."
+    )
+    return []
+
+
+class _ProgressFollower:
+    """Turns the slicer's lines (`45 => Making infill`) into calls of the callback: when there is news, else every
+    10 s, so that a claim that was lost is noticed in a long stage too."""
+
+    def __init__(self, progress: Progress | None) -> None:
+        self._progress = progress
+        self._now = self._told = (0, "")
+        self._told_at = time.monotonic()
+
+    def read_line(self, line: str) -> None:
+        if match := _PROGRESS.fullmatch(line):
+            # Stages overlap: PrusaSlicer 2.5 says 70 before 30.
+            percent = min(100, max(self._now[0], int(match[1])))
+            self._now = (percent, match[2].removesuffix("...")[:80])
+
+    def report(self) -> bool:
+        if self._progress is None:
+            return True
+        now = time.monotonic()
+        if self._now == self._told and now - self._told_at < _STILL_ALIVE_SECONDS:
+            return True
+        self._told, self._told_at = self._now, now
+        return self._progress(*self._now)
+
+
+def _ask(path: str, option: str) -> str:
+    """What the binary says of itself. Without the fence: nothing of a customer's is involved."""
+    try:
+        answer = subprocess.run(
+            [path, option],
+            env={"LC_ALL": "C.UTF-8", "HOME": "/tmp"},  # noqa: S108
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=_PROBE_SECONDS,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise _missing(f"{path} cannot be run") from error
+    return answer.stdout.decode("utf-8", "replace")
+
+
+def _missing(reason: str) -> SliceFailed:
+    return SliceFailed(
+        "SLICER_MISSING", f"The slicer is not available ({reason}); check SLICER_BIN.", can_heal=True
+    )

@@ -1,0 +1,32 @@
+"""Object keys: ASCII, short, without a way out of their folder. The name itself is kept verbatim in the row."""
+
+import re
+import unicodedata
+from pathlib import PurePath
+from uuid import UUID, uuid4
+
+MAX_NAME = 100
+
+
+def safe_name(filename: str) -> str:
+    """`filename` as a key's last part: "Ünder käse.STL" becomes "Under_kase.stl"."""
+    ascii_name = unicodedata.normalize("NFKD", filename).encode("ascii", "ignore").decode()
+    path = PurePath(ascii_name.replace("\\", "/").split("/")[-1])
+    stem = re.sub(r"[^A-Za-z0-9_-]+", "_", path.stem).strip("_") or "file"
+    suffix = re.sub(r"[^a-z0-9.]", "", path.suffix.lower())
+    return stem[: MAX_NAME - len(suffix)] + suffix
+
+
+def tmp_key(user_id: int, filename: str, folder: UUID | None = None) -> str:
+    """`{userId}/{uuid}/{filename}`"""
+    return f"{user_id}/{folder or uuid4()}/{safe_name(filename)}"
+
+
+def order_key(client_id: int, folder: UUID, filename: str) -> str:
+    """`{clientId}/{uuid}/{filename}`"""
+    return f"{client_id}/{folder}/{safe_name(filename)}"
+
+
+def attachment_key(invoice_id: int, filename: str) -> str:
+    """`{invoiceId}/{filename}`"""
+    return f"{invoice_id}/{safe_name(filename)}"

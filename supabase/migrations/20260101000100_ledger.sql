@@ -1,0 +1,142 @@
+-- What every document shares: refusals, numbers, the activity log, the business date, and the ledger rule.
+
+-- An expected refusal before any write is a value; `Database.call` turns it into the API's error.
+create function refusal(p_status integer, p_code text, p_message text, p_details jsonb default null) returns jsonb
+language sql immutable set search_path = public, pg_temp
+as $$
+  select jsonb_build_object('error', jsonb_build_object(
+    'status', p_status, 'code', p_code, 'message', p_message, 'details', p_details))
+$$;
+
+create function business_today() returns date
+language sql stable set search_path = public, pg_temp
+as $$ select (now() at time zone settings.time_zone)::date from settings $$;
+
+-- Draws the next number inside the caller's transaction: the row lock makes twins wait, a rollback gives the
+-- number back. Call it last, for the lock is held until commit.
+create function next_document_number(kind text, default_prefix text) returns text
+language plpgsql volatile set search_path = public, pg_temp
+as $$
+declare
+  drawn bigint;
+  prefix text;
+begin
+  insert into number_sequences as s (kind, last_number) values (next_document_number.kind, 1)
+  on conflict on constraint number_sequences_pkey do update set last_number = s.last_number + 1
+  returning s.last_number into drawn;
+  select case next_document_number.kind when 'quote' then quote_prefix when 'invoice' then invoice_prefix end
+    into prefix from settings;
+  return coalesce(prefix, default_prefix) || lpad(drawn::text, greatest(4, length(drawn::text)), '0');
+end
+$$;
+
+-- Records a change in the transaction that makes it. `metadata` carries the acting user as userId.
+create function log_activity(
+  client bigint, quote bigint, invoice bigint, job bigint, printer bigint,
+  action text, message text, metadata jsonb default '{}'
+) returns void
+language sql volatile set search_path = public, pg_temp
+as $$
+  insert into activity_logs (client_id, quote_id, invoice_id, job_id, printer_id, action, message, metadata)
+  values (client, quote, invoice, job, printer, action, message, coalesce(metadata, '{}'))
+$$;
+
+-- The ledger: paid_cents is the sum of payments less refunds. The first trigger keeps it, the deferred ones hold
+-- it at commit, whoever wrote.
+create function keep_ledger() returns trigger
+language plpgsql set search_path = public, pg_temp
+as $$
+begin
+  if tg_op <> 'INSERT' then
+    update invoices set paid_cents = paid_cents - old.amount_cents where id = old.invoice_id;
+  end if;
+  if tg_op <> 'DELETE' then
+    update invoices set paid_cents = paid_cents + new.amount_cents where id = new.invoice_id;
+  end if;
+  return null;
+end
+$$;
+create trigger keep_ledger after insert or update of amount_cents, invoice_id or delete on payments
+  for each row execute function keep_ledger();
+
+create function hold_ledger() returns trigger
+language plpgsql set search_path = public, pg_temp
+as $$
+declare
+  checked bigint := case tg_table_name
+    when 'invoices' then (to_jsonb(new) ->> 'id')::bigint
+    else coalesce((to_jsonb(new) ->> 'invoice_id')::bigint, (to_jsonb(old) ->> 'invoice_id')::bigint) end;
+  held invoices;
+  ledger bigint;
+begin
+  select * into held from invoices where id = checked;
+  if not found then
+    return null;
+  end if;
+  select coalesce(sum(amount_cents), 0) into ledger from payments where invoice_id = checked;
+  if held.paid_cents <> ledger then
+    raise exception 'invoice %: paid_cents is %, its payments sum to %', held.number, held.paid_cents, ledger
+      using errcode = 'check_violation';
+  end if;
+  if held.status = 'PAID' and held.paid_cents < held.total_cents
+     and not exists (select from payments where invoice_id = checked and kind = 'REFUND') then
+    raise exception 'invoice % is PAID with % of % paid', held.number, held.paid_cents, held.total_cents
+      using errcode = 'check_violation';
+  end if;
+  return null;
+end
+$$;
+create constraint trigger hold_ledger after insert or update on invoices
+  deferrable initially deferred for each row execute function hold_ledger();
+create constraint trigger hold_ledger after insert or update or delete on payments
+  deferrable initially deferred for each row execute function hold_ledger();
+
+-- A document's lines sum to its subtotal, at commit.
+create function hold_subtotal() returns trigger
+language plpgsql set search_path = public, pg_temp
+as $$
+declare
+  changed jsonb := coalesce(to_jsonb(new), to_jsonb(old));
+  stored bigint;
+  summed bigint;
+begin
+  if tg_table_name like 'invoice%' then
+    select d.subtotal_cents, coalesce((select sum(i.total_cents) from invoice_items i where i.invoice_id = d.id), 0)
+      into stored, summed from invoices d
+     where d.id = case tg_table_name when 'invoices' then (changed ->> 'id')::bigint
+                  else (changed ->> 'invoice_id')::bigint end;
+  else
+    select d.subtotal_cents, coalesce((select sum(i.total_cents) from quote_items i where i.quote_id = d.id), 0)
+      into stored, summed from quotes d
+     where d.id = case tg_table_name when 'quotes' then (changed ->> 'id')::bigint
+                  else (changed ->> 'quote_id')::bigint end;
+  end if;
+  if stored <> summed then
+    raise exception '%: subtotal is %, its lines sum to %', tg_table_name, stored, summed
+      using errcode = 'check_violation';
+  end if;
+  return null;
+end
+$$;
+create constraint trigger hold_subtotal after insert or update of subtotal_cents on invoices
+  deferrable initially deferred for each row execute function hold_subtotal();
+create constraint trigger hold_subtotal after insert or update or delete on invoice_items
+  deferrable initially deferred for each row execute function hold_subtotal();
+create constraint trigger hold_subtotal after insert or update of subtotal_cents on quotes
+  deferrable initially deferred for each row execute function hold_subtotal();
+create constraint trigger hold_subtotal after insert or update or delete on quote_items
+  deferrable initially deferred for each row execute function hold_subtotal();
+
+do $$
+declare
+  signature text;
+begin
+  foreach signature in array array[
+    'refusal(integer, text, text, jsonb)', 'business_today()', 'next_document_number(text, text)',
+    'log_activity(bigint, bigint, bigint, bigint, bigint, text, text, jsonb)', 'keep_ledger()', 'hold_ledger()',
+    'hold_subtotal()'] loop
+    execute format('revoke all on function %s from public, anon, authenticated, service_role', signature);
+    execute format('grant execute on function %s to service_role', signature);
+  end loop;
+end
+$$;

@@ -1,0 +1,112 @@
+-- Who is asking. The role comes from `users` alone, never from a token.
+
+create function user_json(u users) returns jsonb
+language sql stable set search_path = public, pg_temp
+as $$
+  select jsonb_build_object('id', u.id, 'authUserId', u.auth_user_id, 'email', u.email, 'name', u.name,
+                            'role', u.role, 'clientId', u.client_id)
+$$;
+
+-- The one look-up of a request: the user, or why the token no longer opens anything.
+create function authenticate(p_auth_user_id uuid, p_session_id uuid, p_issued_at timestamptz) returns jsonb
+language plpgsql stable set search_path = public, pg_temp
+as $$
+declare
+  found_user users;
+begin
+  select * into found_user from users where auth_user_id = p_auth_user_id;
+  if not found then
+    return refusal(403, 'NO_PROFILE', 'This login has no account here; sign up, or ask the shop for an invitation.');
+  end if;
+  if p_issued_at < date_trunc('second', found_user.sessions_valid_from)
+     or exists (select from revoked_sessions where session_id = p_session_id) then
+    return refusal(401, 'SESSION_ENDED', 'This session has ended; log in again.');
+  end if;
+  return user_json(found_user);
+end
+$$;
+
+-- A login's profile: the one it has, or at its first login a new CLIENT with a client of its own. An existing
+-- client is never matched by e-mail: whoever owns an address later must not inherit another's orders.
+create function open_account(p_auth_user_id uuid, p_email text, p_name text, p_company text, p_phone text) returns jsonb
+language plpgsql volatile set search_path = public, pg_temp
+as $$
+declare
+  opened users;
+  new_client bigint;
+begin
+  perform pg_advisory_xact_lock(hashtextextended(p_auth_user_id::text, 0));
+  select * into opened from users where auth_user_id = p_auth_user_id;
+  if found then
+    return user_json(opened);
+  end if;
+  insert into clients (name, company, email, phone)
+  values (coalesce(nullif(trim(p_name), ''), split_part(p_email, '@', 1)), coalesce(p_company, ''), p_email,
+          coalesce(p_phone, ''))
+  returning id into new_client;
+  insert into users (auth_user_id, email, name, role, client_id)
+  values (p_auth_user_id, p_email, coalesce(p_name, ''), 'CLIENT', new_client)
+  returning * into opened;
+  perform log_activity(new_client, null, null, null, null, 'CLIENT_SIGNED_UP', 'A new client signed up',
+                       jsonb_build_object('userId', opened.id));
+  return user_json(opened);
+end
+$$;
+
+-- Ends one session; its access token is refused although it verifies.
+create function end_session(p_user_id bigint, p_session_id uuid) returns jsonb
+language plpgsql volatile set search_path = public, pg_temp
+as $$
+begin
+  insert into revoked_sessions (session_id, user_id) values (p_session_id, p_user_id) on conflict do nothing;
+  return jsonb_build_object('ended', true);
+end
+$$;
+
+-- Ends every session whose token was issued before this second, and the given one whenever it was issued.
+create function end_all_sessions(p_auth_user_id uuid, p_session_id uuid) returns jsonb
+language plpgsql volatile set search_path = public, pg_temp
+as $$
+declare
+  ended users;
+begin
+  update users set sessions_valid_from = now() where auth_user_id = p_auth_user_id returning * into ended;
+  if not found then
+    return refusal(403, 'NO_PROFILE', 'This login has no account here.');
+  end if;
+  insert into revoked_sessions (session_id, user_id)
+  select p_session_id, ended.id where p_session_id is not null on conflict do nothing;
+  perform log_activity(ended.client_id, null, null, null, null, 'SESSIONS_ENDED', 'All sessions of a user were ended',
+                       jsonb_build_object('userId', ended.id));
+  return jsonb_build_object('ended', true);
+end
+$$;
+
+-- For `make admin`: no route leads here.
+create function make_admin(p_auth_user_id uuid, p_email text) returns jsonb
+language plpgsql volatile set search_path = public, pg_temp
+as $$
+declare
+  promoted users;
+begin
+  insert into users (auth_user_id, email, role) values (p_auth_user_id, p_email, 'ADMIN')
+  on conflict (auth_user_id) do update set role = 'ADMIN'
+  returning * into promoted;
+  perform log_activity(null, null, null, null, null, 'ADMIN_MADE', 'A user was made an admin',
+                       jsonb_build_object('userId', promoted.id));
+  return user_json(promoted);
+end
+$$;
+
+do $$
+declare
+  signature text;
+begin
+  foreach signature in array array[
+    'user_json(users)', 'authenticate(uuid, uuid, timestamptz)', 'open_account(uuid, text, text, text, text)',
+    'end_session(bigint, uuid)', 'end_all_sessions(uuid, uuid)', 'make_admin(uuid, text)'] loop
+    execute format('revoke all on function %s from public, anon, authenticated, service_role', signature);
+    execute format('grant execute on function %s to service_role', signature);
+  end loop;
+end
+$$;

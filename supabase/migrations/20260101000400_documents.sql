@@ -1,0 +1,188 @@
+-- Documents as the API, the PDF and Stripe see them: one JSON shape, camelCase, amounts in minor units.
+
+create function client_json(c clients) returns jsonb
+language sql stable set search_path = public, pg_temp
+as $$
+  select jsonb_build_object(
+    'id', c.id, 'name', c.name, 'company', c.company, 'email', c.email, 'phone', c.phone, 'abn', c.abn,
+    'address', case when c.address_line1 <> '' or c.suburb <> '' or c.postcode <> '' then jsonb_build_object(
+      'line1', c.address_line1, 'line2', c.address_line2, 'suburb', c.suburb, 'state', c.state,
+      'postcode', c.postcode, 'country', c.country) end)
+$$;
+
+create function business_json() returns jsonb
+language sql stable set search_path = public, pg_temp
+as $$
+  select jsonb_build_object('name', business_name, 'address', business_address, 'phone', business_phone,
+    'email', business_email, 'abn', abn, 'bankDetails', bank_details, 'logoDataUrl', logo_data_url,
+    'timeZone', time_zone, 'locale', 'en-AU')
+  from settings
+$$;
+
+create function item_json(p_position integer, p_description text, p_quantity_milli bigint, p_unit_price_cents bigint,
+  p_discount_type discount_type, p_discount_bps integer, p_discount_fixed_cents bigint, p_total_cents bigint,
+  p_details jsonb) returns jsonb
+language sql immutable set search_path = public, pg_temp
+as $$
+  select jsonb_build_object(
+    'position', p_position, 'description', p_description, 'quantity', trim_scale(p_quantity_milli::numeric / 1000),
+    'unitPriceCents', p_unit_price_cents, 'discountType', p_discount_type, 'discountBps', p_discount_bps,
+    'discountFixedCents', p_discount_fixed_cents, 'totalCents', p_total_cents, 'details', nullif(p_details, '{}'))
+$$;
+
+-- One row of a list.
+create function invoice_summary_json(i invoices) returns jsonb
+language sql stable set search_path = public, pg_temp
+as $$
+  select jsonb_build_object(
+    'id', i.id, 'number', i.number, 'status', i.status, 'clientId', i.client_id, 'issueDate', i.issue_date,
+    'dueDate', i.due_date, 'currency', i.currency, 'totalCents', i.total_cents, 'paidCents', i.paid_cents,
+    'balanceCents', i.balance_cents, 'creditCents', i.credit_cents, 'sentAt', i.sent_at, 'paidAt', i.paid_at,
+    'createdAt', i.created_at, 'updatedAt', i.updated_at)
+$$;
+
+create function invoice_json(i invoices) returns jsonb
+language sql stable set search_path = public, pg_temp
+as $$
+  select invoice_summary_json(i) || jsonb_build_object(
+    'kind', 'invoice', 'quoteId', i.quote_id,
+    'client', (select client_json(c) from clients c where c.id = i.client_id),
+    'items', (select coalesce(jsonb_agg(item_json(l.position, l.description, l.quantity_milli, l.unit_price_cents,
+        l.discount_type, l.discount_bps, l.discount_fixed_cents, l.total_cents, l.details) order by l.position), '[]')
+      from invoice_items l where l.invoice_id = i.id),
+    'payments', (select coalesce(jsonb_agg(jsonb_build_object('id', p.id, 'kind', p.kind, 'method', p.method,
+        'amountCents', p.amount_cents, 'reference', p.reference, 'paidAt', p.paid_at,
+        'date', (p.paid_at at time zone s.time_zone)::date) order by p.paid_at, p.id), '[]')
+      from payments p, settings s where p.invoice_id = i.id),
+    'job', (select jsonb_build_object('id', j.id, 'status', j.status, 'priority', j.priority)
+      from jobs j where j.invoice_id = i.id),
+    'discountType', i.discount_type, 'discountBps', i.discount_bps, 'discountFixedCents', i.discount_fixed_cents,
+    'subtotalCents', i.subtotal_cents, 'discountCents', i.discount_cents, 'shippingCents', i.shipping_cents,
+    'shippingLabel', i.shipping_label, 'taxRateBps', i.tax_rate_bps, 'taxCents', i.tax_cents,
+    'writtenOffCents', i.written_off_cents, 'notes', i.notes, 'terms', i.terms, 'payToken', i.pay_token)
+$$;
+
+create function quote_json(q quotes) returns jsonb
+language sql stable set search_path = public, pg_temp
+as $$
+  select jsonb_build_object(
+    'kind', 'quote', 'id', q.id, 'number', q.number, 'status', q.status, 'clientId', q.client_id,
+    'issueDate', q.issue_date, 'validUntil', q.valid_until, 'currency', q.currency,
+    'client', (select client_json(c) from clients c where c.id = q.client_id),
+    'items', (select coalesce(jsonb_agg(item_json(l.position, l.description, l.quantity_milli, l.unit_price_cents,
+        l.discount_type, l.discount_bps, l.discount_fixed_cents, l.total_cents, l.details) order by l.position), '[]')
+      from quote_items l where l.quote_id = q.id),
+    'discountType', q.discount_type, 'discountBps', q.discount_bps, 'discountFixedCents', q.discount_fixed_cents,
+    'subtotalCents', q.subtotal_cents, 'discountCents', q.discount_cents, 'shippingCents', q.shipping_cents,
+    'shippingLabel', q.shipping_label, 'taxRateBps', q.tax_rate_bps, 'taxCents', q.tax_cents,
+    'totalCents', q.total_cents, 'notes', q.notes, 'terms', q.terms, 'publicToken', q.public_token,
+    'needsReview', q.needs_review, 'sentAt', q.sent_at, 'decidedAt', q.decided_at,
+    'createdAt', q.created_at, 'updatedAt', q.updated_at)
+$$;
+
+-- `p_client_id` null reads as the shop; else only what is this client's, and 404 for the rest.
+create function get_invoice(p_invoice_id bigint, p_client_id bigint) returns jsonb
+language sql stable set search_path = public, pg_temp
+as $$
+  select coalesce(
+    (select invoice_json(i) from invoices i
+      where i.id = p_invoice_id and (p_client_id is null or i.client_id = p_client_id)),
+    refusal(404, 'INVOICE_NOT_FOUND', 'There is no such invoice of yours.'))
+$$;
+
+-- Newest first, keyset by (created_at, id). `p_query` finds text in number and client, literally.
+create function list_invoices(p_client_id bigint, p_status invoice_status, p_query text, p_limit integer,
+                              p_before_created timestamptz, p_before_id bigint) returns jsonb
+language sql stable set search_path = public, pg_temp
+as $$
+  select coalesce(jsonb_agg(page.row order by page.created_at desc, page.id desc), '[]') from (
+    select i.created_at, i.id, invoice_summary_json(i) || jsonb_build_object('clientName', c.name) as row
+      from invoices i join clients c on c.id = i.client_id
+     where (p_client_id is null or i.client_id = p_client_id)
+       and (p_status is null or i.status = p_status)
+       and (p_query is null or position(lower(p_query) in lower(i.number)) > 0
+            or position(lower(p_query) in lower(c.name || ' ' || c.company)) > 0)
+       and (p_before_id is null or (i.created_at, i.id) < (p_before_created, p_before_id))
+     order by i.created_at desc, i.id desc limit p_limit) page
+$$;
+
+-- What a PDF shows: the document and the business, one snapshot.
+create function get_document(p_kind text, p_id bigint, p_client_id bigint) returns jsonb
+language plpgsql stable set search_path = public, pg_temp
+as $$
+declare
+  document jsonb;
+begin
+  if p_kind = 'invoice' then
+    document := get_invoice(p_id, p_client_id);
+  else
+    select quote_json(q) into document from quotes q
+     where q.id = p_id and (p_client_id is null or (q.client_id = p_client_id and q.status <> 'DRAFT'));
+    document := coalesce(document, refusal(404, 'QUOTE_NOT_FOUND', 'There is no such quote of yours.'));
+  end if;
+  if document ? 'error' then
+    return document;
+  end if;
+  return jsonb_build_object('document', document, 'business', business_json());
+end
+$$;
+
+-- A job for an invoice that has none: its lines' prints summed, its place at the end of the queue.
+create function ensure_job(p_invoice_id bigint, p_actor jsonb) returns bigint
+language plpgsql volatile set search_path = public, pg_temp
+as $$
+declare
+  i invoices;
+  made bigint;
+begin
+  select * into i from invoices where id = p_invoice_id;
+  insert into jobs (invoice_id, client_id, title, priority, estimated_seconds, estimated_mass_mg, queue_position)
+  select i.id, i.client_id, 'Invoice ' || i.number,
+    (case when coalesce(bool_or((l.details ->> 'fastTrack')::boolean), false) then 'FAST_TRACK' else 'NORMAL' end)::job_priority,
+    coalesce(sum((l.details ->> 'timeSec')::bigint * coalesce((l.details ->> 'pieces')::bigint, 1) * l.quantity_milli / 1000), 0)::bigint,
+    coalesce(sum((l.details ->> 'massMg')::bigint * coalesce((l.details ->> 'pieces')::bigint, 1) * l.quantity_milli / 1000), 0)::bigint,
+    coalesce((select max(queue_position) from jobs), 0) + 1
+  from invoice_items l where l.invoice_id = i.id
+  on conflict (invoice_id) do nothing
+  returning id into made;
+  if made is not null then
+    perform log_activity(i.client_id, i.quote_id, i.id, made, null, 'JOB_CREATED',
+                         'A job was queued for invoice ' || i.number, p_actor);
+  end if;
+  return made;
+end
+$$;
+
+-- Settles the status after the ledger moved; the caller holds the invoice's row lock.
+create function settle_invoice(p_invoice_id bigint, p_actor jsonb) returns void
+language plpgsql volatile set search_path = public, pg_temp
+as $$
+declare
+  i invoices;
+begin
+  select * into i from invoices where id = p_invoice_id;
+  if i.status in ('PENDING', 'OVERDUE') and i.paid_cents >= i.total_cents then
+    update invoices set status = 'PAID', paid_at = now(), stripe_session_id = null, stripe_checkout_url = null,
+      stripe_session_cents = null, stripe_session_expires_at = null
+    where id = i.id;
+    perform log_activity(i.client_id, i.quote_id, i.id, null, null, 'INVOICE_PAID', 'Invoice ' || i.number || ' is paid', p_actor);
+    perform ensure_job(i.id, p_actor);
+  end if;
+end
+$$;
+
+do $$
+declare
+  signature text;
+begin
+  foreach signature in array array[
+    'client_json(clients)', 'business_json()',
+    'item_json(integer, text, bigint, bigint, discount_type, integer, bigint, bigint, jsonb)',
+    'invoice_summary_json(invoices)', 'invoice_json(invoices)', 'quote_json(quotes)', 'get_invoice(bigint, bigint)',
+    'list_invoices(bigint, invoice_status, text, integer, timestamptz, bigint)',
+    'get_document(text, bigint, bigint)', 'ensure_job(bigint, jsonb)', 'settle_invoice(bigint, jsonb)'] loop
+    execute format('revoke all on function %s from public, anon, authenticated, service_role', signature);
+    execute format('grant execute on function %s to service_role', signature);
+  end loop;
+end
+$$;

@@ -1,0 +1,142 @@
+-- Rows of the permanent files: order files and invoice attachments. Their objects are the caller's to move.
+
+create function order_file_json(f order_files) returns jsonb
+language sql stable set search_path = public, pg_temp
+as $$
+  select jsonb_build_object(
+    'id', f.id, 'invoiceId', f.invoice_id, 'quoteId', f.quote_id, 'clientId', f.client_id, 'filename', f.filename,
+    'storageKey', f.storage_key, 'fileType', f.file_type, 'mimeType', f.mime_type, 'sizeBytes', f.size_bytes,
+    'metadata', f.metadata, 'uploadedBy', f.uploaded_by, 'uploadedAt', f.uploaded_at)
+$$;
+
+-- Registers one file whose object is stored. The client is the document's, never the caller's word.
+create function save_order_file(p_user_id bigint, p_invoice_id bigint, p_quote_id bigint, p_file jsonb) returns jsonb
+language plpgsql volatile set search_path = public, pg_temp
+as $$
+declare
+  owner bigint := coalesce((select client_id from invoices where id = p_invoice_id),
+                           (select client_id from quotes where id = p_quote_id));
+  saved order_files;
+begin
+  if owner is null then
+    return refusal(404, 'DOCUMENT_NOT_FOUND', 'There is no such invoice or quote.');
+  end if;
+  insert into order_files (invoice_id, quote_id, client_id, filename, storage_key, file_type, mime_type, size_bytes,
+                           metadata, uploaded_by)
+  values (p_invoice_id, p_quote_id, owner, p_file ->> 'filename', p_file ->> 'storageKey',
+          (p_file ->> 'fileType')::order_file_type, p_file ->> 'mimeType', (p_file ->> 'sizeBytes')::bigint,
+          coalesce(p_file -> 'metadata', '{}'), p_user_id)
+  on conflict (storage_key) do update set size_bytes = excluded.size_bytes
+  returning * into saved;
+  perform log_activity(owner, p_quote_id, p_invoice_id, null, null, 'ORDER_FILE_SAVED',
+                       'File ' || saved.filename || ' was kept with the order', jsonb_build_object('userId', p_user_id));
+  return order_file_json(saved);
+end
+$$;
+
+-- Files by document or by client; `p_reads_as` null reads as the shop, else only this client's.
+create function list_order_files(p_reads_as bigint, p_invoice_id bigint, p_quote_id bigint, p_client_id bigint) returns jsonb
+language sql stable set search_path = public, pg_temp
+as $$
+  select coalesce(jsonb_agg(order_file_json(f) order by f.uploaded_at desc, f.id desc), '[]') from order_files f
+   where (p_reads_as is null or f.client_id = p_reads_as)
+     and (f.invoice_id = p_invoice_id or f.quote_id = p_quote_id or f.client_id = p_client_id)
+$$;
+
+create function get_order_file(p_reads_as bigint, p_id bigint) returns jsonb
+language sql stable set search_path = public, pg_temp
+as $$
+  select coalesce(
+    (select order_file_json(f) from order_files f where f.id = p_id and (p_reads_as is null or f.client_id = p_reads_as)),
+    refusal(404, 'FILE_NOT_FOUND', 'There is no such file of yours.'))
+$$;
+
+create function delete_order_file(p_user_id bigint, p_id bigint) returns jsonb
+language plpgsql volatile set search_path = public, pg_temp
+as $$
+declare
+  gone order_files;
+begin
+  select * into gone from order_files where id = p_id for update;
+  if not found then
+    return refusal(404, 'FILE_NOT_FOUND', 'There is no such file.');
+  end if;
+  perform log_activity(gone.client_id, gone.quote_id, gone.invoice_id, null, null, 'ORDER_FILE_DELETED',
+                       'File ' || gone.filename || ' was deleted', jsonb_build_object('userId', p_user_id));
+  delete from order_files where id = p_id;
+  return order_file_json(gone);
+end
+$$;
+
+create function attachment_json(a attachments) returns jsonb
+language sql stable set search_path = public, pg_temp
+as $$
+  select jsonb_build_object(
+    'id', a.id, 'invoiceId', a.invoice_id, 'filename', a.filename, 'storageKey', a.storage_key,
+    'mimeType', a.mime_type, 'sizeBytes', a.size_bytes, 'uploadedBy', a.uploaded_by, 'uploadedAt', a.uploaded_at)
+$$;
+
+create function save_attachment(p_user_id bigint, p_invoice_id bigint, p_file jsonb) returns jsonb
+language plpgsql volatile set search_path = public, pg_temp
+as $$
+declare
+  i invoices;
+  saved attachments;
+begin
+  select * into i from invoices where id = p_invoice_id for key share;
+  if not found then
+    return refusal(404, 'INVOICE_NOT_FOUND', 'There is no such invoice.');
+  end if;
+  insert into attachments (invoice_id, filename, storage_key, mime_type, size_bytes, uploaded_by)
+  values (i.id, p_file ->> 'filename', p_file ->> 'storageKey', p_file ->> 'mimeType',
+          (p_file ->> 'sizeBytes')::bigint, p_user_id)
+  on conflict (storage_key) do update set
+    size_bytes = excluded.size_bytes, mime_type = excluded.mime_type, uploaded_at = now()
+  returning * into saved;
+  perform log_activity(i.client_id, i.quote_id, i.id, null, null, 'ATTACHMENT_SAVED',
+                       'File ' || saved.filename || ' was attached to invoice ' || i.number,
+                       jsonb_build_object('userId', p_user_id));
+  return attachment_json(saved);
+end
+$$;
+
+create function list_attachments(p_reads_as bigint, p_invoice_id bigint) returns jsonb
+language sql stable set search_path = public, pg_temp
+as $$
+  select coalesce(
+    (select coalesce((select jsonb_agg(attachment_json(a) order by a.id) from attachments a where a.invoice_id = i.id), '[]')
+       from invoices i where i.id = p_invoice_id and (p_reads_as is null or i.client_id = p_reads_as)),
+    refusal(404, 'INVOICE_NOT_FOUND', 'There is no such invoice of yours.'))
+$$;
+
+-- Removes rows by storage key and answers the keys whose objects must follow.
+create function delete_attachments(p_user_id bigint, p_keys text[]) returns jsonb
+language plpgsql volatile set search_path = public, pg_temp
+as $$
+declare
+  keys jsonb;
+begin
+  perform log_activity(i.client_id, i.quote_id, i.id, null, null, 'ATTACHMENT_DELETED',
+                       'File ' || a.filename || ' was removed from invoice ' || i.number,
+                       jsonb_build_object('userId', p_user_id))
+    from attachments a join invoices i on i.id = a.invoice_id where a.storage_key = any (p_keys);
+  with gone as (delete from attachments where storage_key = any (p_keys) returning storage_key)
+  select coalesce(jsonb_agg(storage_key), '[]') into keys from gone;
+  return jsonb_build_object('storageKeys', keys);
+end
+$$;
+
+do $$
+declare
+  signature text;
+begin
+  foreach signature in array array[
+    'order_file_json(order_files)', 'save_order_file(bigint, bigint, bigint, jsonb)',
+    'list_order_files(bigint, bigint, bigint, bigint)', 'get_order_file(bigint, bigint)',
+    'delete_order_file(bigint, bigint)', 'attachment_json(attachments)', 'save_attachment(bigint, bigint, jsonb)',
+    'list_attachments(bigint, bigint)', 'delete_attachments(bigint, text[])'] loop
+    execute format('revoke all on function %s from public, anon, authenticated, service_role', signature);
+    execute format('grant execute on function %s to service_role', signature);
+  end loop;
+end
+$$;

@@ -1,0 +1,156 @@
+-- The janitor's rounds, heartbeats and readiness. Each function is harmless twice and answers what it did.
+
+create function record_heartbeat(p_component text, p_detail jsonb) returns jsonb
+language sql volatile set search_path = public, pg_temp
+as $$
+  insert into component_health (component, detail, reported_at) values (p_component, p_detail, now())
+  on conflict (component) do update set detail = excluded.detail, reported_at = excluded.reported_at
+  returning jsonb_build_object('component', component, 'reportedAt', reported_at)
+$$;
+
+create function readiness() returns jsonb
+language sql stable set search_path = public, pg_temp
+as $$
+  select jsonb_build_object(
+    'migrated', exists (select from settings),
+    'components', (select coalesce(jsonb_object_agg(component,
+      detail || jsonb_build_object('ageSeconds', floor(extract(epoch from now() - reported_at)))), '{}') from component_health))
+$$;
+
+-- Slices whose worker is gone, and slices whose message never left: both go (back) into the queue, unless their
+-- attempts are used up. Answers the messages to send.
+create function requeue_slices() returns jsonb
+language plpgsql volatile set search_path = public, pg_temp
+as $$
+declare
+  f tmp_files;
+  settled integer := 0;
+  messages jsonb;
+begin
+  for f in select * from tmp_files where status = 'running' and lease_until < now() for update skip locked loop
+    if f.attempts >= 2 then
+      perform settle_with_fallback(f.id, 'SLICER_LOST', 'the slicer was interrupted twice.', null);
+      settled := settled + 1;
+    else
+      update tmp_files set status = 'idle', claim_token = null, lease_until = null, queued_at = '-infinity' where id = f.id;
+    end if;
+  end loop;
+  with sent as (
+    update tmp_files set queued_at = now() where id in (
+      select id from tmp_files where queued_at < now() - interval '2 minutes' order by queued_at for update skip locked limit 500)
+    returning id, request_id)
+  select coalesce(jsonb_agg(jsonb_build_object('fileId', id, 'requestId', request_id)), '[]') into messages from sent;
+  return jsonb_build_object('settled', settled, 'messages', messages);
+end
+$$;
+
+-- Tmp files past retention that nothing uses, oldest first: rows whose objects must go before they do.
+create function expired_tmp_files(p_retention_hours integer, p_limit integer) returns jsonb
+language sql stable set search_path = public, pg_temp
+as $$
+  select coalesce(jsonb_agg(jsonb_build_object('id', e.id, 'storageKey', e.storage_key) order by e.id), '[]') from (
+    select f.id, f.storage_key from tmp_files f
+      left join tmp_files model on model.id = f.parent_id
+     where f.created_at < now() - make_interval(hours => p_retention_hours)
+       and (f.queued_at is null and f.status <> 'running')
+       and (f.reserved_until is null or f.reserved_until < now())
+       and (model.id is null or (model.created_at < now() - make_interval(hours => p_retention_hours)
+            and model.queued_at is null and model.status <> 'running'
+            and (model.reserved_until is null or model.reserved_until < now())))
+     order by f.created_at limit p_limit) e
+$$;
+
+create function forget_tmp_files(p_ids bigint[]) returns jsonb
+language plpgsql volatile set search_path = public, pg_temp
+as $$
+declare
+  gone integer;
+begin
+  delete from tmp_files where id = any (p_ids) and queued_at is null and status <> 'running';
+  get diagnostics gone = row_count;
+  return jsonb_build_object('deleted', gone);
+end
+$$;
+
+-- Which of these listed objects no row knows. Seen a second time after 48 hours, a tmp one may be deleted.
+create function note_stray_objects(p_bucket text, p_keys text[]) returns jsonb
+language plpgsql volatile set search_path = public, pg_temp
+as $$
+declare
+  strays text[];
+  ripe jsonb;
+begin
+  select coalesce(array_agg(k), '{}') into strays from unnest(p_keys) k
+   where not exists (select from tmp_files where p_bucket = 'tmp' and storage_key = k)
+     and not exists (select from order_files where p_bucket = 'order-files' and storage_key = k)
+     and not exists (select from attachments where p_bucket = 'attachments' and storage_key = k);
+  select coalesce(jsonb_agg(key), '[]') into ripe from stray_objects
+   where bucket = p_bucket and key = any (strays) and first_seen_at < now() - interval '48 hours';
+  insert into stray_objects (bucket, key) select p_bucket, unnest(strays)
+  on conflict (bucket, key) do update set last_seen_at = now();
+  delete from stray_objects where bucket = p_bucket and key = any (p_keys) and not key = any (strays);
+  return jsonb_build_object('strays', cardinality(strays), 'ripe', ripe);
+end
+$$;
+
+create function forget_stray_objects(p_bucket text, p_keys text[]) returns jsonb
+language plpgsql volatile set search_path = public, pg_temp
+as $$
+declare
+  gone integer;
+begin
+  delete from stray_objects where bucket = p_bucket and key = any (p_keys);
+  get diagnostics gone = row_count;
+  return jsonb_build_object('forgotten', gone);
+end
+$$;
+
+-- What time alone changes: quotes expire, invoices fall overdue, jobs are archived, old keys and sessions go.
+create function age_documents() returns jsonb
+language plpgsql volatile set search_path = public, pg_temp
+as $$
+declare
+  s settings;
+  today date := business_today();
+  actor jsonb := '{"userId": null, "by": "janitor"}';
+  expired integer;
+  overdue integer;
+  archived integer;
+  keys integer;
+begin
+  select * into s from settings;
+  with changed as (
+    update quotes set status = 'EXPIRED' where status = 'PENDING' and valid_until < today returning *)
+  select count(*) into expired from (
+    select log_activity(client_id, id, null, null, null, 'QUOTE_EXPIRED', 'Quote ' || number || ' expired', actor) from changed) l;
+  with changed as (
+    update invoices set status = 'OVERDUE'
+     where status = 'PENDING' and due_date + s.overdue_grace_days < today and balance_cents > 0 returning *)
+  select count(*) into overdue from (
+    select log_activity(client_id, quote_id, id, null, null, 'INVOICE_OVERDUE', 'Invoice ' || number || ' is overdue', actor) from changed) l;
+  with changed as (
+    update jobs set archived_at = now()
+     where archived_at is null and completed_at < now() - make_interval(days => s.archive_jobs_after_days) returning *)
+  select count(*) into archived from (
+    select log_activity(client_id, null, invoice_id, id, null, 'JOB_ARCHIVED', 'Job ' || title || ' was archived', actor) from changed) l;
+  delete from idempotency_keys where created_at < now() - interval '7 days';
+  get diagnostics keys = row_count;
+  delete from revoked_sessions where revoked_at < now() - interval '30 days';
+  return jsonb_build_object('quotesExpired', expired, 'invoicesOverdue', overdue, 'jobsArchived', archived,
+                            'idempotencyKeysForgotten', keys);
+end
+$$;
+
+do $$
+declare
+  signature text;
+begin
+  foreach signature in array array[
+    'record_heartbeat(text, jsonb)', 'readiness()', 'requeue_slices()', 'expired_tmp_files(integer, integer)',
+    'forget_tmp_files(bigint[])', 'note_stray_objects(text, text[])', 'forget_stray_objects(text, text[])',
+    'age_documents()'] loop
+    execute format('revoke all on function %s from public, anon, authenticated, service_role', signature);
+    execute format('grant execute on function %s to service_role', signature);
+  end loop;
+end
+$$;
