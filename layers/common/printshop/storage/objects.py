@@ -56,7 +56,7 @@ class Storage:
         self._base = f"{settings.next_public_supabase_url}/storage/v1"
         self._headers = service_headers(settings)
         self._client = client
-        self._storage = SyncStorageClient(self._base, self._headers, http_client=client)
+        self._storage = SyncStorageClient(f"{self._base}/", self._headers, http_client=client)
 
     # -- bytes ---------------------------------------------------------------------------------------------
 

@@ -1,0 +1,64 @@
+# `make demo` shows the whole house; `make test` proves it. Each sets up what it needs, once.
+
+PYTHON := .local/venv/bin/python
+BIN := .local/venv/bin
+export PATH := $(CURDIR)/.local/venv/bin:$(PATH)
+MODEL ?=
+BUILT ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-sam demo up test test-full lint format bench build admin contract image image-test lock clean
+
+help: ## What there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup:
+	@python3 local/bootstrap.py
+
+setup-sam:
+	@python3 local/bootstrap.py --sam
+
+demo: $(if $(BUILT),build,setup) ## From sign-up to a paid invoice (MODEL=path.stl, BUILT=1 runs what `make build` made)
+	@$(PYTHON) -m local.demo $(if $(MODEL),--model "$(MODEL)") $(if $(BUILT),--built)
+
+up: $(if $(BUILT),build,setup) ## Serve the stack in the foreground; .local/stack.json says where
+	@$(PYTHON) -m local.stack $(if $(BUILT),--built)
+
+test: setup-sam ## Unit, integration, contract, template and end-to-end tests
+	@$(PYTHON) -m pytest -m "not full"
+
+test-full: setup-sam ## The same, with the full sizes of load, race and fuzz tests
+	@$(PYTHON) -m pytest
+
+lint: setup ## ruff and mypy, strict
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(PYTHON) -m local.typecheck
+
+format: setup ## Let ruff write the code's form
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: setup ## Ratios against a named rival, in the same run
+	@$(PYTHON) -m benchmarks
+
+build: setup-sam ## sam build of the functions and both layers, into .aws-sam/build
+	@$(PYTHON) -m local.build
+
+admin: setup ## EMAIL=… makes that login an admin, on the stack that `make up` serves or the one in the environment
+	@$(PYTHON) -m local.admin "$(EMAIL)"
+
+contract: setup ## The suite of Supabase's documented behaviour (SUPABASE_CONTRACT_URL=… for a hosted project)
+	@$(PYTHON) -m pytest tests/contract
+
+image: setup ## Build the slicer's container image, with or without a Docker engine
+	@slicer-container/build-image.sh
+
+image-test: image ## The same figures from PrusaSlicer 2.9 in the image
+	@slicer-container/check-image.sh
+
+lock: setup ## Resolve the requirement files again, with hashes
+	@$(PYTHON) -m local.lock
+
+clean: ## Remove what was built, the runs and the demo's output; `.local` itself keeps the set-up
+	rm -rf .aws-sam demo-output .local/run .local/stack.json .pytest_cache .mypy_cache .ruff_cache .hypothesis

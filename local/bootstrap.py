@@ -1,0 +1,166 @@
+"""Set-up of a fresh machine: everything `make` needs, under `.local/`, each step once per change of its inputs.
+
+Needs Python 3.9 or newer and the network to the package registries. Uses the standard library only, for it runs
+before anything is installed. `python3 local/bootstrap.py [--sam]`; `--sam` adds AWS SAM's own environment.
+"""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+LOCAL = ROOT / ".local"
+STAMPS = LOCAL / "stamps"
+UV = LOCAL / "uv" / "bin" / "uv"
+VENV = LOCAL / "venv"
+SAM = LOCAL / "sam"
+PYTHON = "3.13"
+SLICERS = ("prusa-slicer", "prusaslicer")
+
+
+class SetupError(Exception):
+    """A step that cannot be done here; the message ends in the fix."""
+
+
+def run(argv, *, cwd=ROOT, env=None, quiet=True):
+    """Run a program; SetupError with the end of its output when it fails."""
+    done = subprocess.run(
+        [str(part) for part in argv],
+        cwd=cwd,
+        env={**os.environ, **(env or {})},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE if quiet else None,
+        stderr=subprocess.STDOUT if quiet else None,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        tail = "\n".join((done.stdout or "").splitlines()[-15:])
+        raise SetupError(f"`{' '.join(str(part) for part in argv)}` failed:\n{tail}")
+    return done.stdout or ""
+
+
+def fingerprint(*inputs):
+    digest = hashlib.sha256(f"{PYTHON}\n".encode())
+    for path in inputs:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def once(name, inputs, made, step):
+    """Run `step` unless `made` exists and its inputs are as they were."""
+    stamp = STAMPS / name
+    wanted = fingerprint(*inputs)
+    if made.exists() and stamp.exists() and stamp.read_text() == wanted:
+        return
+    print(f"  setting up: {name} …", end="", flush=True)
+    began = time.monotonic()
+    step()
+    STAMPS.mkdir(parents=True, exist_ok=True)
+    stamp.write_text(wanted)
+    print(f" {time.monotonic() - began:.0f} s", flush=True)
+
+
+def apt_install(package, why):
+    """Install a Debian package as root or by sudo without a password; SetupError that says what to type."""
+    become = [] if os.geteuid() == 0 else ["sudo", "-n"]
+    command = f"sudo apt-get install -y {package}"
+    if not shutil.which("apt-get") or (become and not shutil.which("sudo")):
+        raise SetupError(f"{why}\nInstall it, then run make again: {command}")
+    environment = {"DEBIAN_FRONTEND": "noninteractive"}
+    try:
+        run([*become, "apt-get", "update", "-qq"], env=environment)
+        run([*become, "apt-get", "install", "-y", "-qq", "--no-install-recommends", package], env=environment)
+    except SetupError as error:
+        raise SetupError(f"{why}\nInstall it, then run make again: {command}\n{error}") from None
+
+
+def install_uv():
+    requirements = ROOT / "local" / "requirements-uv.txt"
+
+    def step():
+        shutil.rmtree(UV.parents[1], ignore_errors=True)
+        try:
+            run([sys.executable, "-m", "venv", UV.parents[1]])
+        except SetupError:
+            apt_install("python3-venv", "Python's venv module is missing.")
+            run([sys.executable, "-m", "venv", "--clear", UV.parents[1]])
+        run([UV.with_name("python"), "-m", "pip", "install", "-q", "--require-hashes", "-r", requirements])
+
+    once("uv", [requirements], UV, step)
+
+
+def make_environment(folder):
+    """A virtual environment of Python 3.13: one that is here, else uv's download, else Debian's package."""
+    create = [UV, "venv", "-q", "--clear", "--python", PYTHON, folder]
+    try:
+        run(create)
+    except SetupError:
+        apt_install(f"python{PYTHON}-venv", f"Python {PYTHON} was not found and could not be downloaded.")
+        run(create)
+
+
+def install_packages(name, folder, requirements):
+    def step():
+        make_environment(folder)
+        run(
+            [UV, "pip", "install", "-q", "--require-hashes", "--compile-bytecode",
+             "--python", folder / "bin" / "python", "-r", requirements]
+        )  # fmt: skip
+
+    once(name, [requirements], folder / "bin" / "python", step)
+
+
+def install_supabase():
+    source = ROOT / "local" / "supabase"
+    code = "from local.supabase import install; install(lambda line: None)"
+    once(
+        "local Supabase (npm)",
+        [source / "package.json", source / "package-lock.json"],
+        LOCAL / "node" / "node_modules",
+        lambda: run([VENV / "bin" / "python", "-c", code]),
+    )
+
+
+def install_chromium():
+    source = ROOT / "layers" / "chromium"
+    path = f"{VENV / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    once(
+        "Chromium (npm)",
+        [source / "package-lock.json", source / "install.sh"],
+        LOCAL / "chromium",
+        lambda: run([source / "install.sh", LOCAL / "chromium"], cwd=source, env={"PATH": path}),
+    )
+
+
+def install_slicer():
+    if os.environ.get("SLICER_BIN") or any(shutil.which(name) for name in SLICERS):
+        return
+    print("  setting up: PrusaSlicer (Debian) …", flush=True)
+    apt_install("prusa-slicer", "PrusaSlicer was not found.")
+
+
+def main():
+    began = time.monotonic()
+    try:
+        install_uv()
+        install_packages("Python packages", VENV, ROOT / "local" / "requirements.txt")
+        if "--sam" in sys.argv[1:]:
+            install_packages("AWS SAM", SAM, ROOT / "local" / "requirements-sam.txt")
+        install_supabase()
+        install_chromium()
+        install_slicer()
+    except SetupError as error:
+        print(f"\nThe set-up stopped. {error}", file=sys.stderr)
+        return 1
+    if time.monotonic() - began > 2:
+        print(f"  set up in {time.monotonic() - began:.0f} s", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

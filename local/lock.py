@@ -1,0 +1,33 @@
+"""Resolve the requirement files from pyproject.toml: hashed, and naming no package registry."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+UV = ROOT / ".local" / "uv" / "bin" / "uv"
+ALL = "local/requirements.txt"
+COMPILE = [
+    UV, "pip", "compile", "--quiet", "--generate-hashes", "--no-header", "--no-annotate", "--no-emit-index-url",
+    "--no-emit-find-links", "--python-version", "3.13", "--python-platform", "x86_64-manylinux_2_34",
+]  # fmt: skip
+
+# The development file comes first: the deployed ones are held to what was tested.
+FILES = {
+    ALL: ["pyproject.toml", "--group", "dev"],
+    "layers/common/requirements.txt": ["pyproject.toml", "--constraint", ALL],
+    "layers/chromium/requirements.txt": ["--group", "pyproject.toml:chromium", "--constraint", ALL],
+    "slicer-container/requirements.txt": ["--group", "pyproject.toml:slicer", "--constraint", ALL],
+    "local/requirements-sam.txt": ["--group", "pyproject.toml:sam"],
+}
+
+
+def main() -> int:
+    for file, sources in FILES.items():
+        print(f"  {file}", flush=True)
+        subprocess.run([*COMPILE, *sources, *sys.argv[1:], "--output-file", file], cwd=ROOT, check=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
