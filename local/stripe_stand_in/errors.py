@@ -1,0 +1,71 @@
+"""What Stripe refuses, in Stripe's own words and shape."""
+
+from typing import Any
+
+
+class Refusal(Exception):
+    """A request that Stripe answers with an error object instead of a result.
+
+    `executed` says whether the endpoint had begun its work: only then does an idempotency key keep the answer.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int = 400,
+        kind: str = "invalid_request_error",
+        code: str | None = None,
+        param: str | None = None,
+        executed: bool = True,
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.status = status
+        self.kind = kind
+        self.code = code
+        self.param = param
+        self.executed = executed
+        self.headers = headers or {}
+
+    def body(self, request_id: str) -> dict[str, Any]:
+        """{"error": {"type", "message", "request_log_url", and where they apply "code", "doc_url", "param"}}."""
+        error: dict[str, Any] = {}
+        if self.code:
+            error["code"] = self.code
+            error["doc_url"] = f"https://stripe.com/docs/error-codes/{self.code.replace('_', '-')}"
+        error["message"] = self.message
+        if self.param:
+            error["param"] = self.param
+        error["request_log_url"] = f"https://dashboard.stripe.com/test/logs/{request_id}"
+        error["type"] = self.kind
+        return {"error": error}
+
+
+def invalid(message: str, param: str, code: str | None = None) -> Refusal:
+    """A parameter that cannot be read: refused before the endpoint begins."""
+    return Refusal(message, code=code, param=param, executed=False)
+
+
+def unknown_parameters(names: list[str]) -> Refusal:
+    plural = "s" if len(names) > 1 else ""
+    return invalid(f"Received unknown parameter{plural}: {', '.join(names)}", names[0], "parameter_unknown")
+
+
+def missing_parameter(name: str) -> Refusal:
+    return invalid(f"Missing required param: {name}.", name, "parameter_missing")
+
+
+_PATH_PARAMETERS = {"checkout.session": "session", "payment_intent": "intent"}
+
+
+def no_such(kind: str, identifier: str, param: str | None = None) -> Refusal:
+    """An id that names nothing. It is 404 where it stands in the path, 400 where it stands in a parameter."""
+    noun = identifier if kind == "checkout.session" else f"'{identifier}'"
+    return Refusal(
+        f"No such {kind}: {noun}",
+        status=400 if param else 404,
+        code="resource_missing",
+        param=param or _PATH_PARAMETERS.get(kind, "id"),
+    )
