@@ -1,0 +1,13 @@
+"""`make bench`: every speed claim as a ratio against a named rival of the same run."""
+
+from benchmarks import imports, pdf, requests, slicing
+
+
+def main() -> None:
+    for part in (imports, requests, slicing, pdf):
+        part.main()
+        print()
+
+
+if __name__ == "__main__":
+    main()

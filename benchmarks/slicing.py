@@ -1,0 +1,55 @@
+"""The slicer through our worker against the bare command line, on the same file and settings.
+
+Rival: `prusa-slicer --export-gcode --layer-height 0.2 --fill-density 15% --filament-density 1.24 --output OUT MODEL`
+"""
+
+import shutil
+import statistics
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from local.models import gallery_model
+from local.stack import Stack
+from tests.conftest import sign_up
+from tests.orders import slice_request, uploaded, wait_for_slice
+
+RUNS = 5
+
+
+def bare_seconds(model: Path) -> float:
+    slicer = shutil.which("prusa-slicer") or shutil.which("prusaslicer") or "prusa-slicer"
+    with tempfile.TemporaryDirectory() as folder:
+        command = [slicer, "--export-gcode", "--layer-height", "0.2", "--fill-density", "15%",
+                   "--filament-density", "1.24", "--output", f"{folder}/out.gcode", str(model)]  # fmt: skip
+        began = time.perf_counter()
+        subprocess.run(command, check=True, capture_output=True, env={"LC_ALL": "C.UTF-8", "PATH": "/usr/bin:/bin"})
+        return time.perf_counter() - began
+
+
+def main() -> None:
+    model = gallery_model("bunny.stl")
+    print(f"Slicing {model.name}, median of {RUNS}, in s")
+    print("  rival: " + (__doc__ or "").split("`")[1])
+    ours, bare = [], []
+    with tempfile.TemporaryDirectory() as folder, Stack(Path(folder) / "stack") as stack:
+        client = sign_up(stack)
+        file_id = uploaded(client, model.name, model.read_bytes())
+        for run in range(RUNS + 1):
+            began = time.perf_counter()
+            client.data("POST", "quick-order/slice", slice_request(file_id))
+            wait_for_slice(client, file_id)
+            if run:  # the first one starts the worker's process
+                ours.append(time.perf_counter() - began)
+                bare.append(bare_seconds(model))
+    ours_median, bare_median = statistics.median(ours), statistics.median(bare)
+    print(f"  bare command line            {bare_median:7.3f}")
+    print(
+        f"  request to stored result     {ours_median:7.3f}   {ours_median / bare_median:5.2f}   "
+        f"(+{(ours_median - bare_median) * 1000:.0f} ms: API, queue, download, g-code upload)"
+    )
+
+
+if __name__ == "__main__":
+    main()

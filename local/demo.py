@@ -1,0 +1,241 @@
+"""`make demo`: a stranger's model, from sign-up to a paid invoice, in the deployed shape.
+
+Every call goes through the gateway into the Lambda handlers; each step is checked, and the first that does not
+hold ends the demo with exit 1. Leaves `demo-output/`: both PDFs, the g-code and summary.json.
+"""
+
+import argparse
+import json
+import shutil
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+
+from local.models import gallery_model
+from local.stack import ROOT, Stack
+from local.stripe_stand_in import pay
+
+SETTINGS = {"layerHeight": 0.2, "infill": 15, "supports": {"enabled": False, "pattern": "normal", "angle": 45}}
+
+
+class StepFailed(Exception):
+    """A step of the story did not hold."""
+
+
+@dataclass
+class Story:
+    """Prints a line a step with its time, and keeps the times."""
+
+    output: Path
+    times: dict[str, float] = field(default_factory=dict)
+    _began: float = field(default_factory=time.monotonic)
+
+    def tell(self, step: str, line: str) -> None:
+        now = time.monotonic()
+        self.times[step] = round(now - self._began, 3)
+        print(f"  {self.times[step]:7.2f} s  {line}", flush=True)
+        self._began = time.monotonic()
+
+    def keep(self, name: str, contents: bytes) -> None:
+        (self.output / name).write_bytes(contents)
+
+
+def must(holds: bool, what: str) -> None:
+    if not holds:
+        raise StepFailed(what)
+
+
+@dataclass
+class Shop:
+    """The API, as one customer calls it."""
+
+    url: str
+    token: str = ""
+
+    def call(self, method: str, path: str, *, expect: int = 200, **options: Any) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        headers |= options.pop("headers", {})
+        response = httpx.request(method, f"{self.url}/api/{path}", headers=headers, timeout=35, **options)
+        must(response.status_code == expect, f"{method} /api/{path}: {response.status_code} {response.text[:500]}")
+        return response
+
+    def data(self, method: str, path: str, **options: Any) -> Any:
+        return self.call(method, path, **options).json()["data"]
+
+
+def upload(shop: Shop, model: Path) -> int:
+    """Upload by signed URL and have the file checked; its id."""
+    wanted = {"files": [{"filename": model.name, "sizeBytes": model.stat().st_size}]}
+    (target,) = shop.data("POST", "quick-order/uploads", json=wanted, expect=201)["files"]
+    with model.open("rb") as file:
+        put = httpx.put(target["uploadUrl"], content=file, headers={"content-type": "model/stl"}, timeout=120)
+    must(put.is_success, f"upload: {put.status_code} {put.text[:300]}")
+    shop.data("POST", f"quick-order/uploads/{target['id']}/complete")
+    return int(target["id"])
+
+
+def wait_for_slice(shop: Shop, file_id: int, seconds: float = 300) -> dict[str, Any]:
+    """Poll the status, as a page would, until the slice has ended."""
+    deadline = time.monotonic() + seconds
+    shown = ""
+    while time.monotonic() < deadline:
+        status: dict[str, Any] = shop.data("GET", f"quick-order/files/{file_id}")
+        if status["status"] in {"completed", "failed"}:
+            if shown:
+                print("\r" + " " * 60 + "\r", end="", flush=True)
+            return status
+        shown = f"{status['progressPercent']} % {status['progressStage']}"
+        if sys.stdout.isatty():
+            print(f"\r    slicing … {shown:<40}", end="", flush=True)
+        time.sleep(0.25)
+    raise StepFailed(f"the slice did not end within {seconds:g} s")
+
+
+def pay_invoice(stack: Stack, invoice: dict[str, Any]) -> str:
+    """Follow the pay link to Checkout and pay there; Stripe tells of it twice. The pay link's target."""
+    stack.stripe.control.set_mail(copies=2)
+    link = httpx.get(invoice["payUrl"], timeout=35)
+    must(link.status_code == 303, f"the pay link answers {link.status_code}, not 303")
+    checkout = link.headers["location"]
+    page = httpx.get(checkout, timeout=10)
+    must(page.status_code == 200, f"Checkout's page answers {page.status_code}")
+    paid = pay(checkout)
+    must(paid.status_code == 303, f"paying answers {paid.status_code}")
+    stack.stripe.control.wait_until_delivered(30)
+    return checkout
+
+
+def deliveries(stack: Stack) -> list[int | None]:
+    """The answers to every delivery of checkout.session.completed."""
+    return [
+        attempt.status
+        for delivery in stack.stripe.control.deliveries()
+        if delivery.event_type == "checkout.session.completed"
+        for attempt in delivery.attempts
+    ]
+
+
+def run(stack: Stack, model: Path, story: Story) -> dict[str, Any]:
+    """The story; its summary."""
+    shop = Shop(stack.api_url)
+    email = f"ada-{uuid4().hex[:8]}@example.com"
+    signed_up = shop.data(
+        "POST",
+        "auth/signup",
+        json={"email": email, "password": uuid4().hex, "name": "Ada Customer"},
+        expect=201,
+    )
+    shop.token = signed_up["accessToken"]
+    story.tell("signUp", f"{email} signed up as client {signed_up['user']['clientId']}")
+
+    file_id = upload(shop, model)
+    story.tell("upload", f"{model.name} uploaded ({model.stat().st_size / 1e6:.2f} MB)")
+
+    shop.data("POST", "quick-order/slice", json={"file": {"id": file_id, **SETTINGS}}, expect=202)
+    status = wait_for_slice(shop, file_id)
+    must(status["status"] == "completed", f"the slice failed: {status['metadata'].get('error')}")
+    result = status["result"]
+    grams, seconds = result["massMg"] / 1000, result["timeSec"]
+    story.tell("slice", f"sliced by {result['slicer']} {result['slicerVersion']}: {grams:g} g, {seconds} s of printing")
+
+    order = {
+        "items": [{"fileId": file_id, "settingsHash": status["settingsHash"], "quantity": 1}],
+        "shipping": {"state": "NSW", "postcode": "2000"},
+    }
+    price = shop.data("POST", "quick-order/price", json=order)
+    story.tell("price", f"priced: {price['totalCents'] / 100:.2f} {price['currency']} with shipping and GST")
+
+    invoice = shop.data(
+        "POST",
+        "quick-order/checkout",
+        json={**order, "expectedTotalCents": price["totalCents"]},
+        headers={"Idempotency-Key": str(uuid4())},
+        expect=201,
+    )
+    must(invoice["totalCents"] == price["totalCents"], "the invoice's total is not the price")
+    story.tell("checkout", f"ordered: invoice {invoice['number']} over {invoice['totalCents'] / 100:.2f}")
+
+    before = shop.call("GET", f"invoices/{invoice['id']}/pdf").content
+    must(before.startswith(b"%PDF-"), "the PDF is none")
+    story.keep(f"invoice-{invoice['number']}-before.pdf", before)
+    story.tell("pdfBefore", f"PDF with a pay link: {len(before) // 1024} KiB")
+
+    checkout_url = pay_invoice(stack, invoice)
+    answers = deliveries(stack)
+    must(len(answers) == 2 and set(answers) == {200}, f"the two deliveries were answered {answers}")
+    story.tell("pay", "paid at Checkout; the signed webhook came twice, both answered 200")
+
+    paid = shop.data("GET", f"invoices/{invoice['id']}")
+    must(paid["status"] == "PAID" and paid["balanceCents"] == 0, f"the invoice is {paid['status']}")
+    must(len(paid["payments"]) == 1, f"{len(paid['payments'])} payments were recorded")
+    must(paid["job"] is not None and paid["job"]["status"] == "QUEUED", "no job was queued")
+    story.tell("paid", f"invoice PAID once, balance 0, job {paid['job']['id']} queued")
+
+    after = shop.call("GET", f"invoices/{invoice['id']}/pdf").content
+    story.keep(f"invoice-{invoice['number']}-after.pdf", after)
+    story.tell("pdfAfter", f"PDF stamped paid: {len(after) // 1024} KiB")
+
+    gcode = shop.call("GET", f"tmp-files/{status['outputId']}", follow_redirects=True).content
+    story.keep(f"{model.stem}.gcode", gcode)
+    story.tell("gcode", f"g-code: {len(gcode) / 1e6:.1f} MB")
+    return {
+        "model": model.name,
+        "email": email,
+        "fileId": file_id,
+        "invoiceId": invoice["id"],
+        "invoiceNumber": invoice["number"],
+        "jobId": paid["job"]["id"],
+        "slicer": f"{result['slicer']} {result['slicerVersion']}",
+        "settings": SETTINGS,
+        "grams": grams,
+        "printSeconds": seconds,
+        "currency": price["currency"],
+        "lines": [{"description": item["description"], "totalCents": item["totalCents"]} for item in invoice["items"]],
+        "subtotalCents": invoice["subtotalCents"],
+        "shippingCents": invoice["shippingCents"],
+        "taxCents": invoice["taxCents"],
+        "totalCents": invoice["totalCents"],
+        "payUrl": invoice["payUrl"],
+        "checkoutUrl": checkout_url,
+        "payments": paid["payments"],
+        "webhookAnswers": answers,
+    }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="make demo")
+    parser.add_argument("--model", type=Path, help="an STL or 3MF; default: the bunny of PrusaSlicer's gallery")
+    parser.add_argument("--output", type=Path, default=ROOT / "demo-output", help="where the papers go")
+    parser.add_argument("--built", action="store_true", help="run .aws-sam/build and the layers alone")
+    arguments = parser.parse_args()
+    model = (arguments.model or gallery_model("bunny.stl")).resolve()
+    if not model.is_file():
+        print(f"There is no model {model}; name one: make demo MODEL=path.stl", file=sys.stderr)
+        return 2
+    shutil.rmtree(arguments.output, ignore_errors=True)
+    arguments.output.mkdir(parents=True)
+    print(f"From {model.name} to a paid invoice:", flush=True)
+    story = Story(arguments.output)
+    stack = Stack(built=arguments.built)
+    try:
+        with stack:
+            story.tell("start", f"PostgreSQL, Supabase, SQS, Stripe and the gateway are up at {stack.api_url}")
+            summary = run(stack, model, story)
+    except (StepFailed, httpx.HTTPError) as error:
+        print(f"\nThe demo stopped: {error}\nLogs: {stack.run_dir}", file=sys.stderr)
+        return 1
+    document = json.dumps({**summary, "seconds": story.times}, indent=2)
+    (arguments.output / "summary.json").write_text(document + "\n")
+    shutil.rmtree(stack.run_dir, ignore_errors=True)
+    total = sum(story.times.values())
+    print(f"Every step held, in {total:.1f} s. Papers, g-code and summary: {arguments.output}/")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

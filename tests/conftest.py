@@ -1,0 +1,84 @@
+"""The whole stack, once for all tests that speak to the API through the gateway."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import psycopg
+import pytest
+
+from local.stack import Stack
+
+
+@dataclass
+class Client:
+    """A caller of the API: with a token, or nobody."""
+
+    api_url: str
+    token: str = ""
+    email: str = ""
+    password: str = ""
+    user: dict[str, Any] = field(default_factory=dict)
+
+    def request(self, method: str, path: str, **options: Any) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        headers |= options.pop("headers", {})
+        return httpx.request(method, f"{self.api_url}/api/{path}", headers=headers, timeout=35, **options)
+
+    def get(self, path: str, **options: Any) -> httpx.Response:
+        return self.request("GET", path, **options)
+
+    def post(self, path: str, body: Any = None, **options: Any) -> httpx.Response:
+        return self.request("POST", path, json=body, **options)
+
+    def data(self, method: str, path: str, body: Any = None, **options: Any) -> Any:
+        """The answer's data; the test fails with the answer when it is no success."""
+        response = self.request(method, path, **({"json": body} if body is not None else {}), **options)
+        assert response.is_success, f"{method} {path}: {response.status_code} {response.text}"
+        return response.json()["data"]
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with Stack(tmp_path_factory.mktemp("stack")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def database(stack: Stack) -> Iterator[psycopg.Connection]:
+    """The database, past the API: to look, and to prepare what time alone would bring."""
+    with psycopg.connect(stack.postgres.url, autocommit=True) as connection:
+        yield connection
+
+
+def sign_up(stack: Stack, name: str = "Test Customer") -> Client:
+    client = Client(stack.api_url, email=f"{uuid4().hex[:12]}@example.com", password=uuid4().hex)
+    body = {"email": client.email, "password": client.password, "name": name}
+    session = client.data("POST", "auth/signup", body)
+    client.token, client.user = session["accessToken"], session["user"]
+    return client
+
+
+@pytest.fixture
+def nobody(stack: Stack) -> Client:
+    return Client(stack.api_url)
+
+
+@pytest.fixture
+def customer(stack: Stack) -> Client:
+    """A client of his own for each test."""
+    return sign_up(stack)
+
+
+@pytest.fixture(scope="session")
+def other_customer(stack: Stack) -> Client:
+    return sign_up(stack, "Somebody Else")
+
+
+@pytest.fixture(scope="session")
+def shop(stack: Stack) -> Client:
+    """The shop: an admin."""
+    login = stack.admin(f"shop-{uuid4().hex[:8]}@example.com")
+    return Client(stack.api_url, login.accessToken, login.email, login.password)

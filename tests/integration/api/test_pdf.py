@@ -1,0 +1,96 @@
+"""Papers through the gateway: drawn by Chromium, kept, and only for whom they are."""
+
+import io
+from typing import Any
+
+import psycopg
+import pypdf
+import pytest
+from tests.conftest import Client, sign_up
+from tests.models import cube_stl
+from tests.orders import checked_out, sliced
+
+from local.stack import Stack
+
+
+@pytest.fixture(scope="module")
+def ada(stack: Stack) -> Client:
+    return sign_up(stack, "Ada Lovelace")
+
+
+@pytest.fixture(scope="module")
+def invoice(ada: Client) -> dict[str, Any]:
+    return checked_out(ada, sliced(ada, "cube.stl", cube_stl(11)))
+
+
+def text_of(contents: bytes) -> str:
+    return "\n".join(page.extract_text() for page in pypdf.PdfReader(io.BytesIO(contents)).pages)
+
+
+def links_of(contents: bytes) -> set[str]:
+    found = set()
+    for page in pypdf.PdfReader(io.BytesIO(contents)).pages:
+        for annotation in page.get("/Annots", []):
+            action = annotation.get_object().get("/A", {})
+            if "/URI" in action:
+                found.add(str(action["/URI"]))
+    return found
+
+
+def test_an_invoices_pdf_carries_its_figures_and_its_pay_link(ada: Client, invoice: dict[str, Any]) -> None:
+    response = ada.get(f"invoices/{invoice['id']}/pdf")
+    assert response.status_code == 200
+    assert response.headers["content-type"] == "application/pdf"
+    assert f"invoice-{invoice['number']}.pdf" in response.headers["content-disposition"]
+    text = text_of(response.content)
+    for cents in (invoice["totalCents"], invoice["taxCents"], invoice["items"][0]["totalCents"]):
+        assert f"{cents / 100:,.2f}" in text
+    assert invoice["number"] in text
+    assert "GST" in text
+    assert invoice["payUrl"] in links_of(response.content)
+
+
+def test_an_invoices_pdf_is_kept_in_storage_under_its_number(
+    ada: Client, invoice: dict[str, Any], database: psycopg.Connection
+) -> None:
+    ada.get(f"invoices/{invoice['id']}/pdf")
+    kept = database.execute(
+        "select name from storage.objects where bucket_id = 'pdfs' and name = %s",
+        (f"invoice-{invoice['number']}.pdf",),
+    ).fetchall()
+    assert len(kept) == 1
+
+
+def test_a_pdf_is_its_owners_and_only_the_shop_deletes_it(
+    ada: Client, invoice: dict[str, Any], other_customer: Client, nobody: Client, shop: Client
+) -> None:
+    path = f"invoices/{invoice['id']}/pdf"
+    assert other_customer.get(path).status_code == 404
+    assert nobody.get(path).status_code == 401
+    assert ada.request("DELETE", path).status_code == 403
+    assert shop.data("DELETE", path) == {"deleted": True}
+    assert ada.get(path).status_code == 200
+
+
+def test_a_sent_quote_has_a_pdf_for_its_client_and_a_draft_for_the_shop_alone(
+    ada: Client, shop: Client, database: psycopg.Connection
+) -> None:
+    row = database.execute(
+        """with made as (
+             insert into quotes (number, client_id, issue_date, valid_until, currency, subtotal_cents, tax_rate_bps,
+                                 tax_cents, total_cents)
+             values ('QT-TEST', %s, '2026-01-01', '2026-02-01', 'AUD', 10000, 1000, 1000, 11000) returning id),
+           line as (
+             insert into quote_items (quote_id, position, description, quantity_milli, unit_price_cents, total_cents)
+             select id, 1, 'Design hour', 1000, 10000, 10000 from made)
+           select id from made""",
+        (ada.user["clientId"],),
+    ).fetchone()
+    assert row is not None
+    path = f"quotes/{row[0]}/pdf"
+    assert ada.get(path).status_code == 404
+    assert "QT-TEST" in text_of(shop.get(path).content)
+    database.execute("update quotes set status = 'PENDING', sent_at = now() where id = %s", row)
+    response = ada.get(path)
+    assert response.status_code == 200
+    assert "110.00" in text_of(response.content)

@@ -1,0 +1,215 @@
+"""Quick order through the gateway, on the real slicer."""
+
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import psycopg
+import pytest
+from tests.conftest import Client, sign_up
+from tests.models import cube_3mf, cube_stl
+from tests.orders import checked_out, order_of, slice_request, sliced, uploaded, wait_for_slice
+
+from local.stack import Stack
+
+
+@pytest.fixture(scope="module")
+def ada(stack: Stack) -> Client:
+    return sign_up(stack, "Ada")
+
+
+@pytest.fixture(scope="module")
+def cube(ada: Client) -> dict[str, Any]:
+    return sliced(ada, "cube.stl", cube_stl())
+
+
+def test_a_sliced_cube_has_figures_and_a_g_code(ada: Client, cube: dict[str, Any]) -> None:
+    assert cube["status"] == "completed"
+    assert cube["metadata"]["fallback"] is False
+    assert cube["metadata"]["attempts"] == 1
+    result = cube["result"]
+    assert cube["metadata"]["metrics"]["grams"] == result["massMg"] / 1000
+    assert abs(result["massMg"] - result["volumeMm3"] * 1.24) <= 0.02 * result["massMg"]
+    gcode = ada.get(f"tmp-files/{cube['outputId']}", follow_redirects=True)
+    assert gcode.status_code == 200
+    assert b"; estimated printing time" in gcode.content
+
+
+def test_a_3mf_and_the_same_stl_weigh_the_same(ada: Client, cube: dict[str, Any]) -> None:
+    threemf = sliced(ada, "cube.3mf", cube_3mf())
+    assert threemf["result"]["massMg"] == cube["result"]["massMg"]
+
+
+def test_the_settings_hidden_in_a_3mf_change_nothing_and_run_nothing(ada: Client, cube: dict[str, Any]) -> None:
+    hidden = "; fill_density = 100%\n; post_process = touch /tmp/printshop-was-here\n; layer_height = 0.05\n"
+    hostile = sliced(ada, "hostile.3mf", cube_3mf(extra={"Metadata/Slic3r_PE.config": hidden}))
+    assert hostile["result"]["massMg"] == cube["result"]["massMg"]
+
+
+def test_a_file_is_sliced_one_at_a_time_and_again_afterwards(ada: Client) -> None:
+    file_id = uploaded(ada, "twice.stl", cube_stl(15))
+    ada.data("POST", "quick-order/slice", slice_request(file_id))
+    second = ada.post("quick-order/slice", slice_request(file_id, infill=50))
+    assert (second.status_code, second.json()["error"]["code"]) == (409, "SLICE_RUNNING")
+    first = wait_for_slice(ada, file_id)
+    ada.data("POST", "quick-order/slice", slice_request(file_id, infill=50))
+    denser = wait_for_slice(ada, file_id)
+    assert denser["result"]["massMg"] > first["result"]["massMg"]
+    assert denser["settingsHash"] != first["settingsHash"]
+    old_price = ada.data("POST", "quick-order/price", order_of(first))
+    assert old_price["items"][0]["massMg"] == first["result"]["massMg"]
+
+
+def test_the_seeds_storage_key_names_a_file_as_well_as_its_id(ada: Client) -> None:
+    file_id = uploaded(ada, "by key.stl", cube_stl(5))
+    key = ada.data("GET", f"quick-order/files/{file_id}")["storageKey"]
+    request = {"file": {**slice_request(file_id)["file"], "id": key, "filename": "by key.stl"}}
+    assert ada.data("POST", "quick-order/slice", request)["id"] == file_id
+    assert wait_for_slice(ada, file_id)["status"] == "completed"
+
+
+def test_a_price_is_made_of_the_slice_and_adds_up(ada: Client, cube: dict[str, Any]) -> None:
+    price = ada.data("POST", "quick-order/price", order_of(cube, quantity=3))
+    (line,) = price["items"]
+    # 20 mm cube: 3 pieces stay below the minimum of 35.00; metro delivery is 12.50; GST is 10 %.
+    material = 3 * cube["result"]["volumeMm3"] * 1240 / 1000 * 3500 / 1_000_000
+    machine = 3 * cube["result"]["timeSec"] * 4500 / 3600
+    assert line["materialCents"] == round(material)
+    assert abs(line["machineCents"] - machine) <= 1
+    parts = ("materialCents", "machineCents", "setupCents", "minimumTopUpCents", "fastTrackCents")
+    assert sum(line[part] for part in parts) == line["totalCents"] == max(3500, line["totalCents"])
+    assert price["shippingCents"] == 1250
+    assert price["taxCents"] == round((price["subtotalCents"] + 1250) * 0.1)
+    assert price["totalCents"] == price["subtotalCents"] + 1250 + price["taxCents"]
+
+
+def test_a_checkout_makes_an_invoice_with_its_files_once_per_key(
+    ada: Client, cube: dict[str, Any], database: psycopg.Connection
+) -> None:
+    order = order_of(cube)
+    total = ada.data("POST", "quick-order/price", order)["totalCents"]
+    body = {**order, "expectedTotalCents": total}
+    headers = {"Idempotency-Key": str(uuid4())}
+    first = ada.data("POST", "quick-order/checkout", body, headers=headers)
+    again = ada.data("POST", "quick-order/checkout", body, headers=headers)
+    assert first == again
+    assert (first["status"], first["totalCents"], first["balanceCents"]) == ("PENDING", total, total)
+    other = ada.post("quick-order/checkout", {**body, "notes": "other"}, headers=headers)
+    assert (other.status_code, other.json()["error"]["code"]) == (422, "IDEMPOTENCY_KEY_REUSED")
+    files = database.execute(
+        "select file_type, mime_type, storage_key, size_bytes from order_files where invoice_id = %s order by id",
+        (first["id"],),
+    ).fetchall()
+    assert [(kind, mime) for kind, mime, _, _ in files] == [
+        ("model", "model/stl"),
+        ("model", "text/x-gcode"),
+        ("settings", "application/json"),
+    ]
+    stored = dict(
+        database.execute(
+            "select name, (metadata ->> 'size')::bigint from storage.objects where bucket_id = 'order-files'"
+        ).fetchall()
+    )
+    assert [stored.get(key) for _, _, key, _ in files] == [size for _, _, _, size in files]
+
+
+def test_an_invoice_is_its_owners_and_the_shops(
+    ada: Client, cube: dict[str, Any], other_customer: Client, shop: Client
+) -> None:
+    invoice = checked_out(ada, cube)
+    assert ada.data("GET", f"invoices/{invoice['id']}")["number"] == invoice["number"]
+    assert shop.data("GET", f"invoices/{invoice['id']}")["number"] == invoice["number"]
+    assert other_customer.get(f"invoices/{invoice['id']}").status_code == 404
+    listed = ada.get("invoices", params={"q": invoice["number"]}).json()
+    assert [row["id"] for row in listed["data"]] == [invoice["id"]]
+    assert invoice["id"] not in [row["id"] for row in other_customer.get("invoices").json()["data"]]
+
+
+def test_invoices_are_listed_by_pages_without_gap_or_double(ada: Client, cube: dict[str, Any]) -> None:
+    made = [checked_out(ada, cube)["id"] for _ in range(3)]
+    seen: list[int] = []
+    cursor: str | None = None
+    while True:
+        page = ada.get("invoices", params={"limit": 2} | ({"cursor": cursor} if cursor else {})).json()
+        seen += [row["id"] for row in page["data"]]
+        cursor = page["nextCursor"]
+        if cursor is None:
+            break
+    assert seen[:3] == made[::-1]
+    assert len(seen) == len(set(seen))
+    assert ada.get("invoices", params={"cursor": "nonsense"}).status_code == 400
+
+
+def test_search_text_is_data_and_never_a_filter(ada: Client, cube: dict[str, Any]) -> None:
+    checked_out(ada, cube)
+    for text in ("%", "*", ",", ")", '"', "_"):
+        assert ada.get("invoices", params={"q": text}).json()["data"] == []
+
+
+def test_an_admin_orders_for_a_client_whom_he_names(shop: Client, ada: Client) -> None:
+    status = sliced(shop, "for ada.stl", cube_stl(8))
+    order = order_of(status)
+    nobody = shop.post("quick-order/price", order)
+    assert (nobody.status_code, nobody.json()["error"]["code"]) == (422, "UNKNOWN_CLIENT")
+    price = shop.data("POST", "quick-order/price", {**order, "clientId": ada.user["clientId"]})
+    invoice = shop.data(
+        "POST",
+        "quick-order/checkout",
+        {**order, "clientId": ada.user["clientId"], "expectedTotalCents": price["totalCents"]},
+        headers={"Idempotency-Key": str(uuid4())},
+    )
+    assert ada.data("GET", f"invoices/{invoice['id']}")["number"] == invoice["number"]
+
+
+def broken_stl() -> bytes:
+    """A binary STL of the right size whose triangles are all one point."""
+    return cube_stl(0)
+
+
+def test_what_cannot_be_sliced_is_never_charged_but_may_be_reviewed(
+    stack: Stack, database: psycopg.Connection
+) -> None:
+    client = sign_up(stack)
+    status = sliced(client, "nothing.stl", broken_stl())
+    assert status["status"] == "failed"
+    assert status["metadata"]["fallback"] is True
+    assert status["metadata"]["metrics"] == {"timeSec": 3600, "grams": 80}
+    assert status["metadata"]["error"]
+    told = database.execute("select body from user_messages where user_id = %s", (client.user["id"],)).fetchall()
+    assert len(told) == 1
+    order = order_of(status)
+    for path in ("quick-order/price", "quick-order/checkout"):
+        refused = client.post(path, {**order} | ({"expectedTotalCents": 1} if "checkout" in path else {}),
+                              headers={"Idempotency-Key": str(uuid4())})  # fmt: skip
+        assert (refused.status_code, refused.json()["error"]["code"]) == (409, "NEEDS_REVIEW")
+    quote = client.data(
+        "POST", "quick-order/checkout", {**order, "review": True}, headers={"Idempotency-Key": str(uuid4())}
+    )
+    assert (quote["kind"], quote["status"], quote["needsReview"]) == ("quote", "DRAFT", True)
+    kept = database.execute("select count(*) from order_files where quote_id = %s", (quote["id"],)).fetchone()
+    assert kept == (2,)
+
+
+def test_a_users_files_are_listed_and_deleted_with_their_g_code(ada: Client) -> None:
+    status = sliced(ada, "gone.stl", cube_stl(6))
+    listed = {row["id"] for row in ada.get("tmp-files").json()["data"]}
+    assert {status["id"], status["outputId"]} <= listed
+    url = ada.get(f"tmp-files/{status['id']}").headers["location"]
+    assert httpx.get(url).status_code == 200
+    assert ada.request("DELETE", f"tmp-files/{status['id']}").status_code == 204
+    assert ada.get(f"tmp-files/{status['outputId']}").status_code == 404
+    assert httpx.get(url).status_code >= 400
+
+
+def test_the_eleventh_waiting_slice_is_refused(stack: Stack, database: psycopg.Connection) -> None:
+    client = sign_up(stack)
+    files = [uploaded(client, f"cube-{number}.stl", cube_stl(4)) for number in range(11)]
+    database.execute(
+        "update tmp_files set queued_at = now(), request_id = gen_random_uuid() where id = any (%s)", (files[:10],)
+    )
+    response = client.post("quick-order/slice", slice_request(files[10]))
+    assert (response.status_code, response.json()["error"]["code"]) == (429, "TOO_MANY_WAITING")
+    assert response.headers["retry-after"]
+    status = client.data("GET", f"quick-order/files/{files[9]}")
+    assert status["placeInQueue"] >= 10
+    database.execute("update tmp_files set queued_at = null where id = any (%s)", (files[:10],))

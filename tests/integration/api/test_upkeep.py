@@ -1,0 +1,112 @@
+"""Health and the janitor, each on the real parts."""
+
+import json
+from typing import Any
+
+import httpx
+import psycopg
+from tests.conftest import Client, sign_up
+from tests.models import cube_stl
+from tests.orders import checked_out, sliced, uploaded, wait_for_slice
+
+from local.stack import Stack
+
+
+def round_of(stack: Stack) -> dict[str, Any]:
+    """Invoke the janitor as its schedule does; its counts."""
+    report: dict[str, Any] = stack.gateway.invoke("JanitorFunction", {"source": "aws.scheduler"})
+    return report
+
+
+def test_liveness_needs_nobody_and_readiness_is_the_shops(nobody: Client, customer: Client, shop: Client) -> None:
+    assert nobody.data("GET", "health") == {"status": "alive"}
+    assert nobody.get("health/ready").status_code == 401
+    assert customer.get("health/ready").status_code == 403
+    ready = shop.get("health/ready")
+    assert ready.status_code == 200, ready.text
+
+
+def test_readiness_tries_every_part(stack: Stack, shop: Client, customer: Client) -> None:
+    invoice = checked_out(customer, sliced(customer, "cube.stl", cube_stl(7)))
+    assert customer.get(f"invoices/{invoice['id']}/pdf").status_code == 200
+    round_of(stack)
+    parts = shop.data("GET", "health/ready")["parts"]
+    for bucket in ("attachments", "pdfs", "tmp", "order-files"):
+        assert parts[f"storage.{bucket}"]["deleted"] is True
+    assert parts["stripe"]["livemode"] is False
+    assert parts["queue"]["waiting"] == 0
+    assert parts["webhook"]["ok"] is True
+    assert parts["slicer"]["tmpWritable"] is True
+    assert parts["slicer"]["version"][0].isdigit()
+    assert parts["pdf"]["tmpWritable"] is True
+    assert "Chrom" in parts["pdf"]["version"] or parts["pdf"]["version"][0].isdigit()
+    assert parts["janitor"]["ok"] is True
+
+
+def test_readiness_leaves_no_object_behind(shop: Client, database: psycopg.Connection) -> None:
+    shop.get("health/ready")
+    left = database.execute("select name from storage.objects where name like 'health/%'").fetchall()
+    assert left == []
+
+
+def test_expired_files_go_and_used_ones_stay(stack: Stack, database: psycopg.Connection) -> None:
+    client = sign_up(stack)
+    old, fresh, reserved = (uploaded(client, f"{name}.stl", cube_stl(3)) for name in ("old", "fresh", "reserved"))
+    database.execute(
+        "update tmp_files set created_at = now() - interval '25 hours' where id = any (%s)", ([old, reserved],)
+    )
+    database.execute("update tmp_files set reserved_until = now() + interval '5 minutes' where id = %s", (reserved,))
+    keys = dict(database.execute("select id, storage_key from tmp_files where user_id = %s", (client.user["id"],)))  # type: ignore[arg-type]
+    assert round_of(stack)["expired"]["deleted"] == 1
+    assert round_of(stack)["expired"]["deleted"] == 0
+    assert {row["id"] for row in client.get("tmp-files").json()["data"]} == {fresh, reserved}
+    stored = {row[0] for row in database.execute("select name from storage.objects where bucket_id = 'tmp'")}
+    assert keys[old] not in stored
+    assert {keys[fresh], keys[reserved]} <= stored
+
+
+def test_an_object_without_a_row_goes_only_at_the_second_look_after_48_hours(
+    stack: Stack, database: psycopg.Connection
+) -> None:
+    headers = {"apikey": stack.supabase.secret_key, "Authorization": f"Bearer {stack.supabase.secret_key}"}
+    for bucket in ("tmp", "order-files"):
+        url = f"{stack.supabase.url}/storage/v1/object/{bucket}/0/stray/stray.stl"
+        assert httpx.post(url, content=b"stray", headers=headers).is_success
+    assert round_of(stack)["strays"]["tmp"] == {"strays": 1, "deleted": 0}
+    assert round_of(stack)["strays"]["tmp"] == {"strays": 1, "deleted": 0}
+    database.execute("update stray_objects set first_seen_at = now() - interval '49 hours'")
+    report = round_of(stack)["strays"]
+    assert report["tmp"] == {"strays": 1, "deleted": 1}
+    assert report["order-files"] == {"strays": 1, "deleted": 0}
+    assert round_of(stack)["strays"]["tmp"] == {"strays": 0, "deleted": 0}
+    url = f"{stack.supabase.url}/storage/v1/object/order-files"
+    httpx.request("DELETE", url, content=json.dumps({"prefixes": ["0/stray/stray.stl"]}),
+                  headers=headers | {"content-type": "application/json"})  # fmt: skip
+
+
+def test_a_committed_request_whose_message_was_lost_is_sent_again(
+    stack: Stack, database: psycopg.Connection
+) -> None:
+    client = sign_up(stack)
+    file_id = uploaded(client, "lost.stl", cube_stl(5))
+    database.execute(
+        """select request_slice(user_id, id::text, '{"layerHeight": 0.2, "infill": 15,
+             "supports": {"enabled": false, "pattern": "normal", "angle": 45}}', '{}', null, 'default', 10)
+           from tmp_files where id = %s""",
+        (file_id,),
+    )
+    assert round_of(stack)["slices"]["sent"] == 0
+    database.execute("update tmp_files set queued_at = now() - interval '3 minutes' where id = %s", (file_id,))
+    assert round_of(stack)["slices"]["sent"] == 1
+    assert wait_for_slice(client, file_id)["status"] == "completed"
+
+
+def test_time_ages_documents_once(stack: Stack, database: psycopg.Connection) -> None:
+    client = sign_up(stack)
+    invoice = checked_out(client, sliced(client, "late.stl", cube_stl(5)))
+    database.execute("update invoices set due_date = due_date - 2 where id = %s", (invoice["id"],))
+    assert round_of(stack)["documents"]["invoicesOverdue"] == 1
+    assert round_of(stack)["documents"]["invoicesOverdue"] == 0
+    overdue = client.data("GET", f"invoices/{invoice['id']}")
+    assert overdue["status"] == "OVERDUE"
+    assert httpx.get(overdue["payUrl"]).status_code == 303
