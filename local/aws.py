@@ -73,7 +73,7 @@ class Aws:
 
     def client(self, service: str, *, signed_as: str = "local") -> Any:
         """A boto3 client; `signed_as` is the access key, and so the name in the recorded calls."""
-        return boto3.client(  # type: ignore[call-overload]
+        return boto3.client(
             service,
             region_name=REGION,
             endpoint_url=self.endpoint_url,

@@ -6,6 +6,7 @@ hold ends the demo with exit 1. Leaves `demo-output/`: both PDFs, the g-code and
 
 import argparse
 import json
+import os
 import shutil
 import sys
 import time
@@ -86,7 +87,7 @@ def wait_for_slice(shop: Shop, file_id: int, seconds: float = 300) -> dict[str, 
     while time.monotonic() < deadline:
         status: dict[str, Any] = shop.data("GET", f"quick-order/files/{file_id}")
         if status["status"] in {"completed", "failed"}:
-            if shown:
+            if shown and sys.stdout.isatty():
                 print("\r" + " " * 60 + "\r", end="", flush=True)
             return status
         shown = f"{status['progressPercent']} % {status['progressStage']}"
@@ -233,7 +234,7 @@ def main() -> int:
     (arguments.output / "summary.json").write_text(document + "\n")
     shutil.rmtree(stack.run_dir, ignore_errors=True)
     total = sum(story.times.values())
-    print(f"Every step held, in {total:.1f} s. Papers, g-code and summary: {arguments.output}/")
+    print(f"Every step held, in {total:.1f} s. Papers, g-code and summary: {os.path.relpath(arguments.output)}/")
     return 0
 
 

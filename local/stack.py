@@ -34,6 +34,9 @@ from local.supabase import Supabase
 ROOT = Path(__file__).resolve().parents[1]
 STATE = ROOT / ".local" / "stack.json"
 RUNS = ROOT / ".local" / "run"
+SECRETS_ID = "printshop/local"
+CHROMIUM = ROOT / ".local" / "chromium"
+BUILT_CHROMIUM = ROOT / ".aws-sam" / "build" / "ChromiumLayer" / "chromium"
 
 Progress = Callable[[str], None]
 
@@ -135,7 +138,7 @@ class Stack:
 
     @property
     def queue_url(self) -> str:
-        return self.aws.queue_url("SliceQueue")
+        return self.gateway.queue_url("SliceQueue")
 
     @property
     def auth_admin(self) -> AuthAdmin:
@@ -175,14 +178,14 @@ class Stack:
         }
 
     def _keep_secrets(self) -> None:
-        document = {
-            "SUPABASE_SERVICE_ROLE_KEY": self.supabase.secret_key,
-            "SUPABASE_JWT_SECRET": self.supabase.jwt_secret,
-            "STRIPE_SECRET_KEY": self.stripe_key,
-            "STRIPE_WEBHOOK_SECRET": self.webhook_secret,
-        }
-        self.aws.client("secretsmanager").create_secret(
-            Name="printshop/local", SecretString=json.dumps(document)
+        self.aws.put_secret(
+            SECRETS_ID,
+            {
+                "SUPABASE_SERVICE_ROLE_KEY": self.supabase.secret_key,
+                "SUPABASE_JWT_SECRET": self.supabase.jwt_secret,
+                "STRIPE_SECRET_KEY": self.stripe_key,
+                "STRIPE_WEBHOOK_SECRET": self.webhook_secret,
+            },
         )
 
     def _template_parameters(self, port: int) -> dict[str, str]:
@@ -191,13 +194,15 @@ class Stack:
             "AppUrl": url,
             "SupabaseUrl": self.supabase.url,
             "SupabasePublishableKey": self.supabase.publishable_key,
-            "SecretsId": "printshop/local",
+            "SecretsId": SECRETS_ID,
             "StripeApiBase": self.stripe.url,
             "StripeSuccessUrl": f"{url}/payment/success",
             "StripeCancelUrl": f"{url}/payment/cancelled",
             "SlicerBin": os.environ.get("SLICER_BIN") or _slicer(),
             "MaxModelMb": "100",
             "SlicerMaximumConcurrency": "2",
+            # As root the layer is mounted on /opt, and this is not looked at.
+            "ChromiumBin": str((BUILT_CHROMIUM if self._built else CHROMIUM) / "chromium.br"),
             "PdfCacheDir": f"/tmp/printshop-pdfs-{port}",
             **self._parameters,
         }

