@@ -63,7 +63,7 @@ class Database:
 
 
 def _api_error(*, status: int, code: str, message: str, details: Any = None, **_: Any) -> ApiError:
-    return BY_STATUS[status](code, message, details)
+    return BY_STATUS[status](code, message, details, retry_after=10 if status == 429 else None)
 
 
 def _unavailable() -> Unavailable:

@@ -265,15 +265,6 @@ def test_a_checkout_with_another_total_shows_the_new_breakdown(
         assert error["details"]["totalCents"] == price["totalCents"]
 
 
-@pytest.fixture(autouse=True)
-def unreserved(database: psycopg.Connection, leaves_nothing: None) -> Iterator[None]:
-    # A refused checkout leaves its files reserved for minutes: harmless, and not what these tests look for.
-    yield
-    database.execute("alter table tmp_files disable trigger set_updated_at")
-    database.execute("update tmp_files set reserved_until = null where reserved_until is not null")
-    database.execute("alter table tmp_files enable trigger set_updated_at")
-
-
 def test_a_checkout_without_an_idempotency_key_is_refused(settled: Client, sliced_cube: dict[str, Any]) -> None:
     response = settled.post("quick-order/checkout", {**order_of(sliced_cube), "expectedTotalCents": 1})
     refused(response, 400, "IDEMPOTENCY_KEY_MISSING")

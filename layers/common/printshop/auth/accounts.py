@@ -77,7 +77,8 @@ class Accounts:
 
     def refresh(self, refresh_token: str) -> Login:
         """Trade a refresh token for a new session; the old token is spent."""
-        answer = self._ask(lambda auth: auth.refresh_session(refresh_token))
+        ended = Unauthorized("SESSION_ENDED", "This session has ended; log in again.")
+        answer = self._ask(lambda auth: auth.refresh_session(refresh_token), refused=ended)
         return self._open(self._session(answer.session))
 
     def log_out(self, user: User, identity: Identity, access_token: str) -> None:

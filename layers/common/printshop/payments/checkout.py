@@ -1,14 +1,23 @@
 """Paying an invoice: at most one live payment page per invoice and balance, made when somebody wants to pay."""
 
+import time
 from dataclasses import dataclass
 
 from printshop.auth.users import User
 from printshop.database import Database
 from printshop.errors import Unavailable
-from printshop.payments.stripe_gateway import CheckoutInvoice, StripeFinalError, StripeGateway
+from printshop.payments.stripe_gateway import (
+    CheckoutInvoice,
+    StripeBusyError,
+    StripeFinalError,
+    StripeGateway,
+    unavailable,
+)
 from printshop.settings import Settings
 
-TRIES = 3
+TRIES = 5
+BUSY_SECONDS = 0.3
+"""How long to leave a twin that is making the same session."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +83,14 @@ def _open(
             stripe.expire_session(state["retire"])
         try:
             session = stripe.create_session(invoice)
-        except StripeFinalError:
+        except StripeBusyError:
+            time.sleep(BUSY_SECONDS)
+            continue
+        except StripeFinalError as error:
             # Stripe replays this answer for a day; the next try gets a key of its own.
             database.call("retire_attempt", p_invoice_id=invoice.invoice_id, p_attempt=invoice.attempt)
+            if error.is_outage:
+                raise unavailable(error) from error
             continue
         stored = database.call(
             "store_checkout",

@@ -23,7 +23,18 @@ log = get_logger()
 
 
 class StripeFinalError(Exception):
-    """Stripe answered with an error that it replays for this idempotency key; another try needs another key."""
+    """Stripe answered with an error that it replays for this idempotency key; another try needs another key.
+
+    `is_outage` tells its own failure (500) from a request that it refuses.
+    """
+
+    def __init__(self, message: str, *, is_outage: bool = False) -> None:
+        super().__init__(message)
+        self.is_outage = is_outage
+
+
+class StripeBusyError(Exception):
+    """Another request with this idempotency key is under way; its session is there in a moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +85,12 @@ class StripeGateway:
         return MINIMUM_CHARGE.get(currency.upper(), 50)
 
     def create_session(self, invoice: CheckoutInvoice) -> CheckoutSession:
-        """Make the payment page of an invoice's balance. Raises Unavailable, StripeFinalError."""
+        """Make the payment page of an invoice's balance. Raises Unavailable, StripeBusyError, StripeFinalError."""
         metadata = {"invoiceId": str(invoice.invoice_id), "invoiceNumber": invoice.number}
         app_url = self._settings.next_public_app_url
         params: dict[str, Any] = {
             "mode": "payment",
-            "payment_method_types": ["card"],
+            "allowed_payment_method_types": ["card"],
             "line_items": [
                 {
                     "price_data": {
@@ -105,10 +116,14 @@ class StripeGateway:
         try:
             session = self.client.v1.checkout.sessions.create(params, {"idempotency_key": key})  # type: ignore[arg-type]
         except (stripe.InvalidRequestError, stripe.IdempotencyError, stripe.CardError) as error:
+            if error.http_status == 409:
+                raise StripeBusyError(str(error)) from error
             log.error(scope="stripe.session", error=error, data={"invoiceId": invoice.invoice_id})
             raise StripeFinalError(str(error)) from error
         except stripe.StripeError as error:
-            raise self._unavailable(error) from error
+            if error.http_status == 500:
+                raise StripeFinalError(str(error), is_outage=True) from error
+            raise unavailable(error) from error
         log.info(scope="stripe.session", data={"invoiceId": invoice.invoice_id, "sessionId": session.id})
         return CheckoutSession(
             id=session.id,
@@ -124,14 +139,14 @@ class StripeGateway:
         except stripe.InvalidRequestError as error:
             log.info(scope="stripe.expire", data={"sessionId": session_id, "answer": error.code})
         except stripe.StripeError as error:
-            raise self._unavailable(error) from error
+            raise unavailable(error) from error
 
     def check_key(self) -> bool:
         """Prove the key by a call; the balance shows whether it is a live one."""
         try:
             return bool(self.client.v1.balance.retrieve().livemode)
         except stripe.StripeError as error:
-            raise self._unavailable(error) from error
+            raise unavailable(error) from error
 
     def read_event(self, body: bytes, signature: str | None) -> dict[str, Any]:
         """A webhook's event, if one of the configured secrets signed it within the tolerance.
@@ -159,8 +174,10 @@ class StripeGateway:
             "WEBHOOK_SIGNATURE_INVALID", "The Stripe-Signature header does not fit the body or is too old."
         )
 
-    def _unavailable(self, error: stripe.StripeError) -> ApiError:
-        log.warn(scope="stripe.unavailable", error=error)
-        return Unavailable(
-            "STRIPE_UNAVAILABLE", "The payment service did not answer; try again in a moment.", retry_after=5
-        )
+
+def unavailable(error: Exception) -> ApiError:
+    """What the caller hears when Stripe cannot be reached."""
+    log.warn(scope="stripe.unavailable", error=error)
+    return Unavailable(
+        "STRIPE_UNAVAILABLE", "The payment service did not answer; try again in a moment.", retry_after=5
+    )

@@ -7,6 +7,7 @@ request interception do not work with today's Chromium.
 import asyncio
 import base64
 import warnings
+from contextvars import ContextVar
 from typing import Any, Final
 
 from printshop.log import get_logger
@@ -48,13 +49,17 @@ Promise.all([document.fonts.ready, ...Array.from(document.images, image => image
     .then(() => document.readyState)
 """
 
+_owner: ContextVar[object] = ContextVar("owner", default=None)
+"""Marks the tasks of one connection: pyppeteer keeps no account of them."""
+
 log = get_logger()
 
 
 class PrintPage:
     """The one page of one browser. Made by `open`; prints one document at a time; useless after any exception."""
 
-    def __init__(self, browser: Any, session: Any) -> None:
+    def __init__(self, owner: object, browser: Any, session: Any) -> None:
+        self._owner = owner
         self._browser = browser
         self._session = session
         self._frame = ""
@@ -70,14 +75,18 @@ class PrintPage:
 
         Raises BrowserFailedError, or TimeoutError when the browser does not answer.
         """
+        owner = object()
+        outer = _owner.set(owner)
         try:
             async with asyncio.timeout(CONNECT_LIMIT):
-                page = cls(*await _first_page(endpoint))
+                page = cls(owner, *await _first_page(endpoint))
                 await page._set_up()
         except BaseException:
             # A connection that failed leaves pyppeteer spinning for ever, waiting to send its first message.
-            await _end(_pyppeteer_tasks())
+            await _end(_tasks_of(owner))
             raise
+        finally:
+            _owner.reset(outer)
         return page
 
     async def _set_up(self) -> None:
@@ -101,6 +110,7 @@ class PrintPage:
         await self._settled()
         answer = await self._call("Page.printToPDF", **PDF_OPTIONS)
         self._wiping = asyncio.ensure_future(self._wipe())
+        self._wiping.add_done_callback(_retrieved)
         return base64.b64decode(answer["data"])
 
     async def wiped(self) -> None:
@@ -114,10 +124,12 @@ class PrintPage:
         await self._call("HeapProfiler.collectGarbage")
 
     async def close(self) -> None:
-        """Drop the connection, and the tasks that pyppeteer would leave behind."""
-        self._browser.remove_all_listeners()
-        await self._browser.disconnect()
-        await _end(_pyppeteer_tasks() | ({self._wiping} if self._wiping else set()))
+        """Drop the connection to a browser that is gone.
+
+        Not by pyppeteer's `disconnect`, which fails on a connection that is already broken.
+        """
+        self._on_disconnected()
+        await _end(_tasks_of(self._owner) | ({self._wiping} if self._wiping else set()))
 
     async def _show(self, html: str) -> None:
         await self._call("Page.setDocumentContent", frameId=self._frame, html=html)
@@ -176,7 +188,7 @@ class PrintPage:
 
 
 def _retrieved(reply: asyncio.Future[Any]) -> None:
-    """Look at the outcome of a reply that may come after we stopped waiting, or asyncio complains of neglect."""
+    """Look at an outcome that may come after we stopped waiting, or asyncio complains of neglect."""
     if not reply.cancelled():
         reply.exception()
 
@@ -192,13 +204,10 @@ async def _first_page(endpoint: str) -> tuple[Any, Any]:
         await asyncio.sleep(0.001)
 
 
-def _pyppeteer_tasks() -> set[asyncio.Task[Any]]:
-    """The tasks of this loop's connection. There is one at a time."""
-    return {
-        task
-        for task in asyncio.all_tasks()
-        if getattr(task.get_coro(), "__qualname__", "").startswith(("Connection.", "Browser."))
-    }
+def _tasks_of(owner: object) -> set[asyncio.Task[Any]]:
+    """What was started while this page's connection was opened, and what that started in turn."""
+    mine = {task for task in asyncio.all_tasks() if task.get_context().get(_owner) is owner}
+    return mine - {asyncio.current_task()}
 
 
 async def _end(tasks: set[asyncio.Task[Any]]) -> None:

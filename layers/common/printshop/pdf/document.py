@@ -8,15 +8,18 @@ from datetime import date
 from decimal import Decimal
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
+_INLINE_PICTURE = re.compile(r"data:image/(png|jpeg|webp|svg\+xml);base64,[A-Za-z0-9+/=\s]+")
 _LINE_END = re.compile("\r\n?")
 
 
-def _printable(value: str) -> str:
+def _printable(value: object) -> object:
     """Without control characters and half characters, which no page can show."""
+    if not isinstance(value, str):
+        return value
     return _UNPRINTABLE.sub("", _LINE_END.sub("\n", value)).strip()
 
 
@@ -24,11 +27,15 @@ def _absent_if_blank(value: object) -> object:
     return None if isinstance(value, str) and not value.strip() else value
 
 
-Text = Annotated[str, AfterValidator(_printable)]
+def _absent_unless_inline(value: object) -> object:
+    return value if isinstance(value, str) and _INLINE_PICTURE.fullmatch(value) else None
+
+
+Text = Annotated[str, BeforeValidator(_printable)]
 OptionalText = Annotated[Text | None, BeforeValidator(_absent_if_blank)]
 Link = Annotated[str, Field(pattern=r"^https?://[^\s\"<>]+$")]
-Picture = Annotated[str, Field(pattern=r"^data:image/(png|jpeg|webp|svg\+xml);base64,[A-Za-z0-9+/=]+$")]
-"""A picture inside the page: nothing is fetched."""
+Picture = Annotated[str | None, BeforeValidator(_absent_unless_inline)]
+"""A picture as a data URL, so that nothing is fetched; anything else is no picture."""
 
 Cents = int
 """Minor units of the document's currency."""
@@ -78,8 +85,8 @@ class Item(_Model):
     quantity: Decimal = Field(max_digits=15, decimal_places=3)
     unit_price_cents: Cents
     discount_type: Literal["NONE", "PERCENT", "FIXED"] = "NONE"
-    discount_bps: int | None = None
-    discount_cents: Cents | None = None
+    discount_bps: int = 0
+    discount_fixed_cents: Cents = 0
     total_cents: Cents
     details: PrintDetails | None = None
 
@@ -140,7 +147,7 @@ class Business(_Model):
     email: OptionalText = None
     abn: OptionalText = None
     bank_details: OptionalText = None
-    logo_data_url: Picture | None = None
+    logo_data_url: Picture = None
     locale: str = "en-AU"
 
 

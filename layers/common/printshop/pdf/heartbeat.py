@@ -1,12 +1,13 @@
 """What the PDF function tells of itself when it starts, for the readiness check."""
 
 import tempfile
+from pathlib import Path
 from typing import Any, Protocol
 
 from printshop.database import DatabaseError
 from printshop.errors import ApiError, Unavailable
 from printshop.log import get_logger
-from printshop.pdf.chromium import find_chromium, make_workspace
+from printshop.pdf.chromium import LAYER, find_chromium, make_workspace
 
 log = get_logger()
 
@@ -17,11 +18,11 @@ class FunctionCaller(Protocol):
     def call(self, function: str, /, **params: Any) -> Any: ...
 
 
-def renderer_health(chromium_bin: str | None) -> dict[str, Any]:
+def renderer_health(chromium_bin: str | None, *, layer: Path = LAYER) -> dict[str, Any]:
     """{"binary": path or null, "version": text or null, "tmpWritable": bool}. Starts nothing."""
     tmp_writable = _tmp_writable()
     try:
-        chromium = find_chromium(chromium_bin)
+        chromium = find_chromium(chromium_bin, layer=layer)
     except Unavailable:
         return {"binary": None, "version": None, "tmpWritable": tmp_writable}
     return {"binary": str(chromium.source), "version": chromium.version, "tmpWritable": tmp_writable}

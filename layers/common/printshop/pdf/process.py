@@ -8,7 +8,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 import weakref
 from collections import deque
 from collections.abc import Mapping
@@ -16,7 +15,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Final
 
-from printshop.log import get_logger
 from printshop.pdf.chromium import Chromium
 
 START_LIMIT: Final = 12.0
@@ -54,8 +52,6 @@ FLAGS: Final = (
 _ENDPOINT: Final = re.compile(r"DevTools listening on (ws://\S+)")
 _STARTER: Final = Path(__file__).with_name("start.py")
 
-log = get_logger()
-
 
 class BrowserFailedError(Exception):
     """The browser died, hung up or refused a command: it must not be used again."""
@@ -72,8 +68,6 @@ class ChromiumProcess:
         """Start it, unpacked if need be. The thread that starts it must outlive it: its end ends the browser."""
         executable = chromium.unpack(workspace)
         _sweep(workspace)
-        self._version = chromium.version
-        self._started = time.monotonic()
         self._folder = Path(tempfile.mkdtemp(prefix=f"run-{os.getpid()}-", dir=workspace))
         self._process = subprocess.Popen(
             [
@@ -104,9 +98,6 @@ class ChromiumProcess:
             raise BrowserNotStartedError(
                 f"Chromium did not start: {self._errors.tail() or 'it said nothing'}"
             )
-        milliseconds = round((time.monotonic() - self._started) * 1000)
-        data = {"pid": self.pid, "version": self._version, "ms": milliseconds}
-        log.info(scope="pdf.launch", message="Chromium started", data=data)
         return address
 
     @property

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -130,13 +131,17 @@ class Renderer:
 
         workspace = self._workspace or make_workspace()
         await asyncio.to_thread(self._chromium.unpack, workspace)
+        started = time.monotonic()
         process = ChromiumProcess(self._chromium, workspace)
         try:
             endpoint = await asyncio.to_thread(process.endpoint)
-            return _Browser(process, await PrintPage.open(endpoint))
+            page = await PrintPage.open(endpoint)
         except BaseException:
             process.stop()
             raise
+        data = {"pid": process.pid, "version": self.version, "ms": round((time.monotonic() - started) * 1000)}
+        log.info(scope="pdf.launch", message="Chromium started", data=data)
+        return _Browser(process, page)
 
     async def _discard(self) -> None:
         browser, self._browser = self._browser, None

@@ -75,10 +75,13 @@ class Pdf:
 class PdfService:
     """Makes, keeps and forgets PDFs. An unchanged document never starts a browser."""
 
-    def __init__(self, printer: PdfPrinter, store: PdfStore, cache: PdfCache) -> None:
+    def __init__(
+        self, printer: PdfPrinter, store: PdfStore, cache: PdfCache, *, storage_limit: float = STORAGE_LIMIT
+    ) -> None:
         self._printer = printer
         self._store = store
         self._cache = cache
+        self._storage_limit = storage_limit
 
     async def invoice_pdf(self, invoice: Invoice, business: Business) -> Pdf:
         """`invoice-{number}.pdf`. Raises Unavailable when it has to be printed and cannot be."""
@@ -88,11 +91,14 @@ class PdfService:
         """`quote-{number}.pdf`. Raises Unavailable when it has to be printed and cannot be."""
         return await self._pdf(quote, business)
 
-    async def delete(self, kind: Literal["invoice", "quote"], number: str) -> None:
-        """Forget a document's PDF, stored and cached. Raises Unavailable when storage does not answer."""
+    async def delete(self, kind: Literal["invoice", "quote"], number: str) -> bool:
+        """Forget a document's PDF, cached and stored; False when none was stored.
+
+        Raises Unavailable when storage does not answer.
+        """
         filename = pdf_filename(kind, number)
-        await asyncio.to_thread(self._store.delete, PDFS, [filename])
         self._cache.remove(filename)
+        return await asyncio.to_thread(self._store.delete, PDFS, [filename]) > 0
 
     async def _pdf(self, document: Document, business: Business) -> Pdf:
         filename = pdf_filename(document.kind, document.number)
@@ -123,10 +129,10 @@ class PdfService:
     async def _stored(self, key: str, digest: str) -> tuple[bytes | None, bool]:
         """The stored PDF if it was made from these inputs, and whether storage answers at all."""
         try:
-            info = await _limited(lambda: self._store.info(PDFS, key))
+            info = await self._limited(lambda: self._store.info(PDFS, key))
             if info.metadata.get("hash") != digest:
                 return None, True
-            return await _limited(lambda: self._store.download(PDFS, key)), True
+            return await self._limited(lambda: self._store.download(PDFS, key)), True
         except NotFound:
             return None, True
         except (ApiError, TimeoutError) as error:
@@ -135,13 +141,16 @@ class PdfService:
 
     async def _keep(self, key: str, digest: str, contents: bytes) -> None:
         try:
-            await _limited(
+            await self._limited(
                 lambda: self._store.upload(
                     PDFS, key, contents, PDF_TYPE, upsert=True, metadata={"hash": digest}
                 )
             )
         except (ApiError, TimeoutError) as error:
             log.warn(scope="pdf.storage", message="The PDF was not stored", error=error, data={"key": key})
+
+    async def _limited[Answer](self, request: Callable[[], Answer]) -> Answer:
+        return await asyncio.wait_for(asyncio.to_thread(request), self._storage_limit)
 
     def _answer(self, contents: bytes, filename: str, source: Literal["cache", "storage", "rendered"]) -> Pdf:
         log.info(scope="pdf.serve", data={"file": filename, "source": source, "bytes": len(contents)})
@@ -162,7 +171,3 @@ def input_hash(document: Document, business: Business, renderer_version: str) ->
 def pin_dates(contents: bytes, day: date) -> bytes:
     """The same PDF, dated the day of its document instead of the moment of printing, byte for byte as long."""
     return _DATE.sub(rb"/\1 (D:" + f"{day:%Y%m%d}000000".encode(), contents)
-
-
-async def _limited[Answer](request: Callable[[], Answer]) -> Answer:
-    return await asyncio.wait_for(asyncio.to_thread(request), STORAGE_LIMIT)

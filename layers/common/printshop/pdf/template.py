@@ -110,9 +110,9 @@ def _money(context: Context, minor: int) -> str:
 @pass_context
 def _discount(context: Context, item: Item) -> str:
     if item.discount_type == "PERCENT":
-        return format_percent(item.discount_bps or 0)
+        return format_percent(item.discount_bps)
     if item.discount_type == "FIXED":
-        return _money(context, item.discount_cents or 0)
+        return _money(context, item.discount_fixed_cents)
     return "–"
 
 

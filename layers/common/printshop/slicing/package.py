@@ -10,8 +10,9 @@ import re
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from printshop.slicing.refusals import ModelRefused
@@ -85,8 +86,9 @@ class Package:
     def names(self) -> list[str]:
         return [entry.filename for entry in self._entries.values() if not entry.is_dir()]
 
-    def chunks(self, name: str, limit: int = MAX_ENTRY_BYTES) -> Iterator[bytes]:
-        """The part's bytes, streamed. Raises ModelRefused beyond `limit` bytes or when it is absent."""
+    @contextmanager
+    def chunks(self, name: str, limit: int = MAX_ENTRY_BYTES) -> Iterator[Iterable[bytes]]:
+        """The part's bytes, to be streamed within the block. Raises ModelRefused if it is absent or too large."""
         entry = self._entries.get(part_name(name))
         if entry is None:
             raise ModelRefused(
@@ -95,8 +97,7 @@ class Package:
         if entry.file_size > limit:
             raise _unsafe(f"unpacks to more than {limit} bytes")
         with self._archive.open(entry) as part:
-            while chunk := part.read(_CHUNK):
-                yield chunk
+            yield iter(partial(part.read, _CHUNK), b"")
 
 
 def part_name(name: str) -> str:

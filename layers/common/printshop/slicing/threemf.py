@@ -80,7 +80,8 @@ def _write_model(package: Package, root: str, out: GeometryWriter) -> Rebuilt:
     for part in reader.parts:  # grows while it is walked
         if len(reader.parts) > MAX_PARTS:
             raise too_complex()
-        reader.read(part, package.chunks(part))
+        with package.chunks(part) as chunks:
+            reader.read(part, chunks)
     made = {key: (triangles, 1) for key, triangles in reader.meshes.items()}
     for key in _composites_in_order(reader):
         composite = reader.composites[key]
@@ -144,7 +145,8 @@ def _model_part(package: Package) -> str:
             found.append(attributes.get("Target", ""))
 
     if "_rels/.rels" in package:
-        read_elements(package.chunks("_rels/.rels", _MAX_RELATIONSHIPS_BYTES), start)
+        with package.chunks("_rels/.rels", _MAX_RELATIONSHIPS_BYTES) as chunks:
+            read_elements(chunks, start)
     root = part_name(found[0] if found else _ROOT_PART)
     if root not in package:
         raise ModelRefused("MODEL_NOT_3MF", "The package holds no 3D model; export the model as 3MF again.")
@@ -155,7 +157,11 @@ def _refuse_helper_volumes(package: Package) -> None:
     # Slicers keep modifiers, negative volumes and support blockers inside the mesh and tell them apart in a config.
     # Without that config they would be printed as solid parts: better no price than a wrong one.
     for name in _CONFIGS:
-        if name in package and _HELPER_VOLUME.search(b"".join(package.chunks(name, _MAX_CONFIG_BYTES))):
+        if name not in package:
+            continue
+        with package.chunks(name, _MAX_CONFIG_BYTES) as chunks:
+            config = b"".join(chunks)
+        if _HELPER_VOLUME.search(config):
             raise ModelRefused(
                 "MODEL_HAS_MODIFIERS",
                 "The project holds modifiers, negative volumes or support blockers, which cannot be kept; "

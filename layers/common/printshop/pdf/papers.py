@@ -1,0 +1,39 @@
+"""Reading what goes on paper: a document, its business, and the link to act on it."""
+
+from typing import Any
+
+from printshop.auth.users import User
+from printshop.database import Database
+from printshop.payments.links import accept_link, pay_link
+from printshop.pdf.document import Business, Invoice, Quote
+from printshop.settings import Settings
+
+NO_CARD_PAYMENTS = "Card payments are not available right now. Please pay by bank transfer, or ask us."
+
+
+def read_invoice(
+    database: Database, settings: Settings, user: User, invoice_id: int
+) -> tuple[Invoice, Business]:
+    """An invoice for print, with a link to pay while it is owed. Raises NotFound, also for another client's."""
+    answer = _read(database, user, "invoice", invoice_id)
+    document = answer["document"]
+    owed = document["status"] in {"PENDING", "OVERDUE"} and document["balanceCents"] > 0
+    if owed and settings.stripe_key:
+        document["payUrl"] = pay_link(settings, document["payToken"])
+    elif owed:
+        document["payNote"] = NO_CARD_PAYMENTS
+    return Invoice.model_validate(document), Business.model_validate(answer["business"])
+
+
+def read_quote(database: Database, settings: Settings, user: User, quote_id: int) -> tuple[Quote, Business]:
+    """A quote for print, with a link to accept it while it is open. Raises NotFound, also for another client's."""
+    answer = _read(database, user, "quote", quote_id)
+    document = answer["document"]
+    if document["status"] == "PENDING":
+        document["acceptUrl"] = accept_link(settings, document["publicToken"])
+    return Quote.model_validate(document), Business.model_validate(answer["business"])
+
+
+def _read(database: Database, user: User, kind: str, document_id: int) -> dict[str, Any]:
+    answer = database.call("get_document", p_kind=kind, p_id=document_id, p_client_id=user.reads_as)
+    return {"document": dict(answer["document"]), "business": answer["business"]}

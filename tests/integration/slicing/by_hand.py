@@ -1,0 +1,32 @@
+"""PrusaSlicer as a person would run it, outside the product: a plain command line, figures read by eye."""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+SHAPES = Path("/usr/share/PrusaSlicer/shapes")
+BUNNY = SHAPES / "bunny.stl"
+SCREW = SHAPES / "M3x10_screw.stl"
+BINARY = os.environ.get("SLICER_BIN") or shutil.which("prusa-slicer") or "prusa-slicer"
+
+
+def slice_by_hand(model: Path, folder: Path, *arguments: str) -> tuple[float, float, str]:
+    """(grams, cm³, the time as text) of `model`, with PLA's density."""
+    gcode = folder / "by-hand.gcode"
+    subprocess.run(
+        [BINARY, "--export-gcode", "--filament-density", "1.24", *arguments, "--output", gcode, model],
+        env={"LC_ALL": "C.UTF-8", "HOME": str(folder)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        check=True,
+        cwd=folder,
+    )
+    text = gcode.read_text()
+    found = [
+        re.findall(rf"^; {re.escape(name)} = (.+)$", text, re.M)
+        for name in ("filament used [g]", "filament used [cm3]", "estimated printing time (normal mode)")
+    ]
+    ((grams,), (volume,), (duration,)) = found
+    return float(grams), float(volume), duration

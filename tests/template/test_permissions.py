@@ -1,0 +1,93 @@
+"""Each function has a role of its own that allows what it does, on exactly the resource it does it to."""
+
+import pytest
+
+from tests.template.bundle import FUNCTIONS, Bundle, configured_parameters, deploy
+from tests.template.roles import Roles
+
+QUEUE_ACTIONS = {
+    "QuickOrderFunction": {"SendMessage"},
+    "JanitorFunction": {"SendMessage"},
+    "HealthFunction": {"GetQueueAttributes"},
+    "SlicerFunction": {"ReceiveMessage", "DeleteMessage", "ChangeMessageVisibility", "GetQueueAttributes"},
+}
+"""Written by hand from what each function is for; the others never touch a queue."""
+
+
+@pytest.fixture(scope="module")
+def roles(bundle: Bundle) -> Roles:
+    return Roles(bundle)
+
+
+def test_no_two_functions_share_a_role(bundle: Bundle) -> None:
+    used = [bundle.properties(function)["Role"] for function in FUNCTIONS]
+    assert len(used) == len(set(used))
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_role_names_exact_resources_and_exact_actions(function: str, roles: Roles) -> None:
+    for statement in roles.statements(function):
+        assert statement.effect == "Allow"
+        assert not [action for action in statement.actions if "*" in action or "?" in action]
+        for resource in statement.resources:
+            # The streams of the function's own log group, and the six characters that end a secret's ARN.
+            exact = resource.removesuffix(":*") if ":logs:" in resource else resource.removesuffix("-??????")
+            assert "*" not in exact
+            assert "?" not in exact
+
+
+def test_a_secret_given_by_its_arn_is_the_only_one_that_may_be_read(bundle: Bundle) -> None:
+    arn = "arn:aws:secretsmanager:ap-southeast-2:123456789012:secret:printshop/prod-a1B2c3"
+    named = Roles(deploy({**configured_parameters("prod"), "SecretsId": arn}))
+    assert named.allowed("PayFunction", "secretsmanager:GetSecretValue", arn)
+    assert not named.allowed("PayFunction", "secretsmanager:GetSecretValue", arn[:-1] + "4")
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_function_reads_the_bundles_secret_and_no_other(function: str, roles: Roles) -> None:
+    assert roles.allowed(function, "secretsmanager:GetSecretValue", "printshop/prod")
+    assert not roles.allowed(function, "secretsmanager:GetSecretValue", "printshop/dev")
+    assert not roles.allowed(function, "secretsmanager:GetSecretValue", "printshop/prod-and-more")
+    assert not roles.allowed(function, "secretsmanager:PutSecretValue", "printshop/prod")
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_function_writes_its_own_log_and_no_other(function: str, bundle: Bundle, roles: Roles) -> None:
+    own = bundle.properties(function)["LoggingConfig"]["LogGroup"]
+    groups = [each["Ref"] for name, each in bundle.attributes.items() if name.endswith("Logs")]
+    writable = [
+        group
+        for group in groups
+        if roles.allowed(
+            function,
+            "logs:PutLogEvents",
+            f"arn:aws:logs:ap-southeast-2:123456789012:log-group:{group}:log-stream:x",
+        )
+    ]
+    assert writable == [own]
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_function_does_to_the_slice_queue_what_it_is_for(function: str, roles: Roles) -> None:
+    every = set().union(*QUEUE_ACTIONS.values()) | {"PurgeQueue", "DeleteQueue", "SetQueueAttributes"}
+    may = {action for action in every if roles.allowed(function, f"sqs:{action}", "SliceQueue")}
+    assert may == QUEUE_ACTIONS.get(function, set())
+    assert not [each for each in every if roles.allowed(function, f"sqs:{each}", "SliceDeadLetters")]
+
+
+def test_the_schedule_may_invoke_the_janitor_and_nothing_else(bundle: Bundle) -> None:
+    (schedule,) = bundle.of_type("AWS::Scheduler::Schedule").values()
+    name = bundle.named("Arn", schedule["Target"]["RoleArn"], {"AWS::IAM::Role"})
+    assert name
+    policies = bundle.properties(name)["Policies"]
+    (statement,) = [each for policy in policies for each in policy["PolicyDocument"]["Statement"]]
+    assert statement["Action"] == "lambda:InvokeFunction"
+    assert statement["Resource"] == bundle.attributes["JanitorFunction"]["Arn"]
+
+
+def test_the_gateway_may_invoke_each_function_by_its_own_routes_only(bundle: Bundle) -> None:
+    permissions = bundle.of_type("AWS::Lambda::Permission").values()
+    assert permissions
+    for permission in permissions:
+        assert permission["Principal"] == "apigateway.amazonaws.com"
+        assert "/api/" in permission["SourceArn"]

@@ -1,0 +1,167 @@
+import asyncio
+import re
+import time
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from printshop.errors import PayloadTooLarge, Unavailable
+from printshop.pdf.cache import PdfCache
+from printshop.pdf.service import Pdf, PdfService, input_hash, pin_dates
+from tests.unit.pdf.documents import business, invoice, quote
+from tests.unit.pdf.fakes import DOWN, FakePrinter, FakeStore
+
+KEY = "invoice-INV-0042.pdf"
+
+
+class Shop:
+    """A service on fakes; `restarted` is another process, with an empty cache, on the same store."""
+
+    def __init__(
+        self, folder: Path, store: FakeStore | None = None, printer: FakePrinter | None = None
+    ) -> None:
+        self.folder = folder
+        self.store = store or FakeStore()
+        self.printer = printer or FakePrinter()
+        self.service = PdfService(self.printer, self.store, PdfCache(folder))
+
+    def invoice(self, **changes: object) -> Pdf:
+        return asyncio.run(self.service.invoice_pdf(invoice(2, **changes), business()))
+
+    def restarted(self, version: str = "147") -> "Shop":
+        return Shop(self.folder / "other", self.store, FakePrinter(version))
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Shop:
+    return Shop(tmp_path / "pdfs")
+
+
+def test_a_new_document_is_printed_stored_and_cached(shop: Shop) -> None:
+    pdf = shop.invoice()
+    assert (pdf.source, pdf.filename, pdf.storage_key) == ("rendered", KEY, KEY)
+    contents, metadata = shop.store.objects[KEY]
+    assert contents == pdf.contents
+    assert re.fullmatch(r"[0-9a-f]{64}", metadata["hash"])
+    assert shop.invoice().source == "cache"
+
+
+def test_a_quote_has_a_key_of_its_own(shop: Shop) -> None:
+    pdf = asyncio.run(shop.service.quote_pdf(quote(), business()))
+    assert pdf.storage_key == "quote-QT-0007.pdf"
+    assert "quote-QT-0007.pdf" in shop.store.objects
+
+
+def test_an_unchanged_document_starts_no_printer_and_asks_no_storage(shop: Shop) -> None:
+    first = shop.invoice()
+    shop.store.calls.clear()
+    assert shop.invoice().contents == first.contents
+    assert len(shop.printer.printed) == 1
+    assert shop.store.calls == []
+
+
+def test_another_process_takes_the_stored_pdf(shop: Shop) -> None:
+    first = shop.invoice()
+    other = shop.restarted()
+    pdf = other.invoice()
+    assert (pdf.source, pdf.contents) == ("storage", first.contents)
+    assert other.printer.printed == []
+    assert other.invoice().source == "cache"
+
+
+@pytest.mark.parametrize(
+    "change", [{"status": "PAID"}, {"notes": "New"}, {"payUrl": None}, {"totalCents": 1}]
+)
+def test_a_changed_document_is_printed_again_over_the_old_one(shop: Shop, change: dict[str, object]) -> None:
+    before = shop.invoice()
+    after = shop.invoice(**change)
+    assert after.source == "rendered"
+    assert after.contents != before.contents
+    assert shop.store.objects[KEY][0] == after.contents
+
+
+def test_a_changed_business_prints_again(shop: Shop) -> None:
+    shop.invoice()
+    moved = business(address="1 New Street")
+    assert asyncio.run(shop.service.invoice_pdf(invoice(2), moved)).source == "rendered"
+
+
+def test_another_browser_prints_again(shop: Shop) -> None:
+    shop.invoice()
+    assert shop.restarted(version="148").invoice().source == "rendered"
+
+
+def test_the_hash_covers_every_input() -> None:
+    known = {
+        input_hash(invoice(1), business(), "147"),
+        input_hash(invoice(1, notes="x"), business(), "147"),
+        input_hash(invoice(1), business(phone="x"), "147"),
+        input_hash(invoice(1), business(), "148"),
+        input_hash(quote(1), business(), "147"),
+    }
+    assert len(known) == 5
+    assert input_hash(invoice(1), business(), "147") in known
+
+
+def test_a_pdf_missing_in_storage_is_made_again(shop: Shop) -> None:
+    shop.invoice()
+    shop.store.objects.clear()
+    assert shop.restarted().invoice().source == "rendered"
+    assert KEY in shop.store.objects
+
+
+def test_a_pdf_stored_without_a_hash_is_made_again(shop: Shop) -> None:
+    shop.store.objects[KEY] = (b"old", {})
+    assert shop.invoice().source == "rendered"
+    assert "hash" in shop.store.objects[KEY][1]
+
+
+def test_a_pdf_is_served_from_the_print_when_storage_is_down(shop: Shop) -> None:
+    shop.store.failure = DOWN
+    assert shop.invoice().source == "rendered"
+    assert shop.store.calls == ["info"]
+    assert shop.invoice().source == "cache"
+
+
+def test_a_pdf_is_served_when_storage_refuses_it(shop: Shop) -> None:
+    shop.store.failure = PayloadTooLarge("FILE_TOO_LARGE", "The file is larger than this bucket takes.")
+    assert shop.invoice().source == "rendered"
+    assert shop.store.calls == ["info", "upload"]
+
+
+def test_storage_that_hangs_delays_a_pdf_by_no_more_than_its_limit(shop: Shop, tmp_path: Path) -> None:
+    shop.store.delay = 0.6
+    service = PdfService(shop.printer, shop.store, PdfCache(tmp_path), storage_limit=0.1)
+
+    async def timed() -> tuple[Pdf, float]:
+        start = time.monotonic()
+        pdf = await service.invoice_pdf(invoice(2), business())
+        return pdf, time.monotonic() - start
+
+    pdf, seconds = asyncio.run(timed())
+    assert pdf.source == "rendered"
+    assert seconds < 0.5
+    assert shop.store.calls == ["info"]
+
+
+def test_a_print_that_fails_stores_nothing(shop: Shop) -> None:
+    shop.printer.failure = Unavailable("RENDER_FAILED", "The PDF could not be made; try again.")
+    with pytest.raises(Unavailable, match="RENDER_FAILED"):
+        shop.invoice()
+    assert shop.store.objects == {}
+
+
+def test_a_deleted_pdf_leaves_storage_and_cache(shop: Shop) -> None:
+    shop.invoice()
+    assert asyncio.run(shop.service.delete("invoice", "INV-0042")) is True
+    assert shop.store.objects == {}
+    assert asyncio.run(shop.service.delete("invoice", "INV-0042")) is False
+    assert shop.invoice().source == "rendered"
+
+
+def test_the_date_inside_is_the_documents_and_the_length_stays() -> None:
+    printed = b"/CreationDate (D:20300101123456+00'00') /ModDate (D:20300101123456+00'00') D:2030"
+    pinned = pin_dates(printed, date(2026, 7, 3))
+    assert pinned == b"/CreationDate (D:20260703000000+00'00') /ModDate (D:20260703000000+00'00') D:2030"
+    assert len(pinned) == len(printed)

@@ -1,0 +1,120 @@
+"""What a customer may ask for, and what names a slice."""
+
+import json
+import math
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from printshop.slicing.settings import SliceSettings, canonical_json, settings_hash
+
+BODY: dict[str, Any] = {
+    "layerHeight": 0.2,
+    "infill": 15,
+    "supports": {"enabled": True, "pattern": "tree", "angle": 45},
+}
+
+
+def settings(**changes: Any) -> SliceSettings:
+    return SliceSettings.model_validate(BODY | changes)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"layerHeight": 0.05},
+        {"layerHeight": 0.35},
+        {"infill": 0},
+        {"infill": 100},
+        {"infill": 33.33},
+        {"supports": {"enabled": False, "pattern": "normal", "angle": 1}},
+        {"supports": {"enabled": True, "pattern": "normal", "angle": 89}},
+    ],
+)
+def test_the_limits_themselves_are_accepted(changes: dict[str, Any]) -> None:
+    dumped = settings(**changes).model_dump(mode="json", by_alias=True)
+    assert dumped == BODY | changes
+    assert SliceSettings.model_validate_json(json.dumps(dumped)) == settings(**changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"layerHeight": 0}, "layerHeight"),
+        ({"layerHeight": 5}, "layerHeight"),
+        ({"layerHeight": 0.0499}, "layerHeight"),
+        ({"layerHeight": 0.3501}, "layerHeight"),
+        ({"layerHeight": "0.2"}, "layerHeight"),
+        ({"layerHeight": True}, "layerHeight"),
+        ({"layerHeight": math.nan}, "layerHeight"),
+        ({"layerHeight": None}, "layerHeight"),
+        ({"infill": 101}, "infill"),
+        ({"infill": -1}, "infill"),
+        ({"infill": '"; rm'}, "infill"),
+        ({"infill": "15"}, "infill"),
+        ({"infill": math.inf}, "infill"),
+        ({"infill": [15]}, "infill"),
+        ({"supports": {"enabled": True, "pattern": "tree", "angle": 90}}, "supports.angle"),
+        ({"supports": {"enabled": True, "pattern": "tree", "angle": 0}}, "supports.angle"),
+        ({"supports": {"enabled": True, "pattern": "tree", "angle": 45.5}}, "supports.angle"),
+        ({"supports": {"enabled": 1, "pattern": "tree", "angle": 45}}, "supports.enabled"),
+        ({"supports": {"enabled": True, "pattern": "organic", "angle": 45}}, "supports.pattern"),
+        ({"supports": {"enabled": True, "pattern": "tree"}}, "supports.angle"),
+        ({"supports": {"enabled": True, "pattern": "tree", "angle": 45, "x": 1}}, "supports.x"),
+        ({"postProcess": "touch /tmp/x"}, "postProcess"),
+    ],
+)
+def test_anything_else_is_refused_by_its_field(changes: dict[str, Any], field: str) -> None:
+    with pytest.raises(ValidationError) as refusal:
+        settings(**changes)
+    assert [".".join(map(str, fault["loc"])) for fault in refusal.value.errors()] == [field]
+
+
+def test_the_hash_does_not_depend_on_the_order_of_keys_or_the_spelling_of_numbers() -> None:
+    shuffled = (
+        '{"supports": {"angle": 45, "pattern": "tree", "enabled": true}, "infill": 15.0, "layerHeight": 0.20}'
+    )
+    assert settings_hash(SliceSettings.model_validate_json(shuffled), 1240) == settings_hash(settings(), 1240)
+
+
+def test_a_browsers_rounding_error_is_the_same_layer_height() -> None:
+    assert settings(layerHeight=0.1 + 0.2).layer_height == 0.3
+
+
+def test_the_hash_is_pinned_because_prices_and_checkouts_name_slices_by_it() -> None:
+    assert canonical_json(settings()) == (
+        '{"infill":"15","layerHeight":"0.2","supports":{"angle":45,"pattern":"tree"}}'
+    )
+    assert settings_hash(settings(), 1240) == (
+        "92b75a1c8ce031773a15ceacf8c8ce0ba11132c91cbb4c93de1e0e8c09455e32"
+    )
+
+
+def test_supports_that_are_off_do_not_make_another_slice() -> None:
+    one = settings(supports={"enabled": False, "pattern": "tree", "angle": 45})
+    other = settings(supports={"enabled": False, "pattern": "normal", "angle": 30})
+    assert settings_hash(one, 1240) == settings_hash(other, 1240)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"layerHeight": 0.201},
+        {"infill": 15.01},
+        {"supports": {"enabled": True, "pattern": "tree", "angle": 46}},
+        {"supports": {"enabled": True, "pattern": "normal", "angle": 45}},
+        {"supports": {"enabled": False, "pattern": "tree", "angle": 45}},
+    ],
+)
+def test_every_setting_that_changes_the_slice_changes_the_hash(changes: dict[str, Any]) -> None:
+    assert settings_hash(settings(**changes), 1240) != settings_hash(settings(), 1240)
+
+
+def test_density_and_profile_are_part_of_the_hash() -> None:
+    hashes = {
+        settings_hash(settings(), 1240),
+        settings_hash(settings(), 1270),
+        settings_hash(settings(), 1240, "mk4"),
+    }
+    assert len(hashes) == 3
