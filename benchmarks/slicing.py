@@ -24,7 +24,9 @@ def bare_seconds(model: Path) -> float:
         command = [slicer, "--export-gcode", "--layer-height", "0.2", "--fill-density", "15%",
                    "--filament-density", "1.24", "--output", f"{folder}/out.gcode", str(model)]  # fmt: skip
         began = time.perf_counter()
-        subprocess.run(command, check=True, capture_output=True, env={"LC_ALL": "C.UTF-8", "PATH": "/usr/bin:/bin"})
+        subprocess.run(
+            command, check=True, capture_output=True, env={"LC_ALL": "C.UTF-8", "PATH": "/usr/bin:/bin"}
+        )
         return time.perf_counter() - began
 
 

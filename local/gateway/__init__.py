@@ -6,5 +6,6 @@ environment that the template gives and nothing else. See `Gateway`.
 
 from local.gateway.errors import FunctionError, GatewayError, TemplateError
 from local.gateway.gateway import Gateway
+from local.gateway.launching import private_opt
 
-__all__ = ["FunctionError", "Gateway", "GatewayError", "TemplateError"]
+__all__ = ["FunctionError", "Gateway", "GatewayError", "TemplateError", "private_opt"]

@@ -19,7 +19,7 @@ from local.gateway.launching import Launcher
 from local.gateway.queues import QueuePoller
 from local.gateway.routes import RouteTable
 from local.gateway.runtime_api import runtime_api
-from local.gateway.schedules import event_of, fire
+from local.gateway.schedules import event_of, fire, parse
 from local.gateway.server import EventLoop, Server, listen
 from local.gateway.workers import Pool, Slots
 
@@ -65,6 +65,9 @@ class Gateway:
         self._stack_name = stack_name
         self._api_socket = listen(port)
         self._control_socket = listen()
+        self._api_port, self._control_port = (
+            socket.getsockname()[1] for socket in (self._api_socket, self._control_socket)
+        )
         self._runtime_sockets = [listen() for _ in range(most_processes)]
         self._application = Application({})
         self._pools: dict[str, Pool] = {}
@@ -79,12 +82,12 @@ class Gateway:
     @property
     def api_url(self) -> str:
         """The HTTP API."""
-        return f"http://127.0.0.1:{self._api_socket.getsockname()[1]}"
+        return f"http://127.0.0.1:{self._api_port}"
 
     @property
     def control_url(self) -> str:
         """Lambda's Invoke API: the endpoint URL for boto3's lambda client."""
-        return f"http://127.0.0.1:{self._control_socket.getsockname()[1]}"
+        return f"http://127.0.0.1:{self._control_port}"
 
     def queue_url(self, logical_id: str) -> str:
         """The URL of a queue of the template; KeyError if there is none."""
@@ -187,7 +190,8 @@ class Gateway:
         if self._fire_schedules:
             for schedule in self._application.schedules:
                 if schedule.enabled:
-                    self._firing.append(asyncio.ensure_future(fire(schedule, self._run, self._note)))
+                    times = parse(schedule.expression)
+                    self._firing.append(asyncio.ensure_future(fire(schedule, times, self._run, self._note)))
 
     async def _stop(self) -> None:
         for task in self._firing:

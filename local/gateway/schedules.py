@@ -130,9 +130,10 @@ def event_of(schedule: Schedule, moment: datetime) -> bytes:
     return json.dumps(event).encode()
 
 
-async def fire(schedule: Schedule, invoke: Invoke, note: Callable[[str, str], None]) -> None:
+async def fire(
+    schedule: Schedule, times: Rate | Cron, invoke: Invoke, note: Callable[[str, str], None]
+) -> None:
     """Invoke the function at every time of its schedule, for ever; one run at a time."""
-    times = parse(schedule.expression)
     zone = ZoneInfo(schedule.time_zone)
     moment = datetime.now(zone)
     while True:

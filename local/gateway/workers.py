@@ -184,7 +184,9 @@ class Pool:
             self.end(worker)
         else:
             self._returning.add(worker)
-            worker.timer = asyncio.get_running_loop().call_later(RETURN_GRACE_SECONDS, self._on_grace_over, worker)
+            worker.timer = asyncio.get_running_loop().call_later(
+                RETURN_GRACE_SECONDS, self._on_grace_over, worker
+            )
         return True
 
     def on_init_error(self, worker: Worker, answer: Answer) -> None:

@@ -89,6 +89,7 @@ class Supabase:
         self.database_url = as_role(database_url, "postgres")
         self.outbox = run_dir / "outbox"
         self.log = run_dir / "supabase.log"
+        self.access_log = run_dir / "requests.log"
         self._superuser_url = database_url
         self._run_dir = run_dir
         self._legacy_privileges = legacy_privileges
@@ -135,6 +136,10 @@ class Supabase:
             self._process.kill()
             self._process = None
 
+    def requests(self) -> list[str]:
+        """Every request so far, `METHOD path status`, in the order of the answers."""
+        return self.access_log.read_text().splitlines()
+
     def _is_ready(self, since: int) -> bool:
         with self.log.open("rb") as log:
             log.seek(since)
@@ -154,6 +159,7 @@ class Supabase:
             "SUPABASE_JWT_SECRET": self.jwt_secret,
             "SUPABASE_OBJECTS_DIR": str(self._run_dir / "objects"),
             "SUPABASE_OUTBOX": str(self.outbox),
+            "SUPABASE_ACCESS_LOG": str(self.access_log),
             **self._environment,
         }
 

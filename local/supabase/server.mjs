@@ -1,4 +1,5 @@
 // One port with the three services of a Supabase project that the product uses: /rest/v1, /auth/v1, /storage/v1.
+import { createWriteStream } from 'node:fs'
 import { createAdaptorServer } from '@hono/node-server'
 import { auth } from './auth.mjs'
 import { watchSchema } from './database.mjs'
@@ -7,8 +8,15 @@ import { settings } from './settings.mjs'
 import { storage } from './storage.mjs'
 
 const SERVICES = { rest, auth, storage }
+const accessLog = createWriteStream(settings.accessLog, { flags: 'a' })
 
 async function fetch(request) {
+  const response = await answer(request)
+  accessLog.write(`${request.method} ${new URL(request.url).pathname} ${response.status}\n`)
+  return response
+}
+
+async function answer(request) {
   const { pathname } = new URL(request.url)
   const serve = SERVICES[pathname.match(/^\/(\w+)\/v1(\/|$)/)?.[1]]
   if (!serve) return Response.json({ message: 'no Route matched with those values' }, { status: 404 })

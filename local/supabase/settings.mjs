@@ -27,6 +27,7 @@ export const settings = Object.freeze({
   fileSizeLimit: number('SUPABASE_FILE_SIZE_LIMIT', 50 * 1024 * 1024),
   maxRows: number('SUPABASE_MAX_ROWS', 1000),
   outbox: required('SUPABASE_OUTBOX'),
+  accessLog: required('SUPABASE_ACCESS_LOG'),
   siteUrl: process.env.SUPABASE_SITE_URL || 'http://127.0.0.1:3000',
   confirmEmail: process.env.SUPABASE_CONFIRM_EMAIL === '1',
   // Hosted: one mail of a kind to an address in 60 s, else 429 over_email_send_rate_limit.

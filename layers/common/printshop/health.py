@@ -22,15 +22,17 @@ log = get_logger()
 
 def readiness(services: Services) -> dict[str, Any]:
     """One entry a part: `{"ok": bool, "ms": int, …}`. `ready` when no part that takes requests is broken."""
+    database = _check(lambda: dict(services.database.call("readiness")))
+    beats = database.pop("components", None)
     parts: dict[str, dict[str, Any]] = {
-        "database": _check(lambda: {"migrated": services.database.call("readiness")["migrated"]}),
+        "database": database,
         **{f"storage.{bucket}": _check(partial(_try_bucket, services.storage, bucket)) for bucket in BUCKETS},
         "queue": _check(lambda: {"waiting": services.queue.depth()}),
         "stripe": _stripe(services),
         "webhook": {"ok": bool(services.settings.webhook_secret) or not services.settings.stripe_key},
     }
-    if parts["database"]["ok"]:
-        parts |= _components(services)
+    if beats is not None:
+        parts |= _components(beats)
     return {"ready": all(part["ok"] for part in parts.values()), "parts": parts}
 
 
@@ -60,9 +62,8 @@ def _stripe(services: Services) -> dict[str, Any]:
     return _check(lambda: {"livemode": services.stripe.check_key()})
 
 
-def _components(services: Services) -> dict[str, dict[str, Any]]:
+def _components(beats: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """Heartbeats: slicer and pdf write binary, version and whether their temp folder is writable."""
-    beats = services.database.call("readiness")["components"]
     parts: dict[str, dict[str, Any]] = {}
     for name in ("slicer", "pdf", "janitor"):
         beat = beats.get(name)

@@ -37,8 +37,6 @@ class Rates:
 class PrintCost:
     """The breakdown of one line, in minor units; the parts add up to `total_cents`."""
 
-    mass_mg: int
-    """Of one piece, in the chosen material."""
     material_cents: int
     machine_cents: int
     setup_cents: int
@@ -67,7 +65,6 @@ def price_print(
     after_setup = round_half_up(cost)
     after_minimum = round_half_up(base)
     return PrintCost(
-        mass_mg=round_half_up(mass_mg),
         material_cents=after_material,
         machine_cents=after_machine - after_material,
         setup_cents=after_setup - after_machine,

@@ -57,8 +57,7 @@ def test_a_file_is_sliced_one_at_a_time_and_again_afterwards(ada: Client) -> Non
     assert denser["result"]["massMg"] > first["result"]["massMg"]
     assert denser["settingsHash"] != first["settingsHash"]
     old_price = ada.data("POST", "quick-order/price", order_of(first))
-    # The slicer prints grams to a hundredth; the price is made of its volume.
-    assert old_price["items"][0]["massMg"] == pytest.approx(first["result"]["massMg"], abs=6)
+    assert old_price["items"][0]["massMg"] == first["result"]["massMg"]
 
 
 def test_the_seeds_storage_key_names_a_file_as_well_as_its_id(ada: Client) -> None:

@@ -146,7 +146,7 @@ class PricedOrder:
                     "quantity": line.ordered.quantity,
                     "fastTrack": line.ordered.fast_track,
                     "material": line.material.name,
-                    "massMg": line.cost.mass_mg,
+                    "massMg": line.slice.mass_mg,
                     "timeSec": line.slice.time_sec,
                     "materialCents": line.cost.material_cents,
                     "machineCents": line.cost.machine_cents,

@@ -29,13 +29,23 @@ _PRODUCT = re.compile(r"\b(PrusaSlicer|Slic3r)[- ](\d+)\.(\d+)(?:\.(\d+))?")
 _STYLES = re.compile(r"--support-material-style\b.*?\(([^()]*);\s*default:", re.S)
 _PROGRESS = re.compile(r"(\d{1,3}) => (.+?)(?: to /.*)?")  # the last stage names a path of ours
 
+_PRODUCT_ARGUMENTS = {
+    # Two arguments: `--post-process=` would leave a model's own script in place.
+    "PrusaSlicer": ["--export-gcode", "--post-process", ""],
+    # Slic3r 1.3 takes neither: it always exports, and an empty script is an error. Its default is 3 mm filament.
+    "Slic3r": ["--filament-diameter", "1.75"],
+}
+
 type Progress = Callable[[int, str], bool]
 """Called with percent (never falling) and stage at most once a second; answers whether to go on."""
 
 
 @dataclass(frozen=True, slots=True)
 class Slicer:
-    """A slicer binary and what it can do."""
+    """A slicer binary and what it can do.
+
+    Slic3r 1.3 slices, but writes no print time, so that its slices end in `NO_STATISTICS`: the shop prices them.
+    """
 
     binary: str
     product: Literal["PrusaSlicer", "Slic3r"]
@@ -100,8 +110,7 @@ def arguments(
 ) -> tuple[list[str], list[str]]:
     """The command line (without the binary) for this slicer's version, and notes on what it cannot do."""
     notes: list[str] = []
-    line = ["--export-gcode"]
-    line += ["--layer-height", plain_number(settings.layer_height)]
+    line = ["--layer-height", plain_number(settings.layer_height)]
     line += ["--fill-density", f"{plain_number(settings.infill)}%"]
     if settings.infill == 100:
         line += ["--fill-pattern", "rectilinear"]  # the default pattern refuses to be solid
@@ -111,11 +120,10 @@ def arguments(
         line += ["--support-material", "--support-material-threshold", str(settings.supports.angle)]
         if settings.supports.pattern == "tree":
             line += _tree_supports(slicer, notes)
+    line += _PRODUCT_ARGUMENTS[slicer.product]
     if slicer.has_binary_gcode:
         line.append("--no-binary-gcode")
-    # Two arguments: `--post-process=` would leave a model's own script in place.
-    line += ["--post-process", "", "--output", output, model]
-    return line, notes
+    return [*line, "--output", output, model], notes
 
 
 def run(slicer: Slicer, job: SliceJob, progress: Progress | None = None) -> Sliced:
