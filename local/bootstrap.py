@@ -4,12 +4,15 @@ Needs Python 3.9 or newer and the network to the package registries. Uses the st
 before anything is installed. `python3 local/bootstrap.py [--sam]`; `--sam` adds AWS SAM's own environment.
 """
 
+from __future__ import annotations
+
 import hashlib
 import os
 import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -26,32 +29,32 @@ class SetupError(Exception):
     """A step that cannot be done here; the message ends in the fix."""
 
 
-def run(argv, *, cwd=ROOT, env=None, quiet=True):
+def run(argv: Sequence[str | Path], *, cwd: Path = ROOT, env: Mapping[str, str] | None = None) -> str:
     """Run a program; SetupError with the end of its output when it fails."""
     done = subprocess.run(
         [str(part) for part in argv],
         cwd=cwd,
         env={**os.environ, **(env or {})},
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE if quiet else None,
-        stderr=subprocess.STDOUT if quiet else None,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
         check=False,
     )
     if done.returncode:
-        tail = "\n".join((done.stdout or "").splitlines()[-15:])
+        tail = "\n".join(done.stdout.splitlines()[-15:])
         raise SetupError(f"`{' '.join(str(part) for part in argv)}` failed:\n{tail}")
-    return done.stdout or ""
+    return done.stdout
 
 
-def fingerprint(*inputs):
+def fingerprint(*inputs: Path) -> str:
     digest = hashlib.sha256(f"{PYTHON}\n".encode())
     for path in inputs:
         digest.update(path.read_bytes())
     return digest.hexdigest()
 
 
-def once(name, inputs, made, step):
+def once(name: str, inputs: Sequence[Path], made: Path, step: Callable[[], object]) -> None:
     """Run `step` unless `made` exists and its inputs are as they were."""
     stamp = STAMPS / name
     wanted = fingerprint(*inputs)
@@ -65,7 +68,7 @@ def once(name, inputs, made, step):
     print(f" {time.monotonic() - began:.0f} s", flush=True)
 
 
-def apt_install(package, why):
+def apt_install(package: str, why: str) -> None:
     """Install a Debian package as root or by sudo without a password; SetupError that says what to type."""
     become = [] if os.geteuid() == 0 else ["sudo", "-n"]
     command = f"sudo apt-get install -y {package}"
@@ -79,10 +82,10 @@ def apt_install(package, why):
         raise SetupError(f"{why}\nInstall it, then run make again: {command}\n{error}") from None
 
 
-def install_uv():
+def install_uv() -> None:
     requirements = ROOT / "local" / "requirements-uv.txt"
 
-    def step():
+    def step() -> None:
         shutil.rmtree(UV.parents[1], ignore_errors=True)
         try:
             run([sys.executable, "-m", "venv", UV.parents[1]])
@@ -94,9 +97,9 @@ def install_uv():
     once("uv", [requirements], UV, step)
 
 
-def make_environment(folder):
+def make_environment(folder: Path) -> None:
     """A virtual environment of Python 3.13: one that is here, else uv's download, else Debian's package."""
-    create = [UV, "venv", "-q", "--clear", "--python", PYTHON, folder]
+    create: list[str | Path] = [UV, "venv", "-q", "--clear", "--python", PYTHON, folder]
     try:
         run(create)
     except SetupError:
@@ -104,8 +107,8 @@ def make_environment(folder):
         run(create)
 
 
-def install_packages(name, folder, requirements):
-    def step():
+def install_packages(name: str, folder: Path, requirements: Path) -> None:
+    def step() -> None:
         make_environment(folder)
         run(
             [UV, "pip", "install", "-q", "--require-hashes", "--compile-bytecode",
@@ -115,7 +118,7 @@ def install_packages(name, folder, requirements):
     once(name, [requirements], folder / "bin" / "python", step)
 
 
-def install_supabase():
+def install_supabase() -> None:
     source = ROOT / "local" / "supabase"
     code = "from local.supabase import install; install(lambda line: None)"
     once(
@@ -126,7 +129,7 @@ def install_supabase():
     )
 
 
-def install_chromium():
+def install_chromium() -> None:
     source = ROOT / "layers" / "chromium"
     path = f"{VENV / 'bin'}{os.pathsep}{os.environ['PATH']}"
     once(
@@ -137,14 +140,14 @@ def install_chromium():
     )
 
 
-def install_slicer():
+def install_slicer() -> None:
     if os.environ.get("SLICER_BIN") or any(shutil.which(name) for name in SLICERS):
         return
     print("  setting up: PrusaSlicer (Debian) …", flush=True)
     apt_install("prusa-slicer", "PrusaSlicer was not found.")
 
 
-def main():
+def main() -> int:
     began = time.monotonic()
     try:
         install_uv()

@@ -21,7 +21,11 @@ from local.models import gallery_model
 from local.stack import ROOT, Stack
 from local.stripe_stand_in import pay
 
-SETTINGS = {"layerHeight": 0.2, "infill": 15, "supports": {"enabled": False, "pattern": "normal", "angle": 45}}
+SETTINGS = {
+    "layerHeight": 0.2,
+    "infill": 15,
+    "supports": {"enabled": False, "pattern": "normal", "angle": 45},
+}
 
 
 class StepFailed(Exception):
@@ -62,7 +66,10 @@ class Shop:
         headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         headers |= options.pop("headers", {})
         response = httpx.request(method, f"{self.url}/api/{path}", headers=headers, timeout=35, **options)
-        must(response.status_code == expect, f"{method} /api/{path}: {response.status_code} {response.text[:500]}")
+        must(
+            response.status_code == expect,
+            f"{method} /api/{path}: {response.status_code} {response.text[:500]}",
+        )
         return response
 
     def data(self, method: str, path: str, **options: Any) -> Any:
@@ -142,7 +149,10 @@ def run(stack: Stack, model: Path, story: Story) -> dict[str, Any]:
     must(status["status"] == "completed", f"the slice failed: {status['metadata'].get('error')}")
     result = status["result"]
     grams, seconds = result["massMg"] / 1000, result["timeSec"]
-    story.tell("slice", f"sliced by {result['slicer']} {result['slicerVersion']}: {grams:g} g, {seconds} s of printing")
+    story.tell(
+        "slice",
+        f"sliced by {result['slicer']} {result['slicerVersion']}: {grams:g} g, {seconds} s of printing",
+    )
 
     order = {
         "items": [{"fileId": file_id, "settingsHash": status["settingsHash"], "quantity": 1}],
@@ -196,7 +206,10 @@ def run(stack: Stack, model: Path, story: Story) -> dict[str, Any]:
         "grams": grams,
         "printSeconds": seconds,
         "currency": price["currency"],
-        "lines": [{"description": item["description"], "totalCents": item["totalCents"]} for item in invoice["items"]],
+        "lines": [
+            {"description": item["description"], "totalCents": item["totalCents"]}
+            for item in invoice["items"]
+        ],
         "subtotalCents": invoice["subtotalCents"],
         "shippingCents": invoice["shippingCents"],
         "taxCents": invoice["taxCents"],
@@ -210,7 +223,9 @@ def run(stack: Stack, model: Path, story: Story) -> dict[str, Any]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make demo")
-    parser.add_argument("--model", type=Path, help="an STL or 3MF; default: the bunny of PrusaSlicer's gallery")
+    parser.add_argument(
+        "--model", type=Path, help="an STL or 3MF; default: the bunny of PrusaSlicer's gallery"
+    )
     parser.add_argument("--output", type=Path, default=ROOT / "demo-output", help="where the papers go")
     parser.add_argument("--built", action="store_true", help="run .aws-sam/build and the layers alone")
     arguments = parser.parse_args()
@@ -225,7 +240,9 @@ def main() -> int:
     stack = Stack(built=arguments.built)
     try:
         with stack:
-            story.tell("start", f"PostgreSQL, Supabase, SQS, Stripe and the gateway are up at {stack.api_url}")
+            story.tell(
+                "start", f"PostgreSQL, Supabase, SQS, Stripe and the gateway are up at {stack.api_url}"
+            )
             summary = run(stack, model, story)
     except (StepFailed, httpx.HTTPError) as error:
         print(f"\nThe demo stopped: {error}\nLogs: {stack.run_dir}", file=sys.stderr)
@@ -234,7 +251,9 @@ def main() -> int:
     (arguments.output / "summary.json").write_text(document + "\n")
     shutil.rmtree(stack.run_dir, ignore_errors=True)
     total = sum(story.times.values())
-    print(f"Every step held, in {total:.1f} s. Papers, g-code and summary: {os.path.relpath(arguments.output)}/")
+    print(
+        f"Every step held, in {total:.1f} s. Papers, g-code and summary: {os.path.relpath(arguments.output)}/"
+    )
     return 0
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 UV = ROOT / ".local" / "uv" / "bin" / "uv"
 ALL = "local/requirements.txt"
-COMPILE = [
+COMPILE: list[str | Path] = [
     UV, "pip", "compile", "--quiet", "--generate-hashes", "--no-header", "--no-annotate", "--no-emit-index-url",
     "--no-emit-find-links", "--python-version", "3.13", "--python-platform", "x86_64-manylinux_2_34",
 ]  # fmt: skip

@@ -61,7 +61,7 @@ class Stack:
         confirm_email: bool = False,
         fire_schedules: bool = False,
         parameters: dict[str, str] | None = None,
-        progress: Progress = lambda line: None,
+        progress: Progress = lambda _: None,
     ) -> None:
         """`parameters` override the template's."""
         self.run_dir = run_dir or RUNS / f"{time.strftime('%H%M%S')}-{os.getpid()}-{secrets.token_hex(2)}"
@@ -93,7 +93,7 @@ class Stack:
                 self.run_dir / "supabase",
                 self.postgres.url,
                 confirm_email=self._confirm_email,
-                progress=lambda line: None,
+                progress=lambda _: None,
             )
             self.supabase.start()
             for other in others:
@@ -220,10 +220,14 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
     print("starting the stack …", flush=True)
-    with Stack(built=arguments.built, fire_schedules=True, progress=lambda line: print(line, flush=True)) as stack:
+    with Stack(
+        built=arguments.built, fire_schedules=True, progress=lambda line: print(line, flush=True)
+    ) as stack:
         STATE.touch(mode=0o600)
         STATE.write_text(json.dumps(stack.describe(), indent=2) + "\n")
-        print(f"addresses, keys and logins: {STATE.relative_to(ROOT)}   logs: {stack.run_dir.relative_to(ROOT)}")
+        print(
+            f"addresses, keys and logins: {STATE.relative_to(ROOT)}   logs: {stack.run_dir.relative_to(ROOT)}"
+        )
         print("Ctrl-C stops everything", flush=True)
         ended.wait()
         print("\nstopping …", flush=True)

@@ -14,7 +14,9 @@ def main() -> int:
     failed = [
         group
         for group in groups
-        if subprocess.run([sys.executable, "-m", "mypy", "--no-error-summary", *group], cwd=ROOT, check=False).returncode
+        if subprocess.run(
+            [sys.executable, "-m", "mypy", "--no-error-summary", *group], cwd=ROOT, check=False
+        ).returncode
     ]
     return 1 if failed else 0
 

@@ -6,9 +6,14 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
+
 from tests.conftest import Client
 
-SETTINGS = {"layerHeight": 0.2, "infill": 15, "supports": {"enabled": False, "pattern": "normal", "angle": 45}}
+SETTINGS = {
+    "layerHeight": 0.2,
+    "infill": 15,
+    "supports": {"enabled": False, "pattern": "normal", "angle": 45},
+}
 SYDNEY = {"state": "NSW", "postcode": "2000"}
 
 

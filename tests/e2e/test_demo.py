@@ -71,9 +71,7 @@ def test_two_deliveries_made_one_payment(summary: dict[str, Any]) -> None:
     assert [payment["amountCents"] for payment in summary["payments"]] == [summary["totalCents"]]
 
 
-def test_grams_and_seconds_are_those_of_a_slicer_run_by_hand(
-    summary: dict[str, Any], tmp_path: Path
-) -> None:
+def test_grams_and_seconds_are_those_of_a_slicer_run_by_hand(summary: dict[str, Any], tmp_path: Path) -> None:
     slicer = shutil.which("prusa-slicer") or shutil.which("prusaslicer")
     assert slicer is not None
     output = tmp_path / "by-hand.gcode"

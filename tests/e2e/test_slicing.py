@@ -11,12 +11,12 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from tests.conftest import Client, sign_up
-from tests.models import cube_stl, write_large_stl
-from tests.orders import put, request_upload, slice_request, sliced, uploaded, wait_for_slice
 
 from local.models import gallery_model
 from local.stack import Stack
+from tests.conftest import Client, sign_up
+from tests.models import cube_stl, write_large_stl
+from tests.orders import put, request_upload, slice_request, sliced, uploaded, wait_for_slice
 
 
 def by_hand(model: Path, folder: Path) -> tuple[float, int]:
@@ -24,7 +24,7 @@ def by_hand(model: Path, folder: Path) -> tuple[float, int]:
     slicer = shutil.which("prusa-slicer") or shutil.which("prusaslicer")
     assert slicer is not None
     output = folder / "by-hand.gcode"
-    command = [slicer, "--export-gcode", "--layer-height", "0.2", "--fill-density", "15%",
+    command: list[str | Path] = [slicer, "--export-gcode", "--layer-height", "0.2", "--fill-density", "15%",
                "--filament-density", "1.24", "--output", output, model]  # fmt: skip
     environment = {"LC_ALL": "C.UTF-8", "HOME": str(folder), "PATH": "/usr/bin:/bin"}
     subprocess.run(command, check=True, capture_output=True, env=environment)
@@ -64,7 +64,9 @@ def test_a_worker_killed_mid_job_is_redelivered_to_one_result(
         killed += 1
     assert killed >= 1
     # What the queue's visibility and the claim's lease would bring in minutes, brought at once.
-    database.execute("update tmp_files set lease_until = now() - interval '1 second' where id = %s", (file_id,))
+    database.execute(
+        "update tmp_files set lease_until = now() - interval '1 second' where id = %s", (file_id,)
+    )
     stack.gateway.invoke("JanitorFunction", {})
     database.execute(
         "update tmp_files set queued_at = now() - interval '3 minutes' where id = %s and queued_at is not null",
@@ -72,7 +74,11 @@ def test_a_worker_killed_mid_job_is_redelivered_to_one_result(
     )
     stack.gateway.invoke("JanitorFunction", {})
     status = wait_for_slice(customer, file_id)
-    assert (status["status"], status["metadata"]["attempts"], status["metadata"]["fallback"]) == ("completed", 2, False)
+    assert (status["status"], status["metadata"]["attempts"], status["metadata"]["fallback"]) == (
+        "completed",
+        2,
+        False,
+    )
     outputs = database.execute("select count(*) from tmp_files where parent_id = %s", (file_id,)).fetchone()
     assert outputs == (1,)
     results = database.execute(
@@ -83,10 +89,13 @@ def test_a_worker_killed_mid_job_is_redelivered_to_one_result(
 
 def test_two_invocations_overlap_in_time(stack: Stack, shop: Client, database: psycopg.Connection) -> None:
     """While a lock holds the database up, two requests to one function wait in it side by side."""
-    waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and query ilike '%readiness%'"
+    waiting = (
+        "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and query ilike '%readiness%'"
+    )
     answers: list[int] = []
     callers = [
-        threading.Thread(target=lambda: answers.append(shop.get("health/ready").status_code)) for _ in range(2)
+        threading.Thread(target=lambda: answers.append(shop.get("health/ready").status_code))
+        for _ in range(2)
     ]
     with psycopg.connect(stack.postgres.url) as holder:
         holder.execute("lock table settings in access exclusive mode")

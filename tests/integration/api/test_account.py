@@ -7,9 +7,9 @@ import time
 from uuid import uuid4
 
 import httpx
-from tests.conftest import Client, sign_up
 
 from local.stack import Stack
+from tests.conftest import Client, sign_up
 
 
 def cookies_of(response: httpx.Response) -> dict[str, str]:
@@ -46,7 +46,9 @@ def test_a_known_address_cannot_sign_up_again(stack: Stack, customer: Client) ->
 
 def test_a_wrong_password_and_an_unknown_address_answer_alike(stack: Stack, customer: Client) -> None:
     wrong = log_in(stack, customer, "not the password")
-    unknown = Client(stack.api_url).post("auth/login", {"email": f"{uuid4().hex}@example.com", "password": "x" * 9})
+    unknown = Client(stack.api_url).post(
+        "auth/login", {"email": f"{uuid4().hex}@example.com", "password": "x" * 9}
+    )
     assert wrong.status_code == unknown.status_code == 401
     assert wrong.json() == unknown.json()
     assert wrong.json()["error"]["code"] == "WRONG_CREDENTIALS"

@@ -8,12 +8,12 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
-from tests.conftest import Client, sign_up
-from tests.models import cube_stl
-from tests.orders import checked_out, sliced
 
 from local.stack import Stack
 from local.stripe_stand_in import pay
+from tests.conftest import Client, sign_up
+from tests.models import cube_stl
+from tests.orders import checked_out, sliced
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +107,9 @@ def test_a_payment_delivered_twice_is_booked_once(
     assert events[0][0]["invoiceId"] == invoice["id"]
     assert events[0][0]["amount"] == invoice["totalCents"]
     assert events[0][0]["sessionId"] == session["sessionId"]
-    statuses = [attempt.status for delivery in stack.stripe.control.deliveries() for attempt in delivery.attempts]
+    statuses = [
+        attempt.status for delivery in stack.stripe.control.deliveries() for attempt in delivery.attempts
+    ]
     assert set(statuses) == {200}
 
 
@@ -163,6 +165,8 @@ def test_a_base64_delivery_verifies_as_a_plain_one_does(
     # API Gateway hands binary bodies over in base64; the signature is over the bytes.
     body = base64.b64decode(base64.b64encode(b'{"id":"evt_1"}'))
     response = httpx.post(
-        f"{stack.api_url}/api/stripe/webhook", content=body, headers={"content-type": "application/octet-stream"}
+        f"{stack.api_url}/api/stripe/webhook",
+        content=body,
+        headers={"content-type": "application/octet-stream"},
     )
     assert response.json()["error"]["code"] == "WEBHOOK_SIGNATURE_INVALID"

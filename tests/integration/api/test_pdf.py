@@ -6,11 +6,11 @@ from typing import Any
 import psycopg
 import pypdf
 import pytest
+
+from local.stack import Stack
 from tests.conftest import Client, sign_up
 from tests.models import cube_stl
 from tests.orders import checked_out, sliced
-
-from local.stack import Stack
 
 
 @pytest.fixture(scope="module")

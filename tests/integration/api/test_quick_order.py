@@ -6,11 +6,11 @@ from uuid import uuid4
 import httpx
 import psycopg
 import pytest
+
+from local.stack import Stack
 from tests.conftest import Client, sign_up
 from tests.models import cube_3mf, cube_stl
 from tests.orders import checked_out, order_of, slice_request, sliced, uploaded, wait_for_slice
-
-from local.stack import Stack
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,9 @@ def test_a_3mf_and_the_same_stl_weigh_the_same(ada: Client, cube: dict[str, Any]
     assert threemf["result"]["massMg"] == cube["result"]["massMg"]
 
 
-def test_the_settings_hidden_in_a_3mf_change_nothing_and_run_nothing(ada: Client, cube: dict[str, Any]) -> None:
+def test_the_settings_hidden_in_a_3mf_change_nothing_and_run_nothing(
+    ada: Client, cube: dict[str, Any]
+) -> None:
     hidden = "; fill_density = 100%\n; post_process = touch /tmp/printshop-was-here\n; layer_height = 0.05\n"
     hostile = sliced(ada, "hostile.3mf", cube_3mf(extra={"Metadata/Slic3r_PE.config": hidden}))
     assert hostile["result"]["massMg"] == cube["result"]["massMg"]
@@ -105,7 +107,7 @@ def test_a_checkout_makes_an_invoice_with_its_files_once_per_key(
         ("model", "text/x-gcode"),
         ("settings", "application/json"),
     ]
-    stored = dict(
+    stored: dict[str, int] = dict(
         database.execute(
             "select name, (metadata ->> 'size')::bigint from storage.objects where bucket_id = 'order-files'"
         ).fetchall()
@@ -175,7 +177,9 @@ def test_what_cannot_be_sliced_is_never_charged_but_may_be_reviewed(
     assert status["metadata"]["fallback"] is True
     assert status["metadata"]["metrics"] == {"timeSec": 3600, "grams": 80}
     assert status["metadata"]["error"]
-    told = database.execute("select body from user_messages where user_id = %s", (client.user["id"],)).fetchall()
+    told = database.execute(
+        "select body from user_messages where user_id = %s", (client.user["id"],)
+    ).fetchall()
     assert len(told) == 1
     order = order_of(status)
     for path in ("quick-order/price", "quick-order/checkout"):
@@ -205,7 +209,8 @@ def test_the_eleventh_waiting_slice_is_refused(stack: Stack, database: psycopg.C
     client = sign_up(stack)
     files = [uploaded(client, f"cube-{number}.stl", cube_stl(4)) for number in range(11)]
     database.execute(
-        "update tmp_files set queued_at = now(), request_id = gen_random_uuid() where id = any (%s)", (files[:10],)
+        "update tmp_files set queued_at = now(), request_id = gen_random_uuid() where id = any (%s)",
+        (files[:10],),
     )
     response = client.post("quick-order/slice", slice_request(files[10]))
     assert (response.status_code, response.json()["error"]["code"]) == (429, "TOO_MANY_WAITING")

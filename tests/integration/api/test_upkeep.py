@@ -5,11 +5,11 @@ from typing import Any
 
 import httpx
 import psycopg
+
+from local.stack import Stack
 from tests.conftest import Client, sign_up
 from tests.models import cube_stl
 from tests.orders import checked_out, sliced, uploaded, wait_for_slice
-
-from local.stack import Stack
 
 
 def round_of(stack: Stack) -> dict[str, Any]:
@@ -18,7 +18,9 @@ def round_of(stack: Stack) -> dict[str, Any]:
     return report
 
 
-def test_liveness_needs_nobody_and_readiness_is_the_shops(nobody: Client, customer: Client, shop: Client) -> None:
+def test_liveness_needs_nobody_and_readiness_is_the_shops(
+    nobody: Client, customer: Client, shop: Client
+) -> None:
     assert nobody.data("GET", "health") == {"status": "alive"}
     assert nobody.get("health/ready").status_code == 401
     assert customer.get("health/ready").status_code == 403
@@ -51,12 +53,18 @@ def test_readiness_leaves_no_object_behind(shop: Client, database: psycopg.Conne
 
 def test_expired_files_go_and_used_ones_stay(stack: Stack, database: psycopg.Connection) -> None:
     client = sign_up(stack)
-    old, fresh, reserved = (uploaded(client, f"{name}.stl", cube_stl(3)) for name in ("old", "fresh", "reserved"))
-    database.execute(
-        "update tmp_files set created_at = now() - interval '25 hours' where id = any (%s)", ([old, reserved],)
+    old, fresh, reserved = (
+        uploaded(client, f"{name}.stl", cube_stl(3)) for name in ("old", "fresh", "reserved")
     )
-    database.execute("update tmp_files set reserved_until = now() + interval '5 minutes' where id = %s", (reserved,))
-    keys = dict(database.execute("select id, storage_key from tmp_files where user_id = %s", (client.user["id"],)))  # type: ignore[arg-type]
+    database.execute(
+        "update tmp_files set created_at = now() - interval '25 hours' where id = any (%s)",
+        ([old, reserved],),
+    )
+    database.execute(
+        "update tmp_files set reserved_until = now() + interval '5 minutes' where id = %s", (reserved,)
+    )
+    rows = database.execute("select id, storage_key from tmp_files where user_id = %s", (client.user["id"],))
+    keys: dict[int, str] = dict(rows.fetchall())
     assert round_of(stack)["expired"]["deleted"] == 1
     assert round_of(stack)["expired"]["deleted"] == 0
     assert {row["id"] for row in client.get("tmp-files").json()["data"]} == {fresh, reserved}
@@ -96,7 +104,9 @@ def test_a_committed_request_whose_message_was_lost_is_sent_again(
         (file_id,),
     )
     assert round_of(stack)["slices"]["sent"] == 0
-    database.execute("update tmp_files set queued_at = now() - interval '3 minutes' where id = %s", (file_id,))
+    database.execute(
+        "update tmp_files set queued_at = now() - interval '3 minutes' where id = %s", (file_id,)
+    )
     assert round_of(stack)["slices"]["sent"] == 1
     assert wait_for_slice(client, file_id)["status"] == "completed"
 
