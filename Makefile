@@ -2,7 +2,7 @@
 
 PYTHON := .local/venv/bin/python
 BIN := .local/venv/bin
-export PATH := $(CURDIR)/.local/venv/bin:$(PATH)
+export PATH := $(CURDIR)/.local/venv/bin:$(CURDIR)/.local/uv/bin:$(PATH)
 MODEL ?=
 BUILT ?=
 
@@ -42,8 +42,8 @@ format: setup ## Let ruff write the code's form
 bench: setup ## Ratios against a named rival, in the same run
 	@$(PYTHON) -m benchmarks
 
-build: setup-sam ## sam build of the functions and both layers, into .aws-sam/build
-	@$(PYTHON) -m local.build
+build: setup-sam ## sam build of the functions and both layers, into .aws-sam/build (the image: make image)
+	@SAM_CLI_TELEMETRY=0 .local/sam/bin/sam build --exclude SlicerFunction
 
 admin: setup ## EMAIL=… makes that login an admin, on the stack that `make up` serves or the one in the environment
 	@$(PYTHON) -m local.admin "$(EMAIL)"

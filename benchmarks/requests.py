@@ -25,7 +25,6 @@ from tests.orders import (
     wait_for_slice,
 )
 
-
 WORKER = {"claim_slice", "report_slice_progress", "complete_slice", "record_heartbeat"}
 """What the slicer asks, on its own time."""
 

@@ -3,7 +3,7 @@
 The local stand-ins enforce no IAM, so the calls that functions make there are recorded and asked of this:
 
     roles = load_roles()
-    roles.allowed("QuickOrderFunction", "sqs:SendMessage", "https://sqs.ap-southeast-2.amazonaws.com/1/x-SliceQueue")
+    roles.allowed("QuickOrderFunction", "sqs:SendMessage", "arn:aws:sqs:ap-southeast-2:1:local-SliceQueue")
 """
 
 import re
@@ -111,11 +111,11 @@ def _matches(pattern: str, text: str) -> bool:
 
 
 @lru_cache(maxsize=8)
-def load_roles(secrets_id: str = "printshop/local", stack_name: str = "bundle") -> Roles:
+def load_roles(secrets_id: str = "printshop/local", stack_name: str = "local") -> Roles:
     """The roles of template.yaml, for a secret of that name and a stack of that name."""
     return Roles(deploy({**SUPABASE, "SecretsId": secrets_id}, stack_name))
 
 
 def allowed(function: str, action: str, resource: str) -> bool:
-    """`Roles.allowed` of template.yaml with the local secret."""
+    """`Roles.allowed` of template.yaml as the local stack deploys it."""
     return load_roles().allowed(function, action, resource)

@@ -39,7 +39,11 @@ def start_gateway(aws: Aws, tmp_path: Path) -> Iterator[Start]:
     started: list[Gateway] = []
 
     def start(**options: Any) -> Gateway:
-        settings = {"parameters": {"Colour": "red"}, "stack_name": f"{tmp_path.name}-{len(started)}", **options}
+        settings = {
+            "parameters": {"Colour": "red"},
+            "stack_name": f"{tmp_path.name}-{len(started)}",
+            **options,
+        }
         template = settings.pop("template", SITE / "template.yaml")
         gateway = Gateway(template, tmp_path / "run", aws=aws, **settings)
         started.append(gateway)

@@ -76,7 +76,11 @@ def test_a_text_body_stays_text(http: httpx.Client, kind: str) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "content"),
-    [("model/stl", b"solid"), ("application/x-www-form-urlencoded", b"a=1"), ("application/json", b"\xff\x00")],
+    [
+        ("model/stl", b"solid"),
+        ("application/x-www-form-urlencoded", b"a=1"),
+        ("application/json", b"\xff\x00"),
+    ],
 )
 def test_any_other_body_is_base64(http: httpx.Client, kind: str, content: bytes) -> None:
     event = event_for(http, "POST", "/echo/x", content=content, headers={"Content-Type": kind})

@@ -1,10 +1,11 @@
 """Invocation by name, schedules, and the record of calls to AWS."""
 
+import asyncio
 import json
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import boto3
 import pytest
@@ -13,13 +14,13 @@ from botocore.exceptions import ClientError
 from local.aws import REGION, Aws
 from local.gateway import Gateway, GatewayError
 from local.gateway.errors import TemplateError
-from local.gateway.schedules import Rate, event_of, parse
-from tests.integration.gateway.conftest import SITE, Start
+from local.gateway.invocations import Answer
+from local.gateway.schedules import Rate, event_of, fire, parse
 
 
 @pytest.fixture
 def lambda_client(gateway: Gateway) -> Iterator[Any]:
-    client = boto3.client(  # type: ignore[call-overload]
+    client = boto3.client(
         "lambda",
         region_name=REGION,
         endpoint_url=gateway.control_url,
@@ -30,7 +31,9 @@ def lambda_client(gateway: Gateway) -> Iterator[Any]:
     client.close()
 
 
-@pytest.mark.parametrize("name", ["Shop", "local-Shop", f"arn:aws:lambda:{REGION}:123456789012:function:local-Shop"])
+@pytest.mark.parametrize(
+    "name", ["Shop", "local-Shop", f"arn:aws:lambda:{REGION}:123456789012:function:local-Shop"]
+)
 def test_a_function_is_invoked_by_id_name_or_arn(gateway: Gateway, name: str) -> None:
     assert gateway.invoke(name, {"x": 1}) == {"x": 1}
 
@@ -65,13 +68,12 @@ def test_a_schedule_fires_by_name_with_its_own_input(gateway: Gateway) -> None:
 
 def test_a_schedule_without_input_sends_the_scheduler_s_event(gateway: Gateway) -> None:
     schedule = gateway.application.schedules[0]
-    event = json.loads(event_of(type(schedule)(**{**vars(schedule), "input": None}), datetime(2026, 5, 1, tzinfo=UTC)))
+    event = json.loads(event_of(replace(schedule, input=None), datetime(2026, 5, 1, tzinfo=UTC)))
     assert event["source"] == "aws.scheduler"
     assert event["detail-type"] == "Scheduled Event"
     assert event["time"] == "2026-05-01T00:00:00Z"
 
 
-UTC = ZoneInfo("UTC")
 FRIDAY = datetime(2026, 5, 1, 23, 50, 30, tzinfo=UTC)
 
 
@@ -95,11 +97,22 @@ def test_a_schedule_that_is_not_served_is_refused(expression: str) -> None:
         parse(expression)
 
 
-def test_schedules_fire_by_themselves_when_asked(start_gateway: Start, tmp_path_factory: pytest.TempPathFactory) -> None:
-    template = SITE.parent / "site" / "template.yaml"
-    gateway = start_gateway(template=template, fire_schedules=True)
-    assert gateway.application.schedules[0].enabled
-    assert parse(gateway.application.schedules[0].expression) == Rate(timedelta(hours=1))
+def test_a_schedule_fires_again_and_again(gateway: Gateway) -> None:
+    schedule = gateway.application.schedules[0]
+    fired: list[tuple[str, bytes]] = []
+
+    async def invoke(function: str, event: bytes) -> Answer:
+        fired.append((function, event))
+        return Answer(b"null")
+
+    async def a_while() -> None:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.5):
+                await fire(schedule, Rate(timedelta(milliseconds=100)), invoke, lambda *_: None)
+
+    asyncio.run(a_while())
+    assert 2 <= len(fired) <= 5
+    assert set(fired) == {("Shop", b'{"act": "echo", "swept": true}')}
 
 
 def test_every_aws_call_is_recorded_with_function_action_and_resource(aws: Aws, gateway: Gateway) -> None:
@@ -123,7 +136,9 @@ def test_mail_lands_in_the_outbox(aws: Aws) -> None:
         Message={"Subject": {"Data": "Invoice"}, "Body": {"Text": {"Data": "Thank you."}}},
     )
     raw = b"From: shop@example.com\r\nTo: buyer@example.com\r\nSubject: Quote\r\n\r\nHello."
-    ses.send_raw_email(Source="shop@example.com", Destinations=["buyer@example.com"], RawMessage={"Data": raw})
+    ses.send_raw_email(
+        Source="shop@example.com", Destinations=["buyer@example.com"], RawMessage={"Data": raw}
+    )
     texts = [mail.read_text() for mail in aws.mails()]
     assert "Subject: Invoice" in texts[-2]
     assert "Thank you." in texts[-2]

@@ -21,7 +21,9 @@ from tests.integration.gateway.probing import descendants, is_running
 
 def overlap(runs: list[dict[str, Any]]) -> bool:
     """True if there is a moment at which all of them ran."""
-    return max(run["begun"] for run in runs) < min(run["ended"] for run in runs)
+    last_begun: float = max(run["begun"] for run in runs)
+    first_ended: float = min(run["ended"] for run in runs)
+    return last_begun < first_ended
 
 
 def in_the_background(gateway: Gateway, name: str, payload: Any) -> Future[Any]:
@@ -35,6 +37,11 @@ def in_the_background(gateway: Gateway, name: str, payload: Any) -> Future[Any]:
 
     threading.Thread(target=run, daemon=True).start()
     return future
+
+
+def sleepers(gateway: Gateway, name: str) -> set[int]:
+    """The children that a function's processes have started."""
+    return {child for pid in gateway.processes(name) for child in descendants(pid)}
 
 
 def test_eight_invocations_overlap_in_processes_of_their_own(gateway: Gateway) -> None:
@@ -53,16 +60,29 @@ def test_two_http_requests_overlap(gateway: Gateway) -> None:
         assert overlap(list(threads.map(post, range(2))))
 
 
-def test_one_caller_after_another_reuses_the_process_that_served_last(gateway: Gateway) -> None:
-    warm = gateway.invoke("Shop", {"act": "count"})
-    later = [gateway.invoke("Shop", {"act": "count"}) for _ in range(20)]
-    assert {run["pid"] for run in later} == {warm["pid"]}
-    assert [run["served"] for run in later] == [warm["served"] + number for number in range(1, 21)]
+def test_one_caller_after_another_needs_one_process(start_gateway: Start) -> None:
+    gateway = start_gateway()
+    runs = [gateway.invoke("Shop", {"act": "count"}) for _ in range(30)]
+    assert len({run["pid"] for run in runs}) == 1
+    assert [run["served"] for run in runs] == list(range(1, 31))
+
+
+def test_the_process_that_served_last_serves_next(gateway: Gateway) -> None:
+    with ThreadPoolExecutor(2) as threads:
+        seconds = [0.3, 0.6]
+        runs = list(
+            threads.map(lambda each: gateway.invoke("Shop", {"act": "sleep", "seconds": each}), seconds)
+        )
+    for _ in range(3):
+        time.sleep(0.1)
+        assert gateway.invoke("Shop", {"act": "count"})["pid"] == runs[1]["pid"]
 
 
 def test_reserved_concurrency_caps_the_processes(gateway: Gateway) -> None:
     with ThreadPoolExecutor(3) as threads:
-        runs = list(threads.map(lambda _: gateway.invoke("Single", {"act": "sleep", "seconds": 0.1}), range(3)))
+        runs = list(
+            threads.map(lambda _: gateway.invoke("Single", {"act": "sleep", "seconds": 0.1}), range(3))
+        )
     assert len({run["pid"] for run in runs}) == 1
 
 
@@ -76,21 +96,22 @@ def test_an_idle_process_makes_room_for_another_function(start_gateway: Start) -
 
 
 def test_a_killed_process_fails_its_invocation_and_the_next_one_succeeds(gateway: Gateway) -> None:
-    pid = gateway.invoke("Shop", {"act": "count"})["pid"]
-    under_way = in_the_background(gateway, "Shop", {"act": "sleep", "seconds": 20})
+    pid = gateway.invoke("Single", {"act": "count"})["pid"]
+    under_way = in_the_background(gateway, "Single", {"act": "sleep", "seconds": 20})
     time.sleep(0.3)
-    assert pid in gateway.processes("Shop")
+    assert gateway.processes("Single") == [pid]
     os.kill(pid, signal.SIGKILL)
     with pytest.raises(FunctionError, match="signal: killed") as failure:
         under_way.result(timeout=5)
     assert failure.value.error_type == "Runtime.ExitError"
-    assert gateway.invoke("Shop", {"act": "count"})["pid"] != pid
+    assert gateway.invoke("Single", {"act": "count"})["pid"] != pid
 
 
-def test_an_idle_process_that_was_killed_is_not_used_again(gateway: Gateway) -> None:
-    pid = gateway.invoke("Shop", {"act": "count"})["pid"]
+def test_an_idle_process_that_was_killed_is_replaced(gateway: Gateway) -> None:
+    pid = gateway.invoke("Single", {"act": "count"})["pid"]
     os.kill(pid, signal.SIGKILL)
-    assert gateway.invoke("Shop", {"act": "count"})["pid"] != pid
+    wait_for(lambda: not gateway.processes("Single"), 3, "the end of the process")
+    assert gateway.invoke("Single", {"act": "count"})["pid"] != pid
 
 
 def test_a_process_that_exits_fails_with_its_status(gateway: Gateway) -> None:
@@ -99,20 +120,16 @@ def test_a_process_that_exits_fails_with_its_status(gateway: Gateway) -> None:
 
 
 def test_a_child_dies_with_the_process_that_was_killed(gateway: Gateway) -> None:
-    before = descendants(os.getpid())
+    under_way = in_the_background(gateway, "Single", {"act": "spawn", "then": "die", "seconds": 0.3})
+    child = wait_for(lambda: sleepers(gateway, "Single"), 3, "the child").pop()
     with pytest.raises(FunctionError, match="signal: killed"):
-        gateway.invoke("Shop", {"act": "spawn", "then": "die"})
-    sleepers = [pid for pid in descendants(os.getpid()) - before if _program(pid) == "sleep"]
-    wait_for(lambda: not any(map(is_running, sleepers)), 3, "the end of the child")
+        under_way.result(timeout=5)
+    wait_for(lambda: not is_running(child), 3, "the end of the child")
 
 
 def test_a_child_dies_with_a_process_that_ran_out_of_time(gateway: Gateway) -> None:
-    gateway.invoke("Single", {})
-    before = descendants(os.getpid())
     under_way = in_the_background(gateway, "Single", {"act": "spawn", "seconds": 20})
-    child = wait_for(
-        lambda: next((pid for pid in descendants(os.getpid()) - before if _program(pid) == "sleep"), None), 3, "it"
-    )
+    child = wait_for(lambda: sleepers(gateway, "Single"), 3, "the child").pop()
     with pytest.raises(FunctionError, match="timed out"):
         under_way.result(timeout=5)
     wait_for(lambda: not is_running(child), 3, "the end of the child")
@@ -140,7 +157,7 @@ def test_stop_ends_every_process_and_fails_what_is_under_way(start_gateway: Star
     gateway = start_gateway()
     gateway.invoke("Press", {"sheets": 1})
     under_way = in_the_background(gateway, "Shop", {"act": "spawn", "seconds": 20})
-    wait_for(lambda: any(_program(pid) == "sleep" for pid in descendants(os.getpid()) - before), 3, "the child")
+    wait_for(lambda: sleepers(gateway, "Shop"), 3, "the child")
     started = descendants(os.getpid()) - before
     begun = time.monotonic()
     gateway.stop()
@@ -154,7 +171,7 @@ def test_stop_ends_every_process_and_fails_what_is_under_way(start_gateway: Star
 
 def test_every_process_dies_when_the_program_is_killed(aws: Aws) -> None:
     program = f"""
-import sys, tempfile, time
+import tempfile, time
 from pathlib import Path
 from local.aws import Aws
 from local.gateway import Gateway
@@ -174,11 +191,3 @@ time.sleep(60)
         assert sleeper in started
         child.kill()
     wait_for(lambda: not any(map(is_running, started)), 6, "the end of every process")
-
-
-def _program(pid: int) -> str:
-    try:
-        with open(f"/proc/{pid}/comm") as name:
-            return name.read().strip()
-    except (FileNotFoundError, ProcessLookupError):
-        return ""

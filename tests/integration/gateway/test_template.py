@@ -36,7 +36,10 @@ def read(aws: Aws, folder: Path, line: str, **parameters: str) -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("Environment: {Variables: {A: !Ref Nobody}}", r"Shop.*A: !Ref Nobody names no parameter and no resource"),
+        (
+            "Environment: {Variables: {A: !Ref Nobody}}",
+            r"Shop.*A: !Ref Nobody names no parameter and no resource",
+        ),
         ("Environment: {Variables: {A: !GetAtt Queue.Age}}", r"!GetAtt Queue.Age cannot be resolved"),
         ("Environment: {Variables: {A: !Ref Topic}}", r"!Ref Topic cannot be resolved: AWS::SNS::Topic"),
         ("Environment: {Variables: {A: !Ref Absent}}", r"!Ref Absent: condition Never leaves it out"),
@@ -45,10 +48,16 @@ def read(aws: Aws, folder: Path, line: str, **parameters: str) -> None:
         ("Environment: {Variables: {A: !If [Ever, 1, 2]}}", r"there is no condition Ever"),
         ("Environment: {Variables: {A: !ImportValue other}}", r"Fn::ImportValue is not supported"),
         ("Environment: {Variables: {A: '{{resolve:ssm:/none}}'}}", r"SSM parameter /none cannot be read"),
-        ("Environment: {Variables: {A: '{{resolve:secretsmanager:none}}'}}", r"secretsmanager:none\}\} cannot be"),
+        (
+            "Environment: {Variables: {A: '{{resolve:secretsmanager:none}}'}}",
+            r"secretsmanager:none\}\} cannot be",
+        ),
         ("Layers: ['arn:aws:lambda:x:1:layer:far:1']", r"layer:far:1 is not a layer of this template"),
         ("Events: {A: {Type: S3, Properties: {}}}", r"events of type S3 are not served here"),
-        ("Events: {A: {Type: SQS, Properties: {Queue: 'arn:aws:sqs:x:1:far'}}}", r"is not a queue of this template"),
+        (
+            "Events: {A: {Type: SQS, Properties: {Queue: 'arn:aws:sqs:x:1:far'}}}",
+            r"is not a queue of this template",
+        ),
         ("Events: {A: {Type: Schedule, Properties: {Schedule: at(2030)}}}", r"at\(2030\) is no schedule"),
         ("Events: {A: {Type: HttpApi, Properties: {Path: /, Auth: {}}}}", r"Auth is not served here"),
     ],

@@ -37,6 +37,17 @@ def test_both_regimes_end_in_the_grants_of_the_golden_table(regime_url: str) -> 
     assert (sorted(grants - expected), sorted(expected - grants)) == ([], [])
 
 
+def test_the_older_regime_gives_a_new_table_to_everybody_unless_it_is_revoked(replayed: dict[str, str]) -> None:
+    """Else the comparison above would compare nothing."""
+    for regime, granted in (("older", True), ("new", False)):
+        with psycopg.connect(replayed[regime]) as connection:
+            connection.execute("set role postgres")
+            connection.execute("create table public.forgotten (id bigint)")
+            row = connection.execute("select has_table_privilege('anon', 'forgotten', 'SELECT')").fetchone()
+            connection.rollback()
+        assert row == (granted,)
+
+
 def test_the_golden_table_names_service_role_alone() -> None:
     assert {(grantee, kind) for _, kind, grantee, _ in golden() if grantee != "service_role"} == {("public", "type")}
 

@@ -32,12 +32,14 @@ def line(
     return arguments(slicer, settings, 1240, "/s/model.stl", "/s/model.gcode")
 
 
-def expected(*middle: str) -> list[str]:
+def expected(*settings: str, end: str = "") -> list[str]:
+    last = [end] if end else []
     return [
+        *settings,
         "--export-gcode",
-        *middle,
         "--post-process",
         "",
+        *last,
         "--output",
         "/s/model.gcode",
         "/s/model.stl",
@@ -56,14 +58,8 @@ SUPPORTED = ("--support-material", "--support-material-threshold")
         (PRUSA_2_5, 0.2, 15, NORMAL, ("0.2", "15%", *SUPPORTED, "30")),
         (PRUSA_2_5, 0.2, 15, TREE, ("0.2", "15%", *SUPPORTED, "60", "--support-material-style", "snug")),
         (PRUSA_2_6, 0.2, 15, TREE, ("0.2", "15%", *SUPPORTED, "60", "--support-material-style", "organic")),
-        (PRUSA_2_9, 0.2, 15, OFF, ("0.2", "15%", "--no-binary-gcode")),
-        (
-            PRUSA_2_9,
-            0.2,
-            15,
-            TREE,
-            ("0.2", "15%", *SUPPORTED, "60", "--support-material-style", "organic", "--no-binary-gcode"),
-        ),
+        (PRUSA_2_9, 0.2, 15, OFF, ("0.2", "15%")),
+        (PRUSA_2_9, 0.2, 15, TREE, ("0.2", "15%", *SUPPORTED, "60", "--support-material-style", "organic")),
     ],
 )
 def test_every_version_gets_the_arguments_that_it_knows(
@@ -71,7 +67,8 @@ def test_every_version_gets_the_arguments_that_it_knows(
 ) -> None:
     height, density, *rest = middle
     assert line(slicer, layer_height, infill, supports)[0] == expected(
-        "--layer-height", height, "--fill-density", density, "--filament-density", "1.24", *rest
+        *("--layer-height", height, "--fill-density", density, "--filament-density", "1.24", *rest),
+        end="--no-binary-gcode" if slicer.has_binary_gcode else "",
     )
 
 
@@ -92,6 +89,7 @@ def test_solid_infill_gets_a_pattern_that_can_be_solid() -> None:
         (PRUSA_2_9, TREE, []),
         (PRUSA_2_5, NORMAL, []),
         (PRUSA_2_5, TREE, ["Tree supports need PrusaSlicer 2.6; 2.5.0 made snug supports instead."]),
+        (SLIC3R, TREE, ["Slic3r 1.3.0 has no tree supports; normal supports were made instead."]),
     ],
 )
 def test_what_a_version_cannot_do_is_noted(
@@ -104,3 +102,9 @@ def test_a_script_is_blanked_by_an_argument_of_its_own() -> None:
     for slicer in (PRUSA_2_5, PRUSA_2_9):
         said, _ = line(slicer, 0.2, 15, TREE)
         assert said[said.index("--post-process") + 1] == ""
+
+
+def test_slic3r_gets_neither_the_options_nor_the_filament_of_prusaslicer() -> None:
+    settings = ["--layer-height", "0.2", "--fill-density", "15%", "--filament-density", "1.24"]
+    settings += [*SUPPORTED, "60", "--filament-diameter", "1.75"]
+    assert line(SLIC3R, 0.2, 15, TREE)[0] == [*settings, "--output", "/s/model.gcode", "/s/model.stl"]

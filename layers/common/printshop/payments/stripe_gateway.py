@@ -161,9 +161,7 @@ class StripeGateway:
             raise NotFound("ROUTE_NOT_FOUND", "No webhook is configured here.")
         for secret in secrets:
             try:
-                stripe.Webhook.construct_event(
-                    body, signature or "", secret, WEBHOOK_TOLERANCE_SECONDS
-                )
+                stripe.Webhook.construct_event(body, signature or "", secret, WEBHOOK_TOLERANCE_SECONDS)
             except stripe.SignatureVerificationError:
                 continue
             except (ValueError, KeyError, TypeError) as error:

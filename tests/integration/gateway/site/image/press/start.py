@@ -2,7 +2,7 @@
 
 from typing import Any
 
-import tool
+import tool  # type: ignore[import-not-found]
 
 
 def handler(event: dict[str, Any], context: Any) -> Any:

@@ -1,0 +1,1 @@
+"""The slicer worker: one worker, two homes (a Lambda function on the queue, a Fargate service that polls it)."""

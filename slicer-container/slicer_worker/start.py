@@ -1,0 +1,37 @@
+"""The one place that builds a worker on the real database and storage."""
+
+from printshop.database import Database
+from printshop.errors import Unavailable
+from printshop.log import get_logger
+from printshop.settings import Settings
+from printshop.slicing.child import MEMORY_BYTES, make_undumpable
+from printshop.slicing.claims import Claims
+from printshop.slicing.scratch import sweep_scratch
+from printshop.storage import Storage
+from printshop.supabase import http_client
+from slicer_worker.worker import SliceWorker
+
+log = get_logger()
+
+
+def start_worker(settings: Settings, memory_bytes: int = MEMORY_BYTES) -> SliceWorker:
+    """A worker, after the leftovers of a killed one are swept and readiness has heard of it."""
+    make_undumpable()
+    if swept := sweep_scratch():
+        log.warn(
+            scope="slicer.scratch", message="Leftovers of a killed worker removed", data={"folders": swept}
+        )
+    client = http_client(settings)
+    worker = SliceWorker(
+        Claims(Database(settings, client)), Storage(settings, client), settings, memory_bytes=memory_bytes
+    )
+    beat(worker)
+    return worker
+
+
+def beat(worker: SliceWorker) -> None:
+    """Send a heartbeat. A database that is away is no reason not to live."""
+    try:
+        worker.heartbeat()
+    except Unavailable as error:
+        log.warn(scope="slicer.heartbeat", error=error)

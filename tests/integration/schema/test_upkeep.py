@@ -1,0 +1,261 @@
+"""What the janitor asks of the database: harmless twice, never in the way of who is working."""
+
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from tests.integration.schema.shop import Customer, Shop
+
+LONG_AGO = "update tmp_files set created_at = now() - interval '25 hours' where id = any (%s)"
+
+
+def expired(shop: Shop, hours: int = 24) -> set[int]:
+    files = shop.call("expired_tmp_files", p_retention_hours=hours, p_limit=10_000)
+    return {file["id"] for file in files}
+
+
+def aged(shop: Shop, *files: int) -> None:
+    shop.rows.execute(LONG_AGO.encode(), (list(files),))
+
+
+def requeue(shop: Shop) -> Any:
+    answer = shop.call("requeue_slices")
+    return answer["settled"], {message["fileId"]: message["requestId"] for message in answer["messages"]}
+
+
+# -- slices ----------------------------------------------------------------------------------------------------
+
+
+def test_a_request_whose_message_never_left_is_sent_again_after_two_minutes(shop: Shop) -> None:
+    customer = shop.customer()
+    requested = shop.request(customer, shop.uploaded(customer))
+    assert requested["id"] not in requeue(shop)[1]
+    shop.rows.execute("update tmp_files set queued_at = now() - interval '3 minutes' where id = %s", (requested["id"],))
+    assert requeue(shop)[1][requested["id"]] == requested["requestId"]
+    assert requested["id"] not in requeue(shop)[1]
+
+
+def test_a_lost_worker_gives_its_slice_back_and_then_up(shop: Shop) -> None:
+    customer = shop.customer()
+    requested = shop.request(customer, shop.uploaded(customer))
+    shop.claim(requested)
+    assert requested["id"] not in requeue(shop)[1]
+    shop.expire_lease(requested["id"])
+    assert requeue(shop)[1][requested["id"]] == requested["requestId"]
+    status = shop.status(customer, requested["id"])
+    assert (status["status"], status["queued"]) == ("idle", True)
+    assert shop.claim(requested)["attempt"] == 2
+    shop.expire_lease(requested["id"])
+    assert requeue(shop)[0] == 1
+    assert shop.status(customer, requested["id"])["metadata"]["fallback"] is True
+    assert requeue(shop)[0] == 0
+
+
+def test_a_worker_whose_slice_was_given_back_is_late(shop: Shop) -> None:
+    customer = shop.customer()
+    claimed = shop.claim(shop.request(customer, shop.uploaded(customer)))
+    shop.expire_lease(claimed["fileId"])
+    requeue(shop)
+    assert shop.complete(claimed) == {"outcome": "late"}
+
+
+def test_sending_again_does_not_cost_a_waiting_customer_his_place(shop: Shop) -> None:
+    shop.rows.execute("update tmp_files set queued_at = null where queued_at is not null")
+    first, second = shop.customer(), shop.customer()
+    waiting = shop.request(first, shop.uploaded(first))
+    shop.rows.execute("update tmp_files set queued_at = now() - interval '3 minutes' where id = %s", (waiting["id"],))
+    newer = shop.request(second, shop.uploaded(second))
+    requeue(shop)
+    places = shop.status(first, waiting["id"])["placeInQueue"], shop.status(second, newer["id"])["placeInQueue"]
+    assert places == (1, 2)
+
+
+# -- temporary files -------------------------------------------------------------------------------------------
+
+
+def test_files_past_retention_expire_and_younger_ones_stay(shop: Shop) -> None:
+    customer = shop.customer()
+    old, young = shop.uploaded(customer), shop.uploaded(customer)
+    aged(shop, old)
+    assert {old, young} & expired(shop) == {old}
+    assert {old, young} & expired(shop, 48) == set()
+
+
+def test_a_file_that_waits_or_is_sliced_never_expires(shop: Shop) -> None:
+    customer = shop.customer()
+    waiting = shop.request(customer, shop.uploaded(customer))["id"]
+    running = shop.claim(shop.request(customer, shop.uploaded(customer)))["fileId"]
+    aged(shop, waiting, running)
+    assert {waiting, running} & expired(shop) == set()
+    assert shop.call("forget_tmp_files", p_ids=[waiting, running]) == {"deleted": 0}
+
+
+def test_the_g_code_of_a_model_that_is_in_use_does_not_expire(shop: Shop) -> None:
+    customer = shop.customer()
+    status = shop.sliced(customer)
+    model, output = status["id"], status["outputId"]
+    aged(shop, model, output)
+    assert {model, output} & expired(shop) == {model, output}
+    requested = shop.request(customer, model)
+    assert {model, output} & expired(shop) == set()
+    shop.fail(shop.claim(requested), final=True)
+    assert {model, output} & expired(shop) == {model, output}
+
+
+def reserved(shop: Shop, customer: Customer, status: Any) -> None:
+    items = [{"file": str(status["id"]), "settingsHash": status["settingsHash"]}]
+    shop.call(
+        "quick_order_inputs", p_user_id=customer.user_id, p_client_id=customer.client_id, p_items=items,
+        p_reserve=True, p_key=None, p_body_hash=None,
+    )  # fmt: skip
+
+
+def test_the_files_of_an_open_checkout_do_not_expire(shop: Shop) -> None:
+    customer = shop.customer()
+    status = shop.sliced(customer)
+    both = {status["id"], status["outputId"]}
+    aged(shop, *both)
+    reserved(shop, customer, status)
+    assert both & expired(shop) == set()
+    shop.rows.execute("update tmp_files set reserved_until = now() - interval '1 second' where id = %s", (status["id"],))
+    assert both & expired(shop) == both
+
+
+def test_a_file_reserved_since_it_was_listed_is_not_forgotten(shop: Shop) -> None:
+    customer = shop.customer()
+    status = shop.sliced(customer)
+    aged(shop, status["id"], status["outputId"])
+    assert status["id"] in expired(shop)
+    reserved(shop, customer, status)
+    assert shop.call("forget_tmp_files", p_ids=[status["id"], status["outputId"]]) == {"deleted": 0}
+
+
+def test_a_model_does_not_take_a_younger_g_code_with_it_unlisted(shop: Shop) -> None:
+    customer = shop.customer()
+    status = shop.sliced(customer)
+    aged(shop, status["id"])
+    listed = expired(shop)
+    shop.call("forget_tmp_files", p_ids=sorted(listed))
+    left = shop.value("select count(*) from tmp_files where id = %s", status["outputId"])
+    assert (status["outputId"] in listed) == (left == 0)
+
+
+# -- objects without a row -----------------------------------------------------------------------------------------
+
+
+def note(shop: Shop, *keys: str, bucket: str = "tmp") -> Any:
+    return shop.call("note_stray_objects", p_bucket=bucket, p_keys=list(keys))
+
+
+def seen_long_ago(shop: Shop, key: str, hours: int) -> None:
+    shop.rows.execute(
+        "update stray_objects set first_seen_at = now() - make_interval(hours => %s) where key = %s", (hours, key)
+    )
+
+
+def test_an_object_without_a_row_is_ripe_at_the_second_look_after_48_hours(shop: Shop) -> None:
+    key = f"7/{uuid4()}/late.stl"
+    assert note(shop, key) == {"strays": 1, "ripe": []}
+    assert note(shop, key) == {"strays": 1, "ripe": []}
+    seen_long_ago(shop, key, 47)
+    assert note(shop, key)["ripe"] == []
+    seen_long_ago(shop, key, 49)
+    assert note(shop, key) == {"strays": 1, "ripe": [key]}
+    assert shop.call("forget_stray_objects", p_bucket="tmp", p_keys=[key]) == {"forgotten": 1}
+    assert note(shop, key)["ripe"] == []
+
+
+def test_an_object_with_a_row_is_no_stray_and_one_that_gets_its_row_stops_being_one(shop: Shop) -> None:
+    customer = shop.customer()
+    known = shop.value("select storage_key from tmp_files where id = %s", shop.uploaded(customer))
+    assert note(shop, known) == {"strays": 0, "ripe": []}
+    key = f"{customer.user_id}/{uuid4()}/slow.stl"
+    note(shop, key)
+    seen_long_ago(shop, key, 49)
+    row = {"storageKey": key, "filename": "slow.stl", "sizeBytes": 1, "mimeType": "model/stl"}
+    shop.call("save_tmp_files", p_user_id=customer.user_id, p_files=[row], p_uploaded=True)
+    assert note(shop, key) == {"strays": 0, "ripe": []}
+    assert shop.value("select count(*) from stray_objects where key = %s", key) == 0
+
+
+def test_a_key_is_known_in_its_own_bucket_only(shop: Shop) -> None:
+    key = shop.value("select storage_key from tmp_files where id = %s", shop.uploaded(shop.customer()))
+    assert note(shop, key, bucket="order-files")["strays"] == 1
+    assert note(shop, key, bucket="attachments")["strays"] == 1
+
+
+# -- documents and jobs --------------------------------------------------------------------------------------------
+
+
+def age(shop: Shop) -> Any:
+    return shop.call("age_documents")
+
+
+def test_invoices_fall_overdue_after_due_date_and_grace(shop: Shop) -> None:
+    age(shop)
+    customer = shop.customer()
+    late, today, paid = (shop.invoice(customer)["id"] for _ in range(3))
+    shop.rows.execute("update invoices set due_date = business_today() - 1 where id = any (%s)", ([late, paid],))
+    shop.rows.execute("insert into payments (invoice_id, method, amount_cents) values (%s, 'CASH', 12375)", (paid,))
+    shop.rows.execute("update settings set overdue_grace_days = 1")
+    try:
+        assert age(shop)["invoicesOverdue"] == 0
+    finally:
+        shop.rows.execute("update settings set overdue_grace_days = 0")
+    assert age(shop)["invoicesOverdue"] == 1
+    assert age(shop)["invoicesOverdue"] == 0
+    statuses = [shop.value("select status::text from invoices where id = %s", each) for each in (late, today, paid)]
+    assert statuses == ["OVERDUE", "PENDING", "PENDING"]
+    logged = shop.rows.execute("select action from activity_logs where invoice_id = %s order by id", (late,)).fetchall()
+    assert logged[-1] == ("INVOICE_OVERDUE",)
+
+
+@pytest.mark.parametrize(
+    ("status", "after"), [("PENDING", "EXPIRED"), ("DRAFT", "DRAFT"), ("ACCEPTED", "ACCEPTED"), ("CONVERTED", "CONVERTED")]
+)
+def test_only_a_sent_quote_expires_on_the_day_after_its_last(shop: Shop, status: str, after: str) -> None:
+    client = shop.customer().client_id
+    insert = (
+        "insert into quotes (number, client_id, status, issue_date, valid_until, currency, subtotal_cents,"
+        " tax_rate_bps, tax_cents, total_cents)"
+        " values (%s, %s, %s, business_today(), business_today() - %s::int, 'AUD', 0, 0, 0, 0) returning id"
+    )
+    past = shop.value(insert, str(uuid4()), client, status, 1)
+    last_day = shop.value(insert, str(uuid4()), client, status, 0)
+    age(shop)
+    assert shop.value("select status::text from quotes where id = %s", past) == after
+    assert shop.value("select status::text from quotes where id = %s", last_day) == status
+    logged = shop.value("select count(*) from activity_logs where quote_id = %s and action = 'QUOTE_EXPIRED'", past)
+    assert logged == (1 if after == "EXPIRED" else 0)
+
+
+def test_finished_jobs_are_archived_after_a_week(shop: Shop) -> None:
+    customer = shop.customer()
+    invoices = [shop.invoice(customer)["id"] for _ in range(2)]
+    for invoice, days in zip(invoices, (8, 6), strict=True):
+        shop.call("ensure_job", p_invoice_id=invoice, p_actor={"userId": customer.user_id})
+        shop.rows.execute(
+            "update jobs set completed_at = now() - make_interval(days => %s) where invoice_id = %s", (days, invoice)
+        )
+    assert age(shop)["jobsArchived"] == 1
+    assert age(shop)["jobsArchived"] == 0
+    archived = "select archived_at is not null from jobs where invoice_id = %s"
+    assert [shop.value(archived, invoice) for invoice in invoices] == [True, False]
+
+
+def test_an_idempotency_key_is_kept_for_seven_days(shop: Shop) -> None:
+    customer = shop.customer()
+    shop.invoice(customer)
+    backdate = "update idempotency_keys set created_at = now() - make_interval(days => %s) where user_id = %s"
+    for days, left in ((6, 1), (8, 0)):
+        shop.rows.execute(backdate.encode(), (days, customer.user_id))
+        age(shop)
+        assert shop.value("select count(*) from idempotency_keys where user_id = %s", customer.user_id) == left
+
+
+def test_a_heartbeat_is_kept_with_its_age(shop: Shop) -> None:
+    for version in ("2.5.0", "2.9.2"):
+        shop.call("record_heartbeat", p_component="slicer", p_detail={"version": version, "tmpWritable": True})
+    beat = shop.call("readiness")["components"]["slicer"]
+    assert (beat["version"], beat["tmpWritable"]) == ("2.9.2", True)
+    assert 0 <= beat["ageSeconds"] < 60
