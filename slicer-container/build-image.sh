@@ -43,5 +43,6 @@ buildah "${STORE[@]}" build --isolation chroot --network host --pull=never --for
     --ignorefile slicer-container/Dockerfile.dockerignore \
     --file slicer-container/Dockerfile --tag "$IMAGE" . >"$STATE/build.log" 2>&1 \
     || { tail -40 "$STATE/build.log" >&2; say "the build failed; all of it is in $STATE/build.log" >&2; exit 1; }
+buildah "${STORE[@]}" rmi --prune >/dev/null # the image that this one replaces
 buildah "${STORE[@]}" images --filter reference="$IMAGE"
 say "done"

@@ -7,11 +7,12 @@ from printshop.log import get_logger
 from printshop.services import get_services
 
 log = get_logger()
-services = get_services()
+get_services()
 
 
 def handler(_event: dict[str, Any], context: Any) -> dict[str, Any]:
     """One round; its counts are the answer."""
+    services = get_services()
     log.begin(context.aws_request_id)
     return make_round(
         services.database,

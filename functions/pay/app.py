@@ -22,7 +22,7 @@ class PaymentSession(Model):
 @app.get("/api/pay/{token}", status_code=303)
 def pay(token: Annotated[str, Path(min_length=1, max_length=100)], services: Provided) -> Response:
     try:
-        page = page_for_token(services.database, services.stripe, services.settings, token)
+        page = page_for_token(services.database, services.stripe, token)
     except ApiError as error:
         # A person holds this link, not a program: the reason comes as a page, under its own status.
         return HTMLResponse(refusal_page(error), status_code=error.status)
@@ -36,5 +36,5 @@ def stripe_session(
     services: Provided,
     refresh: bool = False,
 ) -> Data[PaymentSession]:
-    page = page_for_invoice(services.database, services.stripe, services.settings, user, id, refresh=refresh)
+    page = page_for_invoice(services.database, services.stripe, user, id, refresh=refresh)
     return Data(data=PaymentSession(url=page.url, session_id=page.session_id))

@@ -69,14 +69,21 @@ def file_status(id: FileId, user: ClientOrAdmin, services: Provided) -> Data[Sli
 
 @app.post("/api/quick-order/price")
 def price_models(body: PriceRequest, user: ClientOrAdmin, services: Provided) -> Data[dict[str, Any]]:
-    return Data(data=price(services.database, user, body))
+    return Data(data=price(services.database, user, body, services.settings.stripe_currency))
 
 
 @app.post("/api/quick-order/checkout", status_code=201)
 def check_out(
     body: CheckoutRequest, key: IdempotencyKey, user: ClientOrAdmin, services: Provided
 ) -> Data[Invoice | dict[str, Any]]:
-    made = checkout(services.storage, services.database, user, body, key)
+    made = checkout(
+        services.storage,
+        services.database,
+        user,
+        body,
+        key=key,
+        currency=services.settings.stripe_currency,
+    )
     if made["kind"] == "invoice":
         return Data(data=invoice_of(made, services.settings))
     return Data(data=made)

@@ -102,33 +102,11 @@ class Gateway:
 
     def start(self) -> None:
         """Read the template, make its queues and secrets, and serve. Raises TemplateError."""
-        self._application = application = deploy(
-            self._template,
-            parameters=self._parameters,
-            aws=self._aws,
-            api_url=self.api_url,
-            built=self._built,
-            stack_name=self._stack_name,
-        )
-        routes = RouteTable(application.routes)
-        slots = Slots(socket.getsockname()[1] for socket in self._runtime_sockets)
-        launcher = Launcher(
-            self._run_dir, built=self._built, aws_url=self._aws.endpoint_url, packages=application.packages
-        )
-        for function in application.functions.values():
-            self._pools[function.logical_id] = Pool(
-                function,
-                slots,
-                start=functools.partial(launcher.start, function),
-                note=functools.partial(self._note, function.logical_id),
-            )
-        self._servers = [
-            Server(runtime_api(slots), self._runtime_sockets),
-            Server(control_api(self._find, self._run), [self._control_socket]),
-            Server(Front(routes, application.cors, self._run, self._note), [self._api_socket]),
-        ]
-        self._loop = EventLoop()
-        self._loop.run(self._start())
+        try:
+            self._serve()
+        except BaseException:
+            self.stop()
+            raise
 
     def stop(self) -> None:
         """End everything; what was under way fails. Does nothing the second time."""
@@ -177,6 +155,35 @@ class Gateway:
         return self._run_dir / "logs" / f"{self._known(name)}.log"
 
     # ---- inside
+
+    def _serve(self) -> None:
+        self._application = application = deploy(
+            self._template,
+            parameters=self._parameters,
+            aws=self._aws,
+            api_url=self.api_url,
+            built=self._built,
+            stack_name=self._stack_name,
+        )
+        routes = RouteTable(application.routes)
+        slots = Slots(socket.getsockname()[1] for socket in self._runtime_sockets)
+        launcher = Launcher(
+            self._run_dir, built=self._built, aws_url=self._aws.endpoint_url, packages=application.packages
+        )
+        for function in application.functions.values():
+            self._pools[function.logical_id] = Pool(
+                function,
+                slots,
+                start=functools.partial(launcher.start, function),
+                note=functools.partial(self._note, function.logical_id),
+            )
+        self._servers = [
+            Server(runtime_api(slots), self._runtime_sockets),
+            Server(control_api(self._find, self._run), [self._control_socket]),
+            Server(Front(routes, application.cors, self._run, self._note), [self._api_socket]),
+        ]
+        self._loop = EventLoop()
+        self._loop.run(self._start())
 
     async def _start(self) -> None:
         for server in self._servers:

@@ -31,6 +31,7 @@ class Worker:
         self.invocation: Invocation | None = None
         self.next: asyncio.Future[Invocation] | None = None
         self.reported = False
+        self.retiring = False
         self.ending = False
         self.idle_since = 0.0
         self.timer: asyncio.TimerHandle | None = None
@@ -180,7 +181,7 @@ class Pool:
         _stop_timer(worker)
         worker.invocation = None
         self._settle(invocation, answer)
-        if worker.ending:
+        if worker.retiring:
             self.end(worker)
         else:
             self._returning.add(worker)
@@ -254,7 +255,7 @@ class Pool:
     def recycle(self) -> None:
         """End the idle processes now, each busy one after its invocation."""
         for worker in list(self.workers):
-            worker.ending = True
+            worker.retiring = True
             if worker.invocation is None:
                 self.end(worker)
 

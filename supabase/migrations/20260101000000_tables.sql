@@ -34,7 +34,7 @@ create table settings (
   logo_data_url text,
   bank_details text not null default '' check (length(bank_details) <= 2000),
   time_zone text not null default 'Australia/Sydney',
-  currency text not null default 'AUD' check (currency ~ '^[A-Z]{3}$'),
+  currency text check (currency ~ '^[A-Z]{3}$'),
   tax_rate_bps integer not null default 1000 check (tax_rate_bps between 0 and 10000),
   quote_prefix text not null default 'QT-' check (length(quote_prefix) <= 12),
   invoice_prefix text not null default 'INV-' check (length(invoice_prefix) <= 12),
@@ -56,6 +56,8 @@ create table settings (
   archive_jobs_after_days integer not null default 7 check (archive_jobs_after_days between 1 and 365),
   updated_at timestamptz not null default now()
 );
+
+comment on column settings.currency is 'Of new documents; null is the deployment''s STRIPE_CURRENCY.';
 
 create table clients (
   id bigint generated always as identity primary key,
@@ -323,6 +325,7 @@ create table tmp_files (
   settings_hash text,
   request_id uuid,
   queued_at timestamptz,
+  sent_at timestamptz,
   claim_token uuid,
   lease_until timestamptz,
   attempts integer not null default 0,
@@ -334,11 +337,12 @@ create table tmp_files (
 );
 comment on column tmp_files.metadata is 'Of a model: attempts, settings, metrics {timeSec, grams}, fallback, error, output.';
 comment on column tmp_files.parent_id is 'Of a g-code: the model it was sliced from.';
+comment on column tmp_files.sent_at is 'When its message was last sent; queued_at keeps its place in the queue.';
 comment on column tmp_files.reserved_until is 'A checkout is copying it: the janitor keeps its hands off until then.';
-create index tmp_files_by_user on tmp_files (user_id, created_at desc, id desc);
+create index tmp_files_by_user on tmp_files (user_id, id desc);
 create index tmp_files_by_parent on tmp_files (parent_id);
 create index tmp_files_by_material on tmp_files (material_id);
-create index tmp_files_by_age on tmp_files (created_at);
+create index tmp_files_by_age on tmp_files (created_at) where parent_id is null;
 create index tmp_files_waiting on tmp_files (queued_at, id) where queued_at is not null;
 create index tmp_files_running on tmp_files (lease_until) where status = 'running';
 
@@ -351,9 +355,9 @@ create table slice_results (
   slicer text not null,
   slicer_version text not null,
   profile text not null,
-  mass_mg bigint not null check (mass_mg > 0),
-  volume_mm3 bigint not null check (volume_mm3 > 0),
-  filament_mm bigint not null check (filament_mm > 0),
+  mass_mg bigint not null check (mass_mg >= 0),
+  volume_mm3 bigint not null check (volume_mm3 >= 0),
+  filament_mm bigint not null check (filament_mm >= 0),
   time_sec bigint not null check (time_sec > 0),
   notes jsonb not null default '[]',
   created_at timestamptz not null default now(),

@@ -63,26 +63,23 @@ create function hold_ledger() returns trigger
 language plpgsql set search_path = public, pg_temp
 as $$
 declare
-  checked bigint := case tg_table_name
-    when 'invoices' then (to_jsonb(new) ->> 'id')::bigint
-    else coalesce((to_jsonb(new) ->> 'invoice_id')::bigint, (to_jsonb(old) ->> 'invoice_id')::bigint) end;
+  parent text := case tg_table_name when 'invoices' then 'id' else 'invoice_id' end;
   held invoices;
   ledger bigint;
 begin
-  select * into held from invoices where id = checked;
-  if not found then
-    return null;
-  end if;
-  select coalesce(sum(amount_cents), 0) into ledger from payments where invoice_id = checked;
-  if held.paid_cents <> ledger then
-    raise exception 'invoice %: paid_cents is %, its payments sum to %', held.number, held.paid_cents, ledger
-      using errcode = 'check_violation';
-  end if;
-  if held.status = 'PAID' and held.paid_cents < held.total_cents
-     and not exists (select from payments where invoice_id = checked and kind = 'REFUND') then
-    raise exception 'invoice % is PAID with % of % paid', held.number, held.paid_cents, held.total_cents
-      using errcode = 'check_violation';
-  end if;
+  for held in select * from invoices
+               where id in ((to_jsonb(new) ->> parent)::bigint, (to_jsonb(old) ->> parent)::bigint) loop
+    select coalesce(sum(amount_cents), 0) into ledger from payments where invoice_id = held.id;
+    if held.paid_cents <> ledger then
+      raise exception 'invoice %: paid_cents is %, its payments sum to %', held.number, held.paid_cents, ledger
+        using errcode = 'check_violation';
+    end if;
+    if held.status = 'PAID' and held.paid_cents < held.total_cents
+       and not exists (select from payments where invoice_id = held.id and kind = 'REFUND') then
+      raise exception 'invoice % is PAID with % of % paid', held.number, held.paid_cents, held.total_cents
+        using errcode = 'check_violation';
+    end if;
+  end loop;
   return null;
 end
 $$;
@@ -96,23 +93,22 @@ create function hold_subtotal() returns trigger
 language plpgsql set search_path = public, pg_temp
 as $$
 declare
-  changed jsonb := coalesce(to_jsonb(new), to_jsonb(old));
-  stored bigint;
-  summed bigint;
+  kind text := split_part(rtrim(tg_table_name, 's'), '_', 1);
+  parent text := case when tg_table_name like '%items' then kind || '_id' else 'id' end;
+  changed bigint[] := array[(to_jsonb(new) ->> parent)::bigint, (to_jsonb(old) ->> parent)::bigint];
+  wrong record;
 begin
-  if tg_table_name like 'invoice%' then
-    select d.subtotal_cents, coalesce((select sum(i.total_cents) from invoice_items i where i.invoice_id = d.id), 0)
-      into stored, summed from invoices d
-     where d.id = case tg_table_name when 'invoices' then (changed ->> 'id')::bigint
-                  else (changed ->> 'invoice_id')::bigint end;
+  if kind = 'invoice' then
+    select d.number, d.subtotal_cents, sums.total into wrong from invoices d,
+      lateral (select coalesce(sum(i.total_cents), 0) as total from invoice_items i where i.invoice_id = d.id) sums
+     where d.id = any (changed) and d.subtotal_cents <> sums.total;
   else
-    select d.subtotal_cents, coalesce((select sum(i.total_cents) from quote_items i where i.quote_id = d.id), 0)
-      into stored, summed from quotes d
-     where d.id = case tg_table_name when 'quotes' then (changed ->> 'id')::bigint
-                  else (changed ->> 'quote_id')::bigint end;
+    select d.number, d.subtotal_cents, sums.total into wrong from quotes d,
+      lateral (select coalesce(sum(i.total_cents), 0) as total from quote_items i where i.quote_id = d.id) sums
+     where d.id = any (changed) and d.subtotal_cents <> sums.total;
   end if;
-  if stored <> summed then
-    raise exception '%: subtotal is %, its lines sum to %', tg_table_name, stored, summed
+  if found then
+    raise exception '% %: subtotal is %, its lines sum to %', kind, wrong.number, wrong.subtotal_cents, wrong.total
       using errcode = 'check_violation';
   end if;
   return null;

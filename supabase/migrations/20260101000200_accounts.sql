@@ -41,11 +41,12 @@ begin
     return user_json(opened);
   end if;
   insert into clients (name, company, email, phone)
-  values (coalesce(nullif(trim(p_name), ''), split_part(p_email, '@', 1)), coalesce(p_company, ''), p_email,
-          coalesce(p_phone, ''))
+  -- A name may come from Supabase's own sign-up, past our limits.
+  values (left(coalesce(nullif(trim(p_name), ''), split_part(p_email, '@', 1)), 200), left(coalesce(p_company, ''), 200),
+          p_email, left(coalesce(p_phone, ''), 50))
   returning id into new_client;
   insert into users (auth_user_id, email, name, role, client_id)
-  values (p_auth_user_id, p_email, coalesce(p_name, ''), 'CLIENT', new_client)
+  values (p_auth_user_id, p_email, left(coalesce(p_name, ''), 200), 'CLIENT', new_client)
   returning * into opened;
   perform log_activity(new_client, null, null, null, null, 'CLIENT_SIGNED_UP', 'A new client signed up',
                        jsonb_build_object('userId', opened.id));

@@ -5,7 +5,7 @@ language sql stable set search_path = public, pg_temp
 as $$
   select jsonb_build_object(
     'id', f.id, 'storageKey', f.storage_key, 'filename', f.filename, 'sizeBytes', f.size_bytes,
-    'mimeType', f.mime_type, 'status', f.status, 'metadata', f.metadata, 'uploaded', f.uploaded_at is not null,
+    'mimeType', f.mime_type, 'status', f.status, 'metadata', f.metadata - 'logTail', 'uploaded', f.uploaded_at is not null,
     'settingsHash', f.settings_hash, 'queued', f.queued_at is not null, 'progressPercent', f.progress_percent,
     'progressStage', f.progress_stage, 'createdAt', f.created_at, 'updatedAt', f.updated_at)
 $$;
@@ -138,10 +138,11 @@ begin
     return refusal(429, 'TOO_MANY_WAITING', format('You have %s slices waiting; wait for one to end.', p_waiting_limit));
   end if;
   update tmp_files set
-    status = 'idle', material_id = m.id, request_id = gen_random_uuid(), queued_at = now(), claim_token = null,
+    status = 'idle', material_id = m.id, request_id = gen_random_uuid(), queued_at = now(), sent_at = now(),
+    claim_token = null,
     lease_until = null, attempts = 0, progress_percent = 0, progress_stage = '',
     settings_hash = encode(sha256(convert_to(
-      p_canonical || E'\n' || m.density_mg_cm3 || E'\n' || p_profile, 'UTF8')), 'hex'),
+      p_canonical || E'\n' || m.id || E'\n' || m.density_mg_cm3 || E'\n' || p_profile, 'UTF8')), 'hex'),
     metadata = jsonb_build_object('attempts', 0, 'settings', p_settings, 'metrics', null, 'fallback', false,
                                   'error', null, 'output', null)
   where id = f.id returning * into f;
@@ -287,7 +288,7 @@ begin
     perform settle_with_fallback(f.id, p_code, p_reason, p_log_tail);
     return jsonb_build_object('outcome', 'failed');
   end if;
-  update tmp_files set status = 'idle', queued_at = now(), claim_token = null, lease_until = null,
+  update tmp_files set status = 'idle', queued_at = now(), sent_at = now(), claim_token = null, lease_until = null,
     metadata = metadata || jsonb_build_object('error', p_code || ': ' || p_reason)
   where id = f.id;
   return jsonb_build_object('outcome', 'retry');

@@ -91,7 +91,7 @@ begin
   values (i.id, p_file ->> 'filename', p_file ->> 'storageKey', p_file ->> 'mimeType',
           (p_file ->> 'sizeBytes')::bigint, p_user_id)
   on conflict (storage_key) do update set
-    size_bytes = excluded.size_bytes, mime_type = excluded.mime_type, uploaded_at = now()
+    filename = excluded.filename, size_bytes = excluded.size_bytes, mime_type = excluded.mime_type, uploaded_at = now()
   returning * into saved;
   perform log_activity(i.client_id, i.quote_id, i.id, null, null, 'ATTACHMENT_SAVED',
                        'File ' || saved.filename || ' was attached to invoice ' || i.number,

@@ -13,8 +13,7 @@ $$;
 
 -- Looks for a session to pay with: the live one when its amount still equals the balance, else leave to make one.
 -- The attempt is stored before Stripe is asked, for Stripe replays the first answer to an idempotency key.
-create function open_checkout(p_pay_token text, p_invoice_id bigint, p_client_id bigint, p_refresh boolean,
-                              p_minimum_cents bigint) returns jsonb
+create function open_checkout(p_pay_token text, p_invoice_id bigint, p_client_id bigint, p_refresh boolean) returns jsonb
 language plpgsql volatile set search_path = public, pg_temp
 as $$
 declare
@@ -32,10 +31,6 @@ begin
   refused := not_payable(i);
   if refused is not null then
     return refused;
-  end if;
-  if i.balance_cents < p_minimum_cents then
-    return refusal(409, 'BELOW_MINIMUM', format(
-      'The balance of invoice %s is below what can be paid by card; pay the shop directly.', i.number));
   end if;
   if not p_refresh and i.stripe_session_id is not null and i.stripe_session_cents = i.balance_cents
      and i.stripe_session_expires_at > now() + interval '2 minutes' then
@@ -132,7 +127,7 @@ begin
   if amount < i.balance_cents then flags := flags || 'SHORT'::text; end if;
   if i.status not in ('PENDING', 'OVERDUE') then flags := flags || ('STATUS_' || i.status)::text; end if;
   insert into payments (invoice_id, kind, method, amount_cents, processor_id, reference, is_flagged, paid_at)
-  values (i.id, 'PAYMENT', 'STRIPE', amount, session ->> 'payment_intent', session ->> 'id', flags <> '{}',
+  values (i.id, 'PAYMENT', 'STRIPE', amount, coalesce(session ->> 'payment_intent', session ->> 'id'), session ->> 'id', flags <> '{}',
           to_timestamp((p_event ->> 'created')::bigint))
   on conflict (processor_id) do nothing;
   if not found then
@@ -154,7 +149,7 @@ declare
   signature text;
 begin
   foreach signature in array array[
-    'not_payable(invoices)', 'open_checkout(text, bigint, bigint, boolean, bigint)',
+    'not_payable(invoices)', 'open_checkout(text, bigint, bigint, boolean)',
     'store_checkout(bigint, integer, text, text, bigint, timestamptz)', 'retire_attempt(bigint, integer)',
     'apply_stripe_event(jsonb)'] loop
     execute format('revoke all on function %s from public, anon, authenticated, service_role', signature);

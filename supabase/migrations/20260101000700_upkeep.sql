@@ -32,43 +32,39 @@ begin
       perform settle_with_fallback(f.id, 'SLICER_LOST', 'the slicer was interrupted twice.', null);
       settled := settled + 1;
     else
-      update tmp_files set status = 'idle', claim_token = null, lease_until = null, queued_at = '-infinity' where id = f.id;
+      update tmp_files set status = 'idle', claim_token = null, lease_until = null, queued_at = now(),
+        sent_at = '-infinity' where id = f.id;
     end if;
   end loop;
   with sent as (
-    update tmp_files set queued_at = now() where id in (
-      select id from tmp_files where queued_at < now() - interval '2 minutes' order by queued_at for update skip locked limit 500)
+    update tmp_files set sent_at = now() where id in (
+      select id from tmp_files where queued_at is not null and sent_at < now() - interval '2 minutes'
+       order by queued_at for update skip locked limit 500)
     returning id, request_id)
   select coalesce(jsonb_agg(jsonb_build_object('fileId', id, 'requestId', request_id)), '[]') into messages from sent;
   return jsonb_build_object('settled', settled, 'messages', messages);
 end
 $$;
 
--- Tmp files past retention that nothing uses, oldest first: rows whose objects must go before they do.
-create function expired_tmp_files(p_retention_hours integer, p_limit integer) returns jsonb
-language sql stable set search_path = public, pg_temp
-as $$
-  select coalesce(jsonb_agg(jsonb_build_object('id', e.id, 'storageKey', e.storage_key) order by e.id), '[]') from (
-    select f.id, f.storage_key from tmp_files f
-      left join tmp_files model on model.id = f.parent_id
-     where f.created_at < now() - make_interval(hours => p_retention_hours)
-       and (f.queued_at is null and f.status <> 'running')
-       and (f.reserved_until is null or f.reserved_until < now())
-       and (model.id is null or (model.created_at < now() - make_interval(hours => p_retention_hours)
-            and model.queued_at is null and model.status <> 'running'
-            and (model.reserved_until is null or model.reserved_until < now())))
-     order by f.created_at limit p_limit) e
-$$;
-
-create function forget_tmp_files(p_ids bigint[]) returns jsonb
+-- Removes models past retention that nothing uses, their g-code with them, oldest first, and answers every key
+-- whose object must follow. The row goes first: an object that a crash leaves is found by the second look below,
+-- while a row whose object is gone would fail an order that had just reserved it.
+create function expire_tmp_files(p_retention_hours integer, p_limit integer) returns jsonb
 language plpgsql volatile set search_path = public, pg_temp
 as $$
 declare
-  gone integer;
+  chosen bigint[];
+  keys jsonb;
 begin
-  delete from tmp_files where id = any (p_ids) and queued_at is null and status <> 'running';
-  get diagnostics gone = row_count;
-  return jsonb_build_object('deleted', gone);
+  select array_agg(id) into chosen from (
+    select id from tmp_files
+     where parent_id is null and created_at < now() - make_interval(hours => p_retention_hours)
+       and queued_at is null and status <> 'running' and (reserved_until is null or reserved_until < now())
+     order by created_at for update skip locked limit p_limit) expired;
+  select coalesce(jsonb_agg(storage_key order by id), '[]') into keys
+    from tmp_files where id = any (chosen) or parent_id = any (chosen);
+  delete from tmp_files where id = any (chosen);
+  return jsonb_build_object('files', coalesce(cardinality(chosen), 0), 'storageKeys', keys);
 end
 $$;
 
@@ -146,8 +142,8 @@ declare
   signature text;
 begin
   foreach signature in array array[
-    'record_heartbeat(text, jsonb)', 'readiness()', 'requeue_slices()', 'expired_tmp_files(integer, integer)',
-    'forget_tmp_files(bigint[])', 'note_stray_objects(text, text[])', 'forget_stray_objects(text, text[])',
+    'record_heartbeat(text, jsonb)', 'readiness()', 'requeue_slices()', 'expire_tmp_files(integer, integer)',
+    'note_stray_objects(text, text[])', 'forget_stray_objects(text, text[])',
     'age_documents()'] loop
     execute format('revoke all on function %s from public, anon, authenticated, service_role', signature);
     execute format('grant execute on function %s to service_role', signature);

@@ -69,7 +69,7 @@ def test_a_worker_killed_mid_job_is_redelivered_to_one_result(
     )
     stack.gateway.invoke("JanitorFunction", {})
     database.execute(
-        "update tmp_files set queued_at = now() - interval '3 minutes' where id = %s and queued_at is not null",
+        "update tmp_files set sent_at = now() - interval '3 minutes' where id = %s and queued_at is not null",
         (file_id,),
     )
     stack.gateway.invoke("JanitorFunction", {})

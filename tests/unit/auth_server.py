@@ -34,7 +34,7 @@ class AuthServer:
                 self.end_headers()
                 self.wfile.write(text)
 
-            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+            def log_message(self, *_: Any) -> None:
                 return
 
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
@@ -73,7 +73,12 @@ class AuthServer:
 
 def public_jwk(key_id: str, key: PrivateKey) -> dict[str, Any]:
     if isinstance(key, rsa.RSAPrivateKey):
-        return {**RSAAlgorithm.to_jwk(key.public_key(), as_dict=True), "kid": key_id, "alg": "RS256", "use": "sig"}
+        return {
+            **RSAAlgorithm.to_jwk(key.public_key(), as_dict=True),
+            "kid": key_id,
+            "alg": "RS256",
+            "use": "sig",
+        }
     return {**ECAlgorithm.to_jwk(key.public_key(), as_dict=True), "kid": key_id, "alg": "ES256", "use": "sig"}
 
 

@@ -37,8 +37,7 @@ def test_a_total_is_subtotal_less_discount_plus_shipping_plus_tax(
     sums = totals(lines, tax_rate_bps=rate, shipping_cents=shipping, discount=discount)
     assert sums.subtotal_cents == sum(lines)
     assert (
-        sums.total_cents
-        == sums.subtotal_cents - sums.discount_cents + sums.shipping_cents + sums.tax_cents
+        sums.total_cents == sums.subtotal_cents - sums.discount_cents + sums.shipping_cents + sums.tax_cents
     )
     assert sums.tax_rate_bps == rate
 
@@ -92,9 +91,7 @@ def test_a_line_by_hand(line: Line, total: int) -> None:
 
 
 def test_gst_is_due_on_the_discounted_subtotal_and_on_shipping() -> None:
-    sums = totals(
-        [6000, 4005], tax_rate_bps=1000, shipping_cents=1250, discount=Discount("PERCENT", bps=500)
-    )
+    sums = totals([6000, 4005], tax_rate_bps=1000, shipping_cents=1250, discount=Discount("PERCENT", bps=500))
     # 10005 − 500.25 → 500 = 9505; + 1250 = 10755; 10 % = 1075.5 → 1076
     assert (sums.discount_cents, sums.tax_cents, sums.total_cents) == (500, 1076, 11831)
 

@@ -26,7 +26,8 @@ try:
     raise ValueError("refused {JWT} of joe@example.com by sk_live_abc123")
 except ValueError as error:
     log.error(scope="http.defect", error=error)
-log.info(scope="auth.token", message="got {JWT} for joe@example.com", data={{"key": "whsec_abc", "password": "hunter2"}})
+data = {{"key": "whsec_abc", "password": "hunter2"}}
+log.info(scope="auth.token", message="got {JWT} for joe@example.com", data=data)
 """
 
 
@@ -103,8 +104,14 @@ def test_the_level_is_set_by_the_environment() -> None:
         ("key rk_test_4eC39HqLyjW", f"key {MASK}"),
         ("key whsec_4eC39HqLyjW", f"key {MASK}"),
         ("key sb_secret_4eC39HqLyjW", f"key {MASK}"),
-        ("https://h/object/sign/tmp/1/a.stl?token=abc.def", f"https://h/object/sign/tmp/1/a.stl?token={MASK}"),
-        ("https://h/verify?type=recovery&token_hash=abc", f"https://h/verify?type=recovery&token_hash={MASK}"),
+        (
+            "https://h/object/sign/tmp/1/a.stl?token=abc.def",
+            f"https://h/object/sign/tmp/1/a.stl?token={MASK}",
+        ),
+        (
+            "https://h/verify?type=recovery&token_hash=abc",
+            f"https://h/verify?type=recovery&token_hash={MASK}",
+        ),
         ("https://shop.example/api/pay/0123abcd", f"https://shop.example/api/pay/{MASK}"),
         ("/api/public/quotes/0123abcd/accept", f"/api/public/quotes/{MASK}/accept"),
         ("to joe.smith+shop@mail.example.com now", "to j***@mail.example.com now"),

@@ -12,7 +12,9 @@ DEPLOYED = (
     ROOT / "layers" / "chromium" / "requirements.txt",
     ROOT / "slicer-container" / "requirements.txt",
 )
-FILES = sorted({path for pattern in ("*/requirements*.txt", "layers/*/requirements.txt") for path in ROOT.glob(pattern)})
+FILES = sorted(
+    {path for pattern in ("*/requirements*.txt", "layers/*/requirements.txt") for path in ROOT.glob(pattern)}
+)
 PIN = re.compile(r"^(?P<name>[a-z0-9][a-z0-9._-]*)==(?P<version>[^\s;]+)(?P<marker> ;[^\\]*)?$")
 HASH = re.compile(r"^--hash=sha256:[0-9a-f]{64}$")
 

@@ -39,7 +39,11 @@ def test_development_needs_supabase_alone() -> None:
     assert settings.app_env == "development"
     assert (settings.stripe_key, settings.webhook_secret) == (None, None)
     assert (settings.stripe_currency, settings.slicer_bin) == ("AUD", "prusaslicer")
-    assert (settings.slicer_disable, settings.slicer_concurrency, settings.slicer_timeout_ms) == (False, 1, 120_000)
+    assert (settings.slicer_disable, settings.slicer_concurrency, settings.slicer_timeout_ms) == (
+        False,
+        1,
+        120_000,
+    )
     assert (settings.max_model_bytes, settings.tmp_retention_hours) == (50 * 1024 * 1024, 24)
     assert 60 <= settings.download_url_seconds <= 300
 
@@ -62,7 +66,9 @@ def test_the_process_environment_is_the_default_source(monkeypatch: pytest.Monke
         ("DOWNLOAD_URL_SECONDS", 60, 300),
     ],
 )
-def test_a_number_is_accepted_up_to_its_bounds_and_refused_beyond(name: str, lowest: int, highest: int) -> None:
+def test_a_number_is_accepted_up_to_its_bounds_and_refused_beyond(
+    name: str, lowest: int, highest: int
+) -> None:
     for accepted in (lowest, highest):
         assert getattr(load_settings({**MINIMAL, name: str(accepted)}), name.lower()) == accepted
     for refused in (str(lowest - 1), str(highest + 1), "NaN", "many", f"{lowest}.5", "1e9", "-1"):
@@ -92,7 +98,9 @@ def test_one_error_names_every_variable_at_fault() -> None:
     assert ".env.example" in str(refused.value)
 
 
-@pytest.mark.parametrize("url", ["project.supabase.co", "ftp://x.example", "https://", "https://a b", "javascript:1"])
+@pytest.mark.parametrize(
+    "url", ["project.supabase.co", "ftp://x.example", "https://", "https://a b", "javascript:1"]
+)
 def test_an_address_that_is_none_is_refused(url: str) -> None:
     assert "NEXT_PUBLIC_SUPABASE_URL:" in refusal(NEXT_PUBLIC_SUPABASE_URL=url)
 
@@ -172,7 +180,9 @@ def kept(aws: Aws, text: str) -> str:
 
 
 def test_a_secret_is_laid_over_the_environment(aws: Aws) -> None:
-    name = kept(aws, json.dumps({"SUPABASE_SERVICE_ROLE_KEY": "sb_secret_kept", "STRIPE_SECRET_KEY": "sk_test_kept"}))
+    name = kept(
+        aws, json.dumps({"SUPABASE_SERVICE_ROLE_KEY": "sb_secret_kept", "STRIPE_SECRET_KEY": "sk_test_kept"})
+    )
     settings = load_settings({**MINIMAL, "STRIPE_SECRET_KEY": "sk_test_environment", "SECRETS_ID": name})
     assert (settings.service_key, settings.stripe_key) == ("sb_secret_kept", "sk_test_kept")
     assert settings.next_public_supabase_anon_key == "sb_publishable_a"

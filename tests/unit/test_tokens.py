@@ -13,11 +13,11 @@ import httpx
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from tests.unit.auth_server import AuthServer, PrivateKey, public_pem
 
 from printshop.auth.tokens import TokenVerifier
 from printshop.errors import Unauthorized, Unavailable
 from printshop.settings import load_settings
+from tests.unit.auth_server import AuthServer, PrivateKey, public_pem
 
 USER = "2f0c7a52-6f3e-4d0a-9b7e-0d6f6a6f7a01"
 SESSION = "7d0b6f3e-52c7-4d0a-8e57-1a2b3c4d5e6f"
@@ -70,7 +70,9 @@ def shared(server: AuthServer, **changes: Any) -> str:
     return jwt.encode(claims(server, **changes), server.secret, algorithm="HS256")
 
 
-def signed(server: AuthServer, key: PrivateKey, key_id: str = "first", algorithm: str = "ES256", **changes: Any) -> str:
+def signed(
+    server: AuthServer, key: PrivateKey, key_id: str = "first", algorithm: str = "ES256", **changes: Any
+) -> str:
     return jwt.encode(claims(server, **changes), key, algorithm=algorithm, headers={"kid": key_id})
 
 
@@ -84,7 +86,9 @@ def refusal(verifier: TokenVerifier, token: str) -> str:
     return refused.value.code
 
 
-def test_a_shared_secret_token_is_verified_without_a_round_trip(server: AuthServer, verifier: NewVerifier) -> None:
+def test_a_shared_secret_token_is_verified_without_a_round_trip(
+    server: AuthServer, verifier: NewVerifier
+) -> None:
     identity = verifier(server.secret).verify(shared(server))
     assert (identity.auth_user_id, identity.session_id) == (UUID(USER), UUID(SESSION))
     assert identity.email == "joe@example.com"
@@ -92,7 +96,9 @@ def test_a_shared_secret_token_is_verified_without_a_round_trip(server: AuthServ
     assert server.asked == []
 
 
-def test_a_public_key_token_is_verified_with_one_fetch_of_the_keys(server: AuthServer, verifier: NewVerifier) -> None:
+def test_a_public_key_token_is_verified_with_one_fetch_of_the_keys(
+    server: AuthServer, verifier: NewVerifier
+) -> None:
     checker = verifier()
     for _ in range(3):
         assert checker.verify(signed(server, server.keys["first"])).auth_user_id == UUID(USER)
@@ -130,13 +136,15 @@ def test_without_the_secret_the_auth_server_decides(server: AuthServer, verifier
     assert server.asked == ["/auth/v1/user"] * 2
 
 
-def test_the_auth_servers_word_does_not_make_a_service_key_a_user(server: AuthServer, verifier: NewVerifier) -> None:
+def test_the_auth_servers_word_does_not_make_a_service_key_a_user(
+    server: AuthServer, verifier: NewVerifier
+) -> None:
     assert refusal(verifier(), shared(server, role="service_role")) == "INVALID_TOKEN"
 
 
 @pytest.mark.parametrize("kind", ["shared", "signed"])
 def test_an_expired_token_says_so(server: AuthServer, verifier: NewVerifier, kind: str) -> None:
-    past = {"iat": int(time.time()) - 7200, "exp": int(time.time()) - 3600}
+    past: dict[str, Any] = {"iat": int(time.time()) - 7200, "exp": int(time.time()) - 3600}
     token = shared(server, **past) if kind == "shared" else signed(server, server.keys["first"], **past)
     assert refusal(verifier(server.secret), token) == "TOKEN_EXPIRED"
 

@@ -47,15 +47,13 @@ def repair_slices(database: Database, queue: SliceQueue) -> dict[str, Any]:
 def expire_tmp_files(
     database: Database, storage: Storage, retention_hours: int, deadline: float
 ) -> dict[str, Any]:
-    """Remove tmp files past retention: objects first, so that a crash leaves rows that lead back to them."""
+    """Remove tmp files past retention: rows first, then their objects; what a crash leaves is a stray."""
     gone = 0
     while time.monotonic() < deadline:
-        files = database.call("expired_tmp_files", p_retention_hours=retention_hours, p_limit=BATCH)
-        if not files:
-            break
-        storage.delete(TMP, [file["storageKey"] for file in files])
-        gone += database.call("forget_tmp_files", p_ids=[file["id"] for file in files])["deleted"]
-        if len(files) < BATCH:
+        found = database.call("expire_tmp_files", p_retention_hours=retention_hours, p_limit=BATCH)
+        storage.delete(TMP, found["storageKeys"])
+        gone += found["files"]
+        if found["files"] < BATCH:
             break
     return {"deleted": gone}
 

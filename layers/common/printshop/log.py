@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 from aws_lambda_powertools import Logger
+from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter
 
 _SECRET_NAME = re.compile(
     r"pass(word|code)|secret|token|authorization|cookie|api_?key|signature|private|credential|set-cookie",
@@ -22,6 +23,7 @@ _SECRET_VALUE = re.compile(
     r"eyJ[\w-]+\.[\w-]+\.[\w-]*"  # a JWT
     r"|\b(?:sk|rk|whsec|sb_secret)_[\w]+"  # Stripe and Supabase keys
     r"|(?<=[?&]token=)[^&\s\"']+"  # a signed URL's token
+    r"|(?<=[?&]token_hash=)[^&\s\"']+"  # whoever holds a recovery link may set the password
     r"|(?<=/api/pay/)[\w-]+"  # whoever holds a pay link may pay
     r"|(?<=/api/public/quotes/)[\w-]+"
 )
@@ -39,9 +41,16 @@ def redact(value: Any, name: str = "") -> Any:
         return [redact(inner) for inner in value]
     if isinstance(value, bytes):
         return f"<{len(value)} bytes>"
-    if isinstance(value, str):
-        return _EMAIL.sub(r"\1***@\2", _SECRET_VALUE.sub(MASK, value))
+    if value is not None and not isinstance(value, bool | int | float):
+        return _EMAIL.sub(r"\1***@\2", _SECRET_VALUE.sub(MASK, str(value)))
     return value
+
+
+class _Formatter(LambdaPowertoolsFormatter):
+    """Masks the whole line at its last step: a trace may quote a URL or a header as well."""
+
+    def serialize(self, log: Any) -> str:
+        return super().serialize(redact(log))
 
 
 class EventLog:
@@ -51,17 +60,17 @@ class EventLog:
         self._logger = logger
 
     def info(self, *, scope: str, message: str = "", data: Any = None) -> None:
-        self._logger.info(redact(message) or scope, extra=_extra(scope, data))
+        self._logger.info(message or scope, extra=_extra(scope, data))
 
     def warn(
         self, *, scope: str, message: str = "", error: BaseException | None = None, data: Any = None
     ) -> None:
-        self._logger.warning(redact(message) or scope, extra=_extra(scope, data, error))
+        self._logger.warning(message or scope, extra=_extra(scope, data, error))
 
     def error(self, *, scope: str, error: BaseException, message: str = "", data: Any = None) -> None:
         """Log a failure with its trace. The trace stays here: it is never part of an answer."""
         self._logger.error(
-            redact(message) or scope,
+            message or scope,
             extra=_extra(scope, data, error),
             exc_info=(type(error), error, error.__traceback__),
         )
@@ -77,9 +86,9 @@ class EventLog:
 def _extra(scope: str, data: Any, error: BaseException | None = None) -> dict[str, Any]:
     extra: dict[str, Any] = {"scope": scope}
     if data is not None:
-        extra["data"] = redact(data)
+        extra["data"] = data
     if error is not None:
-        extra["error"] = {"type": type(error).__name__, "message": redact(str(error))}
+        extra["error"] = {"type": type(error).__name__, "message": str(error)}
     return extra
 
 
@@ -91,5 +100,6 @@ def get_logger() -> EventLog:
             service=os.environ.get("POWERTOOLS_SERVICE_NAME", "printshop"),
             level=os.environ.get("LOG_LEVEL", "INFO"),
             utc=True,
+            logger_formatter=_Formatter(serialize_stacktrace=False),
         )
     )

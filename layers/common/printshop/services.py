@@ -1,5 +1,6 @@
 """The real collaborators, built once per process and only when first used."""
 
+import time
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ from printshop.auth.tokens import TokenVerifier
 from printshop.auth.users import Users
 from printshop.database import Database
 from printshop.log import get_logger
-from printshop.settings import Settings, load_settings
+from printshop.settings import SECRET_TTL_SECONDS, Settings, load_settings
 from printshop.storage import Storage
 from printshop.supabase import http_client
 
@@ -67,7 +68,19 @@ class Services:
         return SliceQueue(self.settings)
 
 
-@lru_cache(maxsize=1)
 def get_services() -> Services:
-    """This process's services. Raises SettingsError when the environment cannot be used."""
-    return Services(load_settings())
+    """This process's services. Raises SettingsError when the environment cannot be used.
+
+    The settings are read again every few minutes, so that a rotated secret arrives; equal ones keep the services.
+    """
+    return _services(_settings(int(time.monotonic() // SECRET_TTL_SECONDS)))
+
+
+@lru_cache(maxsize=1)
+def _settings(_period: int) -> Settings:
+    return load_settings()
+
+
+@lru_cache(maxsize=1)
+def _services(settings: Settings) -> Services:
+    return Services(settings)

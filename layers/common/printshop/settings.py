@@ -23,6 +23,10 @@ SECRET_TTL_SECONDS = 300
 """How long a warm function keeps a secret before it asks Secrets Manager again, so that a rotation arrives."""
 
 
+PRODUCTION = ("stripe_secret_key", "stripe_webhook_secret", "stripe_success_url", "stripe_cancel_url")
+"""What development may omit."""
+
+
 class SettingsError(RuntimeError):
     """The environment cannot be used; the message names each variable and what it must be."""
 
@@ -33,6 +37,12 @@ def _strip_slash(value: Any) -> Any:
 
 def _upper(value: Any) -> Any:
     return value.strip().upper() if isinstance(value, str) else value
+
+
+def _switch(value: Any) -> Any:
+    if value not in {"0", "1", False}:
+        raise ValueError('must be "1" (on) or "0" (off)')
+    return value == "1"
 
 
 Url = Annotated[str, BeforeValidator(_strip_slash), Field(pattern=r"^https?://[^\s/]+(/[^\s]*)?$")]
@@ -60,7 +70,7 @@ class Settings(BaseModel):
     stripe_api_base: Url = "https://api.stripe.com"
 
     slicer_bin: str = "prusaslicer"
-    slicer_disable: Annotated[bool, BeforeValidator(lambda value: value == "1")] = False
+    slicer_disable: Annotated[bool, BeforeValidator(_switch)] = False
     slicer_concurrency: int = Field(1, ge=1, le=4)
     slicer_timeout_ms: int = Field(120_000, ge=30_000, le=300_000)
     slice_queue_url: Url | None = None
@@ -75,13 +85,8 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _production_is_complete(self) -> Self:
-        if self.app_env == "production":
-            needed = ("stripe_secret_key", "stripe_webhook_secret", "stripe_success_url", "stripe_cancel_url")
-            missing = [name.upper() for name in needed if getattr(self, name) is None]
-            if missing:
-                raise ValueError(f"production needs {', '.join(missing)}")
-            if self.next_public_app_url.startswith("http://"):
-                raise ValueError("production needs an https NEXT_PUBLIC_APP_URL")
+        if self.app_env == "production" and self.next_public_app_url.startswith("http://"):
+            raise ValueError("production needs an https NEXT_PUBLIC_APP_URL")
         return self
 
     @property
@@ -105,11 +110,15 @@ def _secrets(secrets_id: str) -> Mapping[str, str]:
     # Imported here: only a deployment keeps its secrets in Secrets Manager, and boto3 costs 100 ms.
     from aws_lambda_powertools.utilities import parameters  # noqa: PLC0415
 
-    value = parameters.get_secret(secrets_id, max_age=SECRET_TTL_SECONDS)
-    document = json.loads(value)
+    try:
+        document = json.loads(parameters.get_secret(secrets_id, max_age=SECRET_TTL_SECONDS))
+    except parameters.exceptions.GetParameterError as error:
+        raise SettingsError(f"SECRETS_ID: the secret {secrets_id} cannot be read: {error}") from None
+    except ValueError:
+        document = None
     if not isinstance(document, dict):
-        raise SettingsError(f"The secret {secrets_id} must hold a JSON object of variables.")
-    return {str(name): str(text) for name, text in document.items()}
+        raise SettingsError(f"SECRETS_ID: the secret {secrets_id} must hold a JSON object of variables.")
+    return {str(name): str(text) for name, text in document.items() if text is not None}
 
 
 def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
@@ -125,16 +134,22 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         for name in Settings.model_fields
         if source.get(name.upper(), "").strip()
     }
+    lines = []
+    if values.get("app_env") == "production":
+        lines = [f"{name.upper()}: production needs it" for name in PRODUCTION if name not in values]
     try:
-        return Settings.model_validate(values)
+        settings = Settings.model_validate(values)
     except ValidationError as error:
-        raise SettingsError(_explain(error)) from None
+        lines += _explain(error)
+    if lines:
+        raise SettingsError(f"The environment cannot be used. {'; '.join(lines)}. See .env.example.")
+    return settings
 
 
-def _explain(error: ValidationError) -> str:
+def _explain(error: ValidationError) -> list[str]:
     lines = []
     for fault in error.errors(include_url=False, include_input=False):
         name = ".".join(str(part) for part in fault["loc"]).upper()
         reason = "is missing" if fault["type"] == "missing" else fault["msg"].removeprefix("Value error, ")
         lines.append(f"{name}: {reason}" if name else reason)
-    return "The environment cannot be used. " + "; ".join(lines) + ". See .env.example."
+    return lines

@@ -7,12 +7,12 @@ import sys
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from local.aws import Aws
 from local.gateway import FunctionError, Gateway
 from local.processes import wait_for
 from tests.integration.gateway.conftest import SITE, Start
@@ -169,13 +169,13 @@ def test_stop_ends_every_process_and_fails_what_is_under_way(start_gateway: Star
         httpx.get(gateway.api_url)
 
 
-def test_every_process_dies_when_the_program_is_killed(aws: Aws) -> None:
+def test_every_process_dies_when_the_program_is_killed(tmp_path: Path) -> None:
     program = f"""
-import tempfile, time
+import time
 from pathlib import Path
 from local.aws import Aws
 from local.gateway import Gateway
-run = Path(tempfile.mkdtemp())
+run = Path({str(tmp_path)!r})
 aws = Aws(run)
 aws.start()
 aws.put_secret("gateway-tests/token", {{"value": "x"}})

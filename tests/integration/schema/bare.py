@@ -22,7 +22,8 @@ type Grant = tuple[str, str, str, str]
 GRANTS = """
 with owned as (
   select oid::regclass::text as object, case relkind when 'S' then 'sequence' else 'table' end as kind,
-         relowner as owner, coalesce(relacl, acldefault(case relkind when 'S' then 's' else 'r' end::"char", relowner)) as acl
+         relowner as owner,
+         coalesce(relacl, acldefault(case relkind when 'S' then 's' else 'r' end::"char", relowner)) as acl
     from pg_class where relnamespace = 'public'::regnamespace and relkind in ('r', 'p', 'v', 'm', 'S')
   union all
   select oid::regclass::text || '.' || attname, 'column', relowner, attacl

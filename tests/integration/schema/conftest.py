@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
-from tests.integration.schema.bare import replay
-from tests.integration.schema.shop import Shop
 
 from local.database import Postgres
+from tests.integration.schema.bare import replay
+from tests.integration.schema.shop import Shop
 
 
 @pytest.fixture(scope="session")

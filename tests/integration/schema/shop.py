@@ -13,7 +13,11 @@ from psycopg.types.json import Jsonb
 
 from printshop.slicing.settings import SliceSettings, canonical_json
 
-SETTINGS = {"layerHeight": 0.2, "infill": 15, "supports": {"enabled": False, "pattern": "normal", "angle": 45}}
+SETTINGS = {
+    "layerHeight": 0.2,
+    "infill": 15,
+    "supports": {"enabled": False, "pattern": "normal", "angle": 45},
+}
 RESULT = {
     "massMg": 4150,
     "volumeMm3": 3346,
@@ -55,7 +59,9 @@ def call(connection: psycopg.Connection, function: str, **params: Any) -> Any:
     """One function by named parameters; JSON objects and lists of them as jsonb, other lists as arrays."""
 
     def adapted(value: Any) -> Any:
-        is_json = isinstance(value, dict) or (isinstance(value, list) and all(isinstance(v, dict) for v in value))
+        is_json = isinstance(value, dict) or (
+            isinstance(value, list) and all(isinstance(v, dict) for v in value)
+        )
         return Jsonb(value) if is_json else value
 
     names = ", ".join(f"{name} => %({name})s" for name in params)
@@ -184,7 +190,9 @@ class Shop:
 
     def expire_lease(self, file_id: int) -> None:
         """What time, or the death of a worker, would bring."""
-        self.rows.execute("update tmp_files set lease_until = now() - interval '1 second' where id = %s", (file_id,))
+        self.rows.execute(
+            "update tmp_files set lease_until = now() - interval '1 second' where id = %s", (file_id,)
+        )
 
     def sliced(self, customer: Customer) -> Any:
         """A finished slice; the file's status."""

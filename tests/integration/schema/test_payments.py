@@ -5,6 +5,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+
 from tests.integration.schema.shop import Shop, call
 
 
@@ -42,7 +43,8 @@ def recorded(shop: Shop, event: dict[str, Any]) -> tuple[Any, ...]:
 
 def payments(shop: Shop, invoice_id: int) -> list[tuple[Any, ...]]:
     return shop.rows.execute(
-        "select amount_cents, method::text, processor_id, reference, is_flagged from payments where invoice_id = %s order by id",
+        "select amount_cents, method::text, processor_id, reference, is_flagged from payments"
+        " where invoice_id = %s order by id",
         (invoice_id,),
     ).fetchall()
 
@@ -83,7 +85,9 @@ def test_the_same_event_twice_pays_once(shop: Shop) -> None:
 def test_twenty_concurrent_twins_make_one_payment_and_one_job(shop: Shop) -> None:
     invoice_id = shop.invoice(shop.customer())["id"]
     event = session_event(invoice_id)
-    answers = shop.at_once(20, lambda connection, _: call(connection, "apply_stripe_event", p_event=event)["outcome"])
+    answers = shop.at_once(
+        20, lambda connection, _: call(connection, "apply_stripe_event", p_event=event)["outcome"]
+    )
     assert sorted(answers) == ["APPLIED", *["DUPLICATE"] * 19]
     assert len(payments(shop, invoice_id)) == 1
     assert shop.value("select count(*) from jobs where invoice_id = %s", invoice_id) == 1
@@ -164,7 +168,9 @@ def test_another_currency_is_flagged_and_nothing_added_up(shop: Shop) -> None:
     assert payments(shop, invoice_id) == []
 
 
-@pytest.mark.parametrize("metadata", [None, {}, {"invoiceId": ""}, {"invoiceId": "x"}, {"invoiceId": "0"}, {"invoiceId": "9" * 30}])
+@pytest.mark.parametrize(
+    "metadata", [None, {}, {"invoiceId": ""}, {"invoiceId": "x"}, {"invoiceId": "0"}, {"invoiceId": "9" * 30}]
+)
 def test_a_payment_without_an_invoice_of_ours_is_kept_as_unmatched(shop: Shop, metadata: Any) -> None:
     event = session_event(None, metadata=metadata)
     assert apply(shop, event) == {"outcome": "UNMATCHED"}
@@ -186,7 +192,7 @@ def test_an_event_that_moves_no_money_is_recorded_alone(shop: Shop, kind: str) -
 def opened(shop: Shop, invoice_id: int, **changes: Any) -> Any:
     params = {
         "p_pay_token": None, "p_invoice_id": invoice_id, "p_client_id": None, "p_refresh": False,
-        "p_minimum_cents": 50, **changes,
+        **changes,
     }  # fmt: skip
     return shop.call("open_checkout", **params)
 
@@ -229,7 +235,7 @@ def test_two_who_open_at_once_share_one_attempt(shop: Shop) -> None:
         5,
         lambda connection, _: call(
             connection, "open_checkout", p_pay_token=None, p_invoice_id=invoice_id, p_client_id=None,
-            p_refresh=False, p_minimum_cents=50,
+            p_refresh=False,
         ),
     )  # fmt: skip
     assert {state["attempt"] for state in states} == {1}
@@ -264,7 +270,9 @@ def test_a_page_made_for_an_older_state_is_not_stored(shop: Shop) -> None:
     invoice_id = shop.invoice(shop.customer())["id"]
     state = opened(shop, invoice_id)
     assert store(shop, state, "cs_old_attempt", p_attempt=state["attempt"] - 1) == {"stored": False}
-    shop.rows.execute("insert into payments (invoice_id, method, amount_cents) values (%s, 'CASH', 1)", (invoice_id,))
+    shop.rows.execute(
+        "insert into payments (invoice_id, method, amount_cents) values (%s, 'CASH', 1)", (invoice_id,)
+    )
     assert store(shop, state, "cs_old_balance") == {"stored": False}
     shop.rows.execute("update invoices set status = 'VOID' where id = %s", (invoice_id,))
     assert store(shop, state, "cs_void", p_cents=0) == {"stored": False}
@@ -274,7 +282,10 @@ def test_a_final_error_gives_the_next_try_an_attempt_of_its_own(shop: Shop) -> N
     invoice_id = shop.invoice(shop.customer())["id"]
     assert opened(shop, invoice_id)["attempt"] == 1
     answers = shop.at_once(
-        4, lambda connection, _: call(connection, "retire_attempt", p_invoice_id=invoice_id, p_attempt=1)["retired"]
+        4,
+        lambda connection, _: call(connection, "retire_attempt", p_invoice_id=invoice_id, p_attempt=1)[
+            "retired"
+        ],
     )
     assert sorted(answers) == [False] * 3 + [True]
     assert opened(shop, invoice_id)["attempt"] == 2
@@ -291,12 +302,6 @@ def test_a_paid_invoice_has_no_page(shop: Shop) -> None:
     invoice_id = shop.invoice(shop.customer())["id"]
     apply(shop, session_event(invoice_id))
     assert refusal(opened(shop, invoice_id)) == (409, "ALREADY_PAID")
-
-
-def test_what_a_card_cannot_pay_has_no_page(shop: Shop) -> None:
-    invoice_id = shop.invoice(shop.customer())["id"]
-    assert refusal(opened(shop, invoice_id, p_minimum_cents=12_376)) == (409, "BELOW_MINIMUM")
-    assert opened(shop, invoice_id, p_minimum_cents=12_375)["url"] is None
 
 
 def test_an_unknown_link_and_a_foreign_invoice_do_not_exist(shop: Shop) -> None:

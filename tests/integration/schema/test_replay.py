@@ -1,7 +1,10 @@
 """The migrations on an empty PostgreSQL: what they make, and who may touch it."""
 
+from typing import Any
+
 import psycopg
 import pytest
+
 from tests.integration.schema.bare import golden, read_grants
 
 TABLES = """
@@ -28,7 +31,7 @@ UNIQUE = {
 }
 
 
-def column(catalog: psycopg.Connection, query: str, *params: object) -> list[str]:
+def column(catalog: psycopg.Connection, query: str, *params: object) -> list[Any]:
     return [row[0] for row in catalog.execute(query.encode(), params).fetchall()]
 
 
@@ -37,7 +40,9 @@ def test_both_regimes_end_in_the_grants_of_the_golden_table(regime_url: str) -> 
     assert (sorted(grants - expected), sorted(expected - grants)) == ([], [])
 
 
-def test_the_older_regime_gives_a_new_table_to_everybody_unless_it_is_revoked(replayed: dict[str, str]) -> None:
+def test_the_older_regime_gives_a_new_table_to_everybody_unless_it_is_revoked(
+    replayed: dict[str, str],
+) -> None:
     """Else the comparison above would compare nothing."""
     for regime, granted in (("older", True), ("new", False)):
         with psycopg.connect(replayed[regime]) as connection:
@@ -49,7 +54,9 @@ def test_the_older_regime_gives_a_new_table_to_everybody_unless_it_is_revoked(re
 
 
 def test_the_golden_table_names_service_role_alone() -> None:
-    assert {(grantee, kind) for _, kind, grantee, _ in golden() if grantee != "service_role"} == {("public", "type")}
+    assert {(grantee, kind) for _, kind, grantee, _ in golden() if grantee != "service_role"} == {
+        ("public", "type")
+    }
 
 
 def test_the_golden_table_lets_service_role_use_tables_but_not_change_them() -> None:
@@ -62,22 +69,29 @@ def test_the_golden_table_lets_service_role_use_tables_but_not_change_them() -> 
 
 
 def test_every_table_of_the_domain_exists(catalog: psycopg.Connection) -> None:
-    made = column(catalog, "select relname from pg_class where relnamespace = 'public'::regnamespace and relkind = 'r'")
+    made = column(
+        catalog, "select relname from pg_class where relnamespace = 'public'::regnamespace and relkind = 'r'"
+    )
     assert set(TABLES) - set(made) == set()
 
 
 @pytest.mark.parametrize("table", SEED_COLUMNS)
 def test_the_columns_have_the_names_of_the_seed(catalog: psycopg.Connection, table: str) -> None:
-    made = column(catalog, "select attname from pg_attribute where attrelid = %s::regclass and attnum > 0", table)
+    made = column(
+        catalog, "select attname from pg_attribute where attrelid = %s::regclass and attnum > 0", table
+    )
     assert set(SEED_COLUMNS[table].split()) - set(made) == set()
 
 
-def test_every_table_has_row_level_security_and_one_policy_for_service_role_only(catalog: psycopg.Connection) -> None:
+def test_every_table_has_row_level_security_and_one_policy_for_service_role_only(
+    catalog: psycopg.Connection,
+) -> None:
     tables = catalog.execute(
-        "select relname, relrowsecurity from pg_class where relnamespace = 'public'::regnamespace and relkind in ('r', 'p')"
+        "select tablename, rowsecurity from pg_tables where schemaname = 'public'"
     ).fetchall()
     policies = catalog.execute(
-        "select tablename, roles::text[], permissive, cmd, qual, with_check from pg_policies where schemaname = 'public'"
+        "select tablename, roles::text[], permissive, cmd, qual, with_check from pg_policies"
+        " where schemaname = 'public'"
     ).fetchall()
     assert sorted(tables) == sorted((name, True) for name, _ in tables)
     assert sorted(policies) == sorted(
@@ -146,14 +160,17 @@ def test_every_amount_has_a_lower_bound_or_is_kept_by_the_database(catalog: psyc
         """select c.relname || '.' || attname from pg_attribute a join pg_class c on c.oid = attrelid
             where c.relnamespace = 'public'::regnamespace and relkind = 'r' and attname like '%%\\_cents'
               and attgenerated = '' and not exists (
-                select from pg_constraint k where k.conrelid = c.oid and k.contype = 'c' and attnum = any (k.conkey))""",
+                select from pg_constraint k
+                 where k.conrelid = c.oid and k.contype = 'c' and attnum = any (k.conkey))""",
     )
     # paid_cents is the ledger's; the session's amount is a copy of a balance.
     assert sorted(unbounded) == ["invoices.paid_cents", "invoices.stripe_session_cents"]
 
 
 def test_the_buckets_are_private(catalog: psycopg.Connection) -> None:
-    buckets = catalog.execute("select id, public, file_size_limit from storage.buckets order by id").fetchall()
+    buckets = catalog.execute(
+        "select id, public, file_size_limit from storage.buckets order by id"
+    ).fetchall()
     megabyte = 1024 * 1024
     assert buckets == [
         ("attachments", False, 25 * megabyte),
@@ -166,5 +183,7 @@ def test_the_buckets_are_private(catalog: psycopg.Connection) -> None:
 def test_the_seed_run_twice_leaves_one_of_each(catalog: psycopg.Connection) -> None:
     assert column(catalog, "select name from materials order by name") == ["PETG", "PLA"]
     assert column(catalog, "select kind from number_sequences order by kind") == ["invoice", "quote"]
-    assert column(catalog, "select name from materials join settings on default_material_id = materials.id") == ["PLA"]
+    assert column(
+        catalog, "select name from materials join settings on default_material_id = materials.id"
+    ) == ["PLA"]
     assert column(catalog, "select count(*) from settings") == [1]

@@ -5,9 +5,9 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from tests.integration.schema.shop import SETTINGS, Shop, call
 
 from printshop.slicing.settings import SliceSettings, settings_hash
+from tests.integration.schema.shop import SETTINGS, Shop, call
 
 
 def error(answer: Any) -> tuple[int, str]:
@@ -17,7 +17,10 @@ def error(answer: Any) -> tuple[int, str]:
 def test_a_request_is_named_by_the_hash_that_the_product_computes(shop: Shop) -> None:
     customer = shop.customer()
     requested = shop.request(customer, shop.uploaded(customer))
-    assert requested["settingsHash"] == settings_hash(SliceSettings.model_validate(SETTINGS), 1240)
+    pla = shop.value("select id from materials where name = 'PLA'")
+    assert requested["settingsHash"] == settings_hash(
+        SliceSettings.model_validate(SETTINGS), material_id=pla, density_mg_cm3=1240
+    )
     assert (requested["status"], requested["queued"]) == ("idle", True)
     assert requested["metadata"] == {
         "attempts": 0, "settings": SETTINGS, "metrics": None, "fallback": False, "error": None, "output": None,
@@ -92,7 +95,10 @@ def test_what_has_not_arrived_and_what_is_no_model_are_refused(shop: Shop) -> No
     row = {"storageKey": f"k/{uuid4()}", "filename": "a.stl", "sizeBytes": 1, "mimeType": "model/stl"}
     saved = shop.call("save_tmp_files", p_user_id=customer.user_id, p_files=[row], p_uploaded=False)
     assert error(shop.request(customer, saved[0]["id"])) == (409, "UPLOAD_INCOMPLETE")
-    assert error(shop.request(customer, shop.uploaded(customer), p_material_id=0)) == (422, "UNKNOWN_MATERIAL")
+    assert error(shop.request(customer, shop.uploaded(customer), p_material_id=0)) == (
+        422,
+        "UNKNOWN_MATERIAL",
+    )
 
 
 def test_a_claim_carries_the_job_and_counts_the_attempt(shop: Shop) -> None:
@@ -100,7 +106,11 @@ def test_a_claim_carries_the_job_and_counts_the_attempt(shop: Shop) -> None:
     requested = shop.request(customer, shop.uploaded(customer))
     claimed = shop.claim(requested)
     assert claimed["outcome"] == "claimed"
-    assert (claimed["fileId"], claimed["userId"], claimed["attempt"]) == (requested["id"], customer.user_id, 1)
+    assert (claimed["fileId"], claimed["userId"], claimed["attempt"]) == (
+        requested["id"],
+        customer.user_id,
+        1,
+    )
     assert (claimed["settings"], claimed["settingsHash"]) == (SETTINGS, requested["settingsHash"])
     assert (claimed["densityMgCm3"], claimed["filename"], claimed["sizeBytes"]) == (1240, "bunny.stl", 684)
     status = shop.status(customer, requested["id"])
@@ -227,7 +237,9 @@ def test_the_place_in_the_queue_counts_who_came_first(shop: Shop) -> None:
     shop.rows.execute("update tmp_files set queued_at = null where queued_at is not null")
     customers = [shop.customer() for _ in range(3)]
     files = [shop.request(customer, shop.uploaded(customer))["id"] for customer in customers]
-    places = [shop.status(customer, file)["placeInQueue"] for customer, file in zip(customers, files, strict=True)]
+    places = [
+        shop.status(customer, file)["placeInQueue"] for customer, file in zip(customers, files, strict=True)
+    ]
     assert places == [1, 2, 3]
 
 

@@ -4,14 +4,19 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+
 from tests.integration.schema.shop import Customer, Shop
 
 LONG_AGO = "update tmp_files set created_at = now() - interval '25 hours' where id = any (%s)"
 
 
-def expired(shop: Shop, hours: int = 24) -> set[int]:
-    files = shop.call("expired_tmp_files", p_retention_hours=hours, p_limit=10_000)
-    return {file["id"] for file in files}
+def expire(shop: Shop, hours: int = 24) -> Any:
+    return shop.call("expire_tmp_files", p_retention_hours=hours, p_limit=10_000)
+
+
+def left(shop: Shop, *files: int) -> set[int]:
+    """Which of these files still have a row."""
+    return {row[0] for row in shop.rows.execute("select id from tmp_files where id = any (%s)", (list(files),))}
 
 
 def aged(shop: Shop, *files: int) -> None:
@@ -30,7 +35,10 @@ def test_a_request_whose_message_never_left_is_sent_again_after_two_minutes(shop
     customer = shop.customer()
     requested = shop.request(customer, shop.uploaded(customer))
     assert requested["id"] not in requeue(shop)[1]
-    shop.rows.execute("update tmp_files set queued_at = now() - interval '3 minutes' where id = %s", (requested["id"],))
+    shop.rows.execute(
+        "update tmp_files set (queued_at, sent_at) = (now() - interval '3 minutes', now() - interval '3 minutes')"
+        " where id = %s", (requested["id"],)
+    )
     assert requeue(shop)[1][requested["id"]] == requested["requestId"]
     assert requested["id"] not in requeue(shop)[1]
 
@@ -63,22 +71,31 @@ def test_sending_again_does_not_cost_a_waiting_customer_his_place(shop: Shop) ->
     shop.rows.execute("update tmp_files set queued_at = null where queued_at is not null")
     first, second = shop.customer(), shop.customer()
     waiting = shop.request(first, shop.uploaded(first))
-    shop.rows.execute("update tmp_files set queued_at = now() - interval '3 minutes' where id = %s", (waiting["id"],))
+    shop.rows.execute(
+        "update tmp_files set (queued_at, sent_at) = (now() - interval '3 minutes', now() - interval '3 minutes')"
+        " where id = %s", (waiting["id"],)
+    )
     newer = shop.request(second, shop.uploaded(second))
     requeue(shop)
-    places = shop.status(first, waiting["id"])["placeInQueue"], shop.status(second, newer["id"])["placeInQueue"]
+    places = (
+        shop.status(first, waiting["id"])["placeInQueue"],
+        shop.status(second, newer["id"])["placeInQueue"],
+    )
     assert places == (1, 2)
 
 
 # -- temporary files -------------------------------------------------------------------------------------------
 
 
-def test_files_past_retention_expire_and_younger_ones_stay(shop: Shop) -> None:
+def test_files_past_retention_expire_once_and_younger_ones_stay(shop: Shop) -> None:
     customer = shop.customer()
     old, young = shop.uploaded(customer), shop.uploaded(customer)
+    key = shop.value("select storage_key from tmp_files where id = %s", old)
     aged(shop, old)
-    assert {old, young} & expired(shop) == {old}
-    assert {old, young} & expired(shop, 48) == set()
+    assert key not in expire(shop, 48)["storageKeys"]
+    assert key in expire(shop)["storageKeys"]
+    assert left(shop, old, young) == {young}
+    assert expire(shop) == {"files": 0, "storageKeys": []}
 
 
 def test_a_file_that_waits_or_is_sliced_never_expires(shop: Shop) -> None:
@@ -86,20 +103,21 @@ def test_a_file_that_waits_or_is_sliced_never_expires(shop: Shop) -> None:
     waiting = shop.request(customer, shop.uploaded(customer))["id"]
     running = shop.claim(shop.request(customer, shop.uploaded(customer)))["fileId"]
     aged(shop, waiting, running)
-    assert {waiting, running} & expired(shop) == set()
-    assert shop.call("forget_tmp_files", p_ids=[waiting, running]) == {"deleted": 0}
+    expire(shop)
+    assert left(shop, waiting, running) == {waiting, running}
 
 
-def test_the_g_code_of_a_model_that_is_in_use_does_not_expire(shop: Shop) -> None:
+def test_a_model_takes_its_g_code_with_it_and_says_both_keys(shop: Shop) -> None:
     customer = shop.customer()
     status = shop.sliced(customer)
-    model, output = status["id"], status["outputId"]
-    aged(shop, model, output)
-    assert {model, output} & expired(shop) == {model, output}
-    requested = shop.request(customer, model)
-    assert {model, output} & expired(shop) == set()
-    shop.fail(shop.claim(requested), final=True)
-    assert {model, output} & expired(shop) == {model, output}
+    both = (status["id"], status["outputId"])
+    keys = {row[0] for row in shop.rows.execute("select storage_key from tmp_files where id = any (%s)", (list(both),))}
+    aged(shop, status["outputId"])
+    expire(shop)
+    assert left(shop, *both) == set(both)
+    aged(shop, status["id"])
+    assert keys <= set(expire(shop)["storageKeys"])
+    assert left(shop, *both) == set()
 
 
 def reserved(shop: Shop, customer: Customer, status: Any) -> None:
@@ -113,31 +131,16 @@ def reserved(shop: Shop, customer: Customer, status: Any) -> None:
 def test_the_files_of_an_open_checkout_do_not_expire(shop: Shop) -> None:
     customer = shop.customer()
     status = shop.sliced(customer)
-    both = {status["id"], status["outputId"]}
+    both = (status["id"], status["outputId"])
     aged(shop, *both)
     reserved(shop, customer, status)
-    assert both & expired(shop) == set()
-    shop.rows.execute("update tmp_files set reserved_until = now() - interval '1 second' where id = %s", (status["id"],))
-    assert both & expired(shop) == both
-
-
-def test_a_file_reserved_since_it_was_listed_is_not_forgotten(shop: Shop) -> None:
-    customer = shop.customer()
-    status = shop.sliced(customer)
-    aged(shop, status["id"], status["outputId"])
-    assert status["id"] in expired(shop)
-    reserved(shop, customer, status)
-    assert shop.call("forget_tmp_files", p_ids=[status["id"], status["outputId"]]) == {"deleted": 0}
-
-
-def test_a_model_does_not_take_a_younger_g_code_with_it_unlisted(shop: Shop) -> None:
-    customer = shop.customer()
-    status = shop.sliced(customer)
-    aged(shop, status["id"])
-    listed = expired(shop)
-    shop.call("forget_tmp_files", p_ids=sorted(listed))
-    left = shop.value("select count(*) from tmp_files where id = %s", status["outputId"])
-    assert (status["outputId"] in listed) == (left == 0)
+    expire(shop)
+    assert left(shop, *both) == set(both)
+    shop.rows.execute(
+        "update tmp_files set reserved_until = now() - interval '1 second' where id = %s", (status["id"],)
+    )
+    expire(shop)
+    assert left(shop, *both) == set()
 
 
 # -- objects without a row -----------------------------------------------------------------------------------------
@@ -149,7 +152,8 @@ def note(shop: Shop, *keys: str, bucket: str = "tmp") -> Any:
 
 def seen_long_ago(shop: Shop, key: str, hours: int) -> None:
     shop.rows.execute(
-        "update stray_objects set first_seen_at = now() - make_interval(hours => %s) where key = %s", (hours, key)
+        "update stray_objects set first_seen_at = now() - make_interval(hours => %s) where key = %s",
+        (hours, key),
     )
 
 
@@ -195,8 +199,12 @@ def test_invoices_fall_overdue_after_due_date_and_grace(shop: Shop) -> None:
     age(shop)
     customer = shop.customer()
     late, today, paid = (shop.invoice(customer)["id"] for _ in range(3))
-    shop.rows.execute("update invoices set due_date = business_today() - 1 where id = any (%s)", ([late, paid],))
-    shop.rows.execute("insert into payments (invoice_id, method, amount_cents) values (%s, 'CASH', 12375)", (paid,))
+    shop.rows.execute(
+        "update invoices set due_date = business_today() - 1 where id = any (%s)", ([late, paid],)
+    )
+    shop.rows.execute(
+        "insert into payments (invoice_id, method, amount_cents) values (%s, 'CASH', 12375)", (paid,)
+    )
     shop.rows.execute("update settings set overdue_grace_days = 1")
     try:
         assert age(shop)["invoicesOverdue"] == 0
@@ -204,14 +212,19 @@ def test_invoices_fall_overdue_after_due_date_and_grace(shop: Shop) -> None:
         shop.rows.execute("update settings set overdue_grace_days = 0")
     assert age(shop)["invoicesOverdue"] == 1
     assert age(shop)["invoicesOverdue"] == 0
-    statuses = [shop.value("select status::text from invoices where id = %s", each) for each in (late, today, paid)]
+    statuses = [
+        shop.value("select status::text from invoices where id = %s", each) for each in (late, today, paid)
+    ]
     assert statuses == ["OVERDUE", "PENDING", "PENDING"]
-    logged = shop.rows.execute("select action from activity_logs where invoice_id = %s order by id", (late,)).fetchall()
+    logged = shop.rows.execute(
+        "select action from activity_logs where invoice_id = %s order by id", (late,)
+    ).fetchall()
     assert logged[-1] == ("INVOICE_OVERDUE",)
 
 
 @pytest.mark.parametrize(
-    ("status", "after"), [("PENDING", "EXPIRED"), ("DRAFT", "DRAFT"), ("ACCEPTED", "ACCEPTED"), ("CONVERTED", "CONVERTED")]
+    ("status", "after"),
+    [("PENDING", "EXPIRED"), ("DRAFT", "DRAFT"), ("ACCEPTED", "ACCEPTED"), ("CONVERTED", "CONVERTED")],
 )
 def test_only_a_sent_quote_expires_on_the_day_after_its_last(shop: Shop, status: str, after: str) -> None:
     client = shop.customer().client_id
@@ -225,7 +238,9 @@ def test_only_a_sent_quote_expires_on_the_day_after_its_last(shop: Shop, status:
     age(shop)
     assert shop.value("select status::text from quotes where id = %s", past) == after
     assert shop.value("select status::text from quotes where id = %s", last_day) == status
-    logged = shop.value("select count(*) from activity_logs where quote_id = %s and action = 'QUOTE_EXPIRED'", past)
+    logged = shop.value(
+        "select count(*) from activity_logs where quote_id = %s and action = 'QUOTE_EXPIRED'", past
+    )
     assert logged == (1 if after == "EXPIRED" else 0)
 
 
@@ -235,7 +250,8 @@ def test_finished_jobs_are_archived_after_a_week(shop: Shop) -> None:
     for invoice, days in zip(invoices, (8, 6), strict=True):
         shop.call("ensure_job", p_invoice_id=invoice, p_actor={"userId": customer.user_id})
         shop.rows.execute(
-            "update jobs set completed_at = now() - make_interval(days => %s) where invoice_id = %s", (days, invoice)
+            "update jobs set completed_at = now() - make_interval(days => %s) where invoice_id = %s",
+            (days, invoice),
         )
     assert age(shop)["jobsArchived"] == 1
     assert age(shop)["jobsArchived"] == 0
@@ -250,12 +266,16 @@ def test_an_idempotency_key_is_kept_for_seven_days(shop: Shop) -> None:
     for days, left in ((6, 1), (8, 0)):
         shop.rows.execute(backdate.encode(), (days, customer.user_id))
         age(shop)
-        assert shop.value("select count(*) from idempotency_keys where user_id = %s", customer.user_id) == left
+        assert (
+            shop.value("select count(*) from idempotency_keys where user_id = %s", customer.user_id) == left
+        )
 
 
 def test_a_heartbeat_is_kept_with_its_age(shop: Shop) -> None:
     for version in ("2.5.0", "2.9.2"):
-        shop.call("record_heartbeat", p_component="slicer", p_detail={"version": version, "tmpWritable": True})
+        shop.call(
+            "record_heartbeat", p_component="slicer", p_detail={"version": version, "tmpWritable": True}
+        )
     beat = shop.call("readiness")["components"]["slicer"]
     assert (beat["version"], beat["tmpWritable"]) == ("2.9.2", True)
     assert 0 <= beat["ageSeconds"] < 60

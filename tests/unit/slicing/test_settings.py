@@ -20,6 +20,12 @@ def settings(**changes: Any) -> SliceSettings:
     return SliceSettings.model_validate(BODY | changes)
 
 
+def name(
+    asked: SliceSettings, material_id: int = 1, density_mg_cm3: int = 1240, profile: str = "default"
+) -> str:
+    return settings_hash(asked, material_id=material_id, density_mg_cm3=density_mg_cm3, profile=profile)
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -75,7 +81,7 @@ def test_the_hash_does_not_depend_on_the_order_of_keys_or_the_spelling_of_number
     shuffled = (
         '{"supports": {"angle": 45, "pattern": "tree", "enabled": true}, "infill": 15.0, "layerHeight": 0.20}'
     )
-    assert settings_hash(SliceSettings.model_validate_json(shuffled), 1240) == settings_hash(settings(), 1240)
+    assert name(SliceSettings.model_validate_json(shuffled)) == name(settings())
 
 
 def test_a_browsers_rounding_error_is_the_same_layer_height() -> None:
@@ -86,15 +92,13 @@ def test_the_hash_is_pinned_because_prices_and_checkouts_name_slices_by_it() -> 
     assert canonical_json(settings()) == (
         '{"infill":"15","layerHeight":"0.2","supports":{"angle":45,"pattern":"tree"}}'
     )
-    assert settings_hash(settings(), 1240) == (
-        "92b75a1c8ce031773a15ceacf8c8ce0ba11132c91cbb4c93de1e0e8c09455e32"
-    )
+    assert name(settings()) == ("3dfefb70af66e45d66455f81caa8c5dede180a22427d3067be26a98a60f817c9")
 
 
 def test_supports_that_are_off_do_not_make_another_slice() -> None:
     one = settings(supports={"enabled": False, "pattern": "tree", "angle": 45})
     other = settings(supports={"enabled": False, "pattern": "normal", "angle": 30})
-    assert settings_hash(one, 1240) == settings_hash(other, 1240)
+    assert name(one) == name(other)
 
 
 @pytest.mark.parametrize(
@@ -108,13 +112,14 @@ def test_supports_that_are_off_do_not_make_another_slice() -> None:
     ],
 )
 def test_every_setting_that_changes_the_slice_changes_the_hash(changes: dict[str, Any]) -> None:
-    assert settings_hash(settings(**changes), 1240) != settings_hash(settings(), 1240)
+    assert name(settings(**changes)) != name(settings())
 
 
-def test_density_and_profile_are_part_of_the_hash() -> None:
+def test_material_density_and_profile_are_part_of_the_hash() -> None:
     hashes = {
-        settings_hash(settings(), 1240),
-        settings_hash(settings(), 1270),
-        settings_hash(settings(), 1240, "mk4"),
+        name(settings()),
+        name(settings(), material_id=2),
+        name(settings(), density_mg_cm3=1270),
+        name(settings(), profile="mk4"),
     }
-    assert len(hashes) == 3
+    assert len(hashes) == 4

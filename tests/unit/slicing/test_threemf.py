@@ -296,6 +296,12 @@ def lie_about_the_size(data: bytearray) -> None:
     struct.pack_into("<L", data, at + 24, 10)
 
 
+def name_a_part_in_broken_unicode(data: bytearray) -> None:
+    at = data.rindex(b"PK\x01\x02")
+    data[at + 9] |= 0x08  # the names are UTF-8
+    data[at + 46] = 0xFF
+
+
 def lie_about_the_directory(data: bytearray) -> None:
     at = data.rindex(b"PK\x05\x06")
     struct.pack_into("<L", data, at + 16, 0)
@@ -319,6 +325,7 @@ def lose_the_zip64_record(data: bytearray) -> None:
     [
         (encrypt, "MODEL_PACKAGE_UNSAFE"),
         (lie_about_the_size, "MODEL_TRUNCATED"),
+        (name_a_part_in_broken_unicode, "MODEL_TRUNCATED"),
         (lie_about_the_directory, "MODEL_PACKAGE_UNSAFE"),
         (promise_four_billion_entries, "MODEL_PACKAGE_UNSAFE"),
         (lose_the_zip64_record, "MODEL_PACKAGE_UNSAFE"),

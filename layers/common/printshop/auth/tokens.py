@@ -65,7 +65,11 @@ class TokenVerifier:
             ) from error
         except jwt.PyJWKClientConnectionError as error:
             raise _auth_unavailable() from error
-        except (jwt.PyJWTError, ValueError, KeyError) as error:
+        except jwt.PyJWKClientError:
+            # A key that we do not hold: the project may have rotated its keys a moment ago.
+            return self._ask_auth_server(token)
+        except (jwt.PyJWTError, ValueError, KeyError, TypeError, AttributeError) as error:
+            # A header or claim of the wrong type is as bad as a bad signature.
             raise invalid_token() from error
         raise invalid_token()
 
@@ -103,8 +107,11 @@ class TokenVerifier:
         if response.is_error:
             raise invalid_token()
         # The server has judged signature and expiry; what it says of the user wins over the claims.
-        claims = jwt.decode(token, options={"verify_signature": False})
-        return self._identity({**claims, "sub": response.json()["id"]})
+        try:
+            claims = jwt.decode(token, options={"verify_signature": False})
+            return self._identity({**claims, "sub": response.json()["id"]})
+        except (jwt.PyJWTError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise invalid_token() from error
 
 
 def _auth_unavailable() -> Unavailable:

@@ -39,14 +39,14 @@ def create_app(title: str) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _unroutable)
     app.add_exception_handler(Exception, _broken)
-    app.add_middleware(_Envelope)
     return app
 
 
 def lambda_handler(app: FastAPI) -> Handler:
     """The Lambda entry point of an app. One event loop serves the process for its life."""
     asyncio.set_event_loop(asyncio.new_event_loop())
-    return Mangum(app, lifespan="off")
+    # Around the app as a whole: the answer to a defect passes through the envelope as well.
+    return Mangum(_Envelope(app), lifespan="off")
 
 
 class _Envelope:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from printshop.auth.users import User
 from printshop.database import Database
-from printshop.errors import Unavailable
+from printshop.errors import Conflict, Unavailable
 from printshop.payments.stripe_gateway import (
     CheckoutInvoice,
     StripeBusyError,
@@ -13,7 +13,6 @@ from printshop.payments.stripe_gateway import (
     StripeGateway,
     unavailable,
 )
-from printshop.settings import Settings
 
 TRIES = 5
 BUSY_SECONDS = 0.3
@@ -28,30 +27,26 @@ class PaymentPage:
     session_id: str
 
 
-def page_for_token(
-    database: Database, stripe: StripeGateway, settings: Settings, pay_token: str
-) -> PaymentPage:
+def page_for_token(database: Database, stripe: StripeGateway, pay_token: str) -> PaymentPage:
     """The page behind an invoice's pay link: whoever holds the link may pay."""
-    return _open(database, stripe, settings, pay_token=pay_token)
+    return _open(database, stripe, pay_token=pay_token)
 
 
 def page_for_invoice(
     database: Database,
     stripe: StripeGateway,
-    settings: Settings,
     user: User,
     invoice_id: int,
     *,
     refresh: bool,
 ) -> PaymentPage:
     """The page of an invoice for its owner or the shop; `refresh` retires the live one first."""
-    return _open(database, stripe, settings, invoice_id=invoice_id, client_id=user.reads_as, refresh=refresh)
+    return _open(database, stripe, invoice_id=invoice_id, client_id=user.reads_as, refresh=refresh)
 
 
 def _open(
     database: Database,
     stripe: StripeGateway,
-    settings: Settings,
     *,
     pay_token: str | None = None,
     invoice_id: int | None = None,
@@ -65,7 +60,6 @@ def _open(
             p_invoice_id=invoice_id,
             p_client_id=client_id,
             p_refresh=refresh,
-            p_minimum_cents=stripe.minimum_cents(settings.stripe_currency),
         )
         if state["url"]:
             return PaymentPage(state["url"], state["sessionId"])
@@ -79,6 +73,11 @@ def _open(
             amount_cents=state["balanceCents"],
             attempt=state["attempt"],
         )
+        if invoice.amount_cents < stripe.minimum_cents(invoice.currency):
+            raise Conflict(
+                "BELOW_MINIMUM",
+                f"The balance of invoice {invoice.number} is below what can be paid by card; pay the shop directly.",
+            )
         if state["retire"]:
             stripe.expire_session(state["retire"])
         try:
@@ -103,7 +102,9 @@ def _open(
         )
         if stored["stored"]:
             return PaymentPage(session.url, session.id)
+        # The invoice moved on meanwhile; this attempt's key would bring the expired session back.
         stripe.expire_session(session.id)
+        database.call("retire_attempt", p_invoice_id=invoice.invoice_id, p_attempt=invoice.attempt)
     raise Unavailable(
         "CHECKOUT_UNAVAILABLE", "The payment page could not be made; try again in a moment.", retry_after=5
     )

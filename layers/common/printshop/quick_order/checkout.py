@@ -82,14 +82,16 @@ def client_of(user: User, client_id: int | None) -> int:
     return user.client_id
 
 
-def price(database: Database, user: User, request: PriceRequest) -> dict[str, Any]:
+def price(database: Database, user: User, request: PriceRequest, currency: str) -> dict[str, Any]:
     """The breakdown of an order at today's rates."""
     inputs = _inputs(database, user, request, client_of(user, request.client_id))
-    return price_order(OrderInputs.model_validate(inputs), request.items, request.shipping).breakdown()
+    return price_order(
+        OrderInputs.model_validate(inputs), request.items, request.shipping, currency
+    ).breakdown()
 
 
 def checkout(
-    storage: Storage, database: Database, user: User, request: CheckoutRequest, key: str
+    storage: Storage, database: Database, user: User, request: CheckoutRequest, *, key: str, currency: str
 ) -> dict[str, Any]:
     """Order what was priced; the same key answers the same invoice.
 
@@ -101,11 +103,11 @@ def checkout(
     if "replay" in raw:
         return dict(raw["replay"])
     inputs = OrderInputs.model_validate(raw)
-    folder = uuid5(NAMESPACE_URL, f"printshop:checkout:{user.id}:{key}")
+    folder = uuid5(NAMESPACE_URL, f"printshop:checkout:{user.id}:{key}:{body_hash}")
     if request.review:
-        document, items, files = _review(inputs, request, client_id, folder)
+        document, items, files = _review(inputs, request, client_id, folder, currency)
     else:
-        order = price_order(inputs, request.items, request.shipping)
+        order = price_order(inputs, request.items, request.shipping, currency)
         if request.expected_total_cents != order.totals.total_cents:
             raise Conflict(
                 "PRICE_CHANGED",
@@ -216,7 +218,7 @@ def _details(line: PricedLine) -> dict[str, Any]:
 
 
 def _review(
-    inputs: OrderInputs, request: CheckoutRequest, client_id: int, folder: UUID
+    inputs: OrderInputs, request: CheckoutRequest, client_id: int, folder: UUID, currency: str
 ) -> tuple[dict[str, Any], list[dict[str, Any]], list[_OrderFile]]:
     items, files = [], []
     for index, (found, ordered) in enumerate(zip(inputs.models, request.items, strict=True)):
@@ -240,7 +242,7 @@ def _review(
         )
         files += _files_of(model, details, client_id, uuid5(folder, str(index)))
     document = {
-        "currency": inputs.settings.currency,
+        "currency": inputs.settings.currency or currency,
         "taxRateBps": inputs.settings.tax_rate_bps,
         "notes": request.notes,
         "snapshot": {"shipping": request.shipping.model_dump()},

@@ -89,7 +89,7 @@ class StoredModel(StoredObject):
 
 
 class ShopRates(Stored):
-    currency: str
+    currency: str | None
     tax_rate_bps: int
     hourly_rate_cents: int
     setup_cents: int
@@ -168,8 +168,13 @@ class PricedOrder:
         }
 
 
-def price_order(inputs: OrderInputs, items: list[OrderedModel], address: Address) -> PricedOrder:
-    """Price every line from its stored slice. Raises NotFound, Conflict NEEDS_REVIEW or NOT_SLICED."""
+def price_order(
+    inputs: OrderInputs, items: list[OrderedModel], address: Address, currency: str
+) -> PricedOrder:
+    """Price every line from its stored slice, in `currency` unless the shop's settings name another.
+
+    Raises NotFound, Conflict NEEDS_REVIEW or NOT_SLICED.
+    """
     shop = inputs.settings
     lines = tuple(
         _price_line(model, item, index, shop)
@@ -179,7 +184,7 @@ def price_order(inputs: OrderInputs, items: list[OrderedModel], address: Address
     sums = totals(
         [line.cost.total_cents for line in lines], tax_rate_bps=shop.tax_rate_bps, shipping_cents=region.cents
     )
-    return PricedOrder(shop.currency, lines, region, sums)
+    return PricedOrder(shop.currency or currency, lines, region, sums)
 
 
 def required_model(model: StoredModel | None, index: int) -> StoredModel:

@@ -25,6 +25,9 @@ MAX_RATIO = 200
 _RATIO_COUNTS_FROM = 1024 * 1024
 _CHUNK = 64 * 1024
 
+# What zipfile raises on a damaged package.
+_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, struct.error, UnicodeDecodeError)
+
 _LOCAL_FILE = b"PK\x03\x04"
 _END = struct.Struct("<4s4H2LH")  # end of central directory
 _END64 = struct.Struct("<4sQ2H2L4Q")
@@ -61,7 +64,7 @@ def open_package(path: Path) -> "Iterator[Package]":
     try:
         with zipfile.ZipFile(path) as archive:
             yield Package(archive)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, struct.error) as error:
+    except _DAMAGE as error:
         raise ModelRefused(
             "MODEL_TRUNCATED", "The 3MF package is damaged; export the model again and upload it."
         ) from error

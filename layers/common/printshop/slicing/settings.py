@@ -2,7 +2,7 @@
 
 settings = SliceSettings.model_validate({"layerHeight": 0.2, "infill": 15,
                                          "supports": {"enabled": False, "pattern": "normal", "angle": 45}})
-settings_hash(settings, density_mg_cm3=1240)
+settings_hash(settings, material_id=1, density_mg_cm3=1240)
 """
 
 import hashlib
@@ -63,12 +63,14 @@ def canonical_json(settings: SliceSettings) -> str:
     )
 
 
-def settings_hash(settings: SliceSettings, density_mg_cm3: int, profile: str = DEFAULT_PROFILE) -> str:
-    """SHA-256, in hex, of everything but the model that decides a slice's figures.
+def settings_hash(
+    settings: SliceSettings, *, material_id: int, density_mg_cm3: int, profile: str = DEFAULT_PROFILE
+) -> str:
+    """SHA-256, in hex, of everything but the model that decides a slice's figures and its price.
 
-    The density (mg/cm³, of the chosen material) is part of it because it decides the grams.
+    The density (mg/cm³) is part of it because it decides the grams; the material, because it decides the cost.
     """
-    text = f"{canonical_json(settings)}\n{density_mg_cm3}\n{profile}"
+    text = f"{canonical_json(settings)}\n{material_id}\n{density_mg_cm3}\n{profile}"
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -4,6 +4,7 @@ from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 from printshop.database import Database
+from printshop.errors import Conflict
 from printshop.storage.keys import attachment_key
 from printshop.storage.objects import ATTACHMENTS, Storage
 
@@ -36,8 +37,13 @@ def upload_invoice_attachment(
 ) -> Attachment:
     """Store and register an attachment. Raises NotFound, Conflict FILE_EXISTS unless `replace`."""
     key = attachment_key(invoice_id, filename)
-    list_invoice_attachments(database, None, invoice_id)  # an invoice that is not there gets no object
-    storage.upload(ATTACHMENTS, key, contents, content_type, upsert=replace)
+    there = list_invoice_attachments(database, None, invoice_id)
+    if not replace and key in {attachment.storage_key for attachment in there}:
+        raise Conflict(
+            "FILE_EXISTS", "The invoice has a file of this name; replace it or name yours otherwise."
+        )
+    # An object without a row is what a crash left: it may be written over.
+    storage.upload(ATTACHMENTS, key, contents, content_type, upsert=True)
     row = {"storageKey": key, "filename": filename, "mimeType": content_type, "sizeBytes": len(contents)}
     saved = database.call("save_attachment", p_user_id=user_id, p_invoice_id=invoice_id, p_file=row)
     return Attachment.model_validate(saved)

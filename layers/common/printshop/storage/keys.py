@@ -10,11 +10,14 @@ MAX_NAME = 100
 
 def safe_name(filename: str) -> str:
     """`filename` as a key's last part: "Ünder käse.STL" becomes "Under_kase.stl"."""
-    ascii_name = unicodedata.normalize("NFKD", filename).encode("ascii", "ignore").decode()
-    path = PurePath(ascii_name.replace("\\", "/").split("/")[-1])
-    stem = re.sub(r"[^A-Za-z0-9_-]+", "_", path.stem).strip("_") or "file"
-    suffix = re.sub(r"[^a-z0-9.]", "", path.suffix.lower())
+    path = PurePath(filename.replace("\\", "/").split("/")[-1])
+    stem = re.sub(r"[^A-Za-z0-9_-]+", "_", _ascii(path.stem)).strip("_") or "file"
+    suffix = re.sub(r"[^a-z0-9.]", "", _ascii(path.suffix).lower())[:20]
     return stem[: MAX_NAME - len(suffix)] + suffix
+
+
+def _ascii(text: str) -> str:
+    return unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
 
 
 def tmp_key(user_id: int, filename: str, folder: UUID | None = None) -> str:

@@ -27,6 +27,7 @@ BUCKETS: tuple[Bucket, ...] = (ATTACHMENTS, PDFS, TMP, ORDER_FILES)
 
 CHUNK = 1024 * 1024
 PAGE = 1000
+URL_SECONDS = range(60, 301)
 
 log = get_logger()
 
@@ -104,11 +105,15 @@ class Storage:
     def download_to(self, bucket: Bucket, key: str, path: Path) -> str:
         """Stream the object to `path`; return the SHA-256 of its bytes in hex. Raises NotFound."""
         digest = hashlib.sha256()
-        with path.open("wb") as file:
-            for chunk in self._stream(bucket, key):
-                digest.update(chunk)
-                file.write(chunk)
-            size = file.tell()
+        try:
+            with path.open("wb") as file:
+                for chunk in self._stream(bucket, key):
+                    digest.update(chunk)
+                    file.write(chunk)
+                size = file.tell()
+        except ApiError:
+            path.unlink(missing_ok=True)
+            raise
         log.info(scope="storage.download", data={"bucket": bucket, "key": key, "bytes": size})
         return digest.hexdigest()
 
@@ -191,6 +196,10 @@ class Storage:
 
     def signed_url(self, bucket: Bucket, key: str, seconds: int, filename: str | None = None) -> str:
         """A URL that downloads the object for `seconds` (60–300), saved as `filename` when given."""
+        if seconds not in URL_SECONDS:
+            raise ValueError(
+                f"a signed URL lives {URL_SECONDS.start} to {URL_SECONDS.stop - 1} s, not {seconds}"
+            )
         with _storage_errors(bucket, key):
             options: Any = {"download": filename} if filename else {}
             answer = self._storage.from_(bucket).create_signed_url(key, seconds, options)
@@ -257,7 +266,7 @@ def _translate(status: int, code: str, message: str) -> ApiError:
         return Conflict("FILE_EXISTS", "A file of this name is already stored; remove or replace it first.")
     if status == 413:
         return PayloadTooLarge("FILE_TOO_LARGE", "The file is larger than this bucket takes.")
-    if status in {400, 415, 422}:
+    if status in {400, 415, 416, 422}:
         return Unprocessable("FILE_REFUSED", f"Storage does not take this file: {message}.")
     return _storage_unavailable()
 

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 from printshop.database import Database
+from printshop.errors import NotFound
 from printshop.storage.keys import order_key
 from printshop.storage.objects import ORDER_FILES, Storage
 
@@ -64,9 +65,13 @@ def save_order_file(
         "sizeBytes": len(contents),
         "metadata": metadata or {},
     }
-    saved = database.call(
-        "save_order_file", p_user_id=user_id, p_invoice_id=invoice_id, p_quote_id=quote_id, p_file=row
-    )
+    try:
+        saved = database.call(
+            "save_order_file", p_user_id=user_id, p_invoice_id=invoice_id, p_quote_id=quote_id, p_file=row
+        )
+    except NotFound:
+        storage.delete(ORDER_FILES, [key])
+        raise
     return OrderFile.model_validate(saved)
 
 
