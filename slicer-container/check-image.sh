@@ -10,7 +10,12 @@ packages=$(echo "$PWD"/.local/venv/lib/python3.13/site-packages)
 [[ -d $packages ]] || { echo "The development environment is missing; make test sets it up." >&2; exit 1; }
 
 program='
-import sys
+import pathlib, sys
+for root in "layers/common/printshop", "slicer-container/slicer_worker":
+    for source in pathlib.Path(root).rglob("*.py"):
+        copy = "/opt/slicer/app" / source.relative_to(pathlib.Path(root).parent)
+        if not copy.exists() or copy.read_bytes() != source.read_bytes():
+            sys.exit(f"The image is older than {source}: slicer-container/build-image.sh builds it again.")
 sys.path.append("/dev-packages")  # last: what the image has, it uses
 import pytest
 import awslambdaric, slicer_worker.lambda_handler, slicer_worker.poller

@@ -1,14 +1,15 @@
 """Every call that a function makes to AWS is one that its role allows."""
 
+from local.stack import Stack
 from tests.conftest import Client
 from tests.models import cube_stl
 from tests.orders import checked_out, sliced
 from tests.template.roles import load_roles
 
-from local.stack import Stack
 
-
-def test_no_function_does_more_on_aws_than_its_role_allows(stack: Stack, customer: Client, shop: Client) -> None:
+def test_no_function_does_more_on_aws_than_its_role_allows(
+    stack: Stack, customer: Client, shop: Client
+) -> None:
     checked_out(customer, sliced(customer, "cube.stl", cube_stl(5)))
     shop.get("health/ready")
     stack.gateway.fire("JanitorFunction")

@@ -104,9 +104,7 @@ def test_a_committed_request_whose_message_was_lost_is_sent_again(
         (file_id,),
     )
     assert round_of(stack)["slices"]["sent"] == 0
-    database.execute(
-        "update tmp_files set sent_at = now() - interval '3 minutes' where id = %s", (file_id,)
-    )
+    database.execute("update tmp_files set sent_at = now() - interval '3 minutes' where id = %s", (file_id,))
     assert round_of(stack)["slices"]["sent"] == 1
     assert wait_for_slice(client, file_id)["status"] == "completed"
 

@@ -16,7 +16,9 @@ def expire(shop: Shop, hours: int = 24) -> Any:
 
 def left(shop: Shop, *files: int) -> set[int]:
     """Which of these files still have a row."""
-    return {row[0] for row in shop.rows.execute("select id from tmp_files where id = any (%s)", (list(files),))}
+    return {
+        row[0] for row in shop.rows.execute("select id from tmp_files where id = any (%s)", (list(files),))
+    }
 
 
 def aged(shop: Shop, *files: int) -> None:
@@ -37,7 +39,8 @@ def test_a_request_whose_message_never_left_is_sent_again_after_two_minutes(shop
     assert requested["id"] not in requeue(shop)[1]
     shop.rows.execute(
         "update tmp_files set (queued_at, sent_at) = (now() - interval '3 minutes', now() - interval '3 minutes')"
-        " where id = %s", (requested["id"],)
+        " where id = %s",
+        (requested["id"],),
     )
     assert requeue(shop)[1][requested["id"]] == requested["requestId"]
     assert requested["id"] not in requeue(shop)[1]
@@ -73,7 +76,8 @@ def test_sending_again_does_not_cost_a_waiting_customer_his_place(shop: Shop) ->
     waiting = shop.request(first, shop.uploaded(first))
     shop.rows.execute(
         "update tmp_files set (queued_at, sent_at) = (now() - interval '3 minutes', now() - interval '3 minutes')"
-        " where id = %s", (waiting["id"],)
+        " where id = %s",
+        (waiting["id"],),
     )
     newer = shop.request(second, shop.uploaded(second))
     requeue(shop)
@@ -111,7 +115,8 @@ def test_a_model_takes_its_g_code_with_it_and_says_both_keys(shop: Shop) -> None
     customer = shop.customer()
     status = shop.sliced(customer)
     both = (status["id"], status["outputId"])
-    keys = {row[0] for row in shop.rows.execute("select storage_key from tmp_files where id = any (%s)", (list(both),))}
+    stored = shop.rows.execute("select storage_key from tmp_files where id = any (%s)", (list(both),))
+    keys = {row[0] for row in stored}
     aged(shop, status["outputId"])
     expire(shop)
     assert left(shop, *both) == set(both)
