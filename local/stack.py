@@ -212,6 +212,14 @@ def _slicer() -> str:
     return shutil.which("prusaslicer") or shutil.which("prusa-slicer") or "prusaslicer"
 
 
+def _write_state(state: dict[str, Any]) -> None:
+    """Whole or not at all: whoever waits for the file reads it at once."""
+    partial = STATE.with_suffix(".part")
+    partial.touch(mode=0o600)
+    partial.write_text(json.dumps(state, indent=2) + "\n")
+    partial.replace(STATE)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make up", description=__doc__)
     parser.add_argument("--built", action="store_true", help="run .aws-sam/build and the layers alone")
@@ -223,8 +231,7 @@ def main() -> int:
     with Stack(
         built=arguments.built, fire_schedules=True, progress=lambda line: print(line, flush=True)
     ) as stack:
-        STATE.touch(mode=0o600)
-        STATE.write_text(json.dumps(stack.describe(), indent=2) + "\n")
+        _write_state(stack.describe())
         print(
             f"addresses, keys and logins: {STATE.relative_to(ROOT)}   logs: {stack.run_dir.relative_to(ROOT)}"
         )
