@@ -55,7 +55,8 @@ image: setup ## Build the slicer's container image, with or without a Docker eng
 	@slicer-container/build-image.sh
 
 image-test: image ## The same figures from PrusaSlicer 2.9 in the image
-	@slicer-container/check-image.sh
+	@slicer-container/check-image.sh -m "not full"
+	@$(PYTHON) -m local.image
 
 lock: setup ## Resolve the requirement files again, with hashes
 	@$(PYTHON) -m local.lock

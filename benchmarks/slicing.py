@@ -3,13 +3,12 @@
 Rival: `prusa-slicer --export-gcode --layer-height 0.2 --fill-density 15% --filament-density 1.24 --output OUT MODEL`
 """
 
-import shutil
 import statistics
-import subprocess
 import tempfile
 import time
 from pathlib import Path
 
+from local.by_hand import slice_by_hand
 from local.models import gallery_model
 from local.stack import Stack
 from tests.conftest import sign_up
@@ -19,14 +18,9 @@ RUNS = 5
 
 
 def bare_seconds(model: Path) -> float:
-    slicer = shutil.which("prusa-slicer") or shutil.which("prusaslicer") or "prusa-slicer"
     with tempfile.TemporaryDirectory() as folder:
-        command = [slicer, "--export-gcode", "--layer-height", "0.2", "--fill-density", "15%",
-                   "--filament-density", "1.24", "--output", f"{folder}/out.gcode", str(model)]  # fmt: skip
         began = time.perf_counter()
-        subprocess.run(
-            command, check=True, capture_output=True, env={"LC_ALL": "C.UTF-8", "PATH": "/usr/bin:/bin"}
-        )
+        slice_by_hand(model, Path(folder))
         return time.perf_counter() - began
 
 

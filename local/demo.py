@@ -128,96 +128,102 @@ def deliveries(stack: Stack) -> list[int | None]:
     ]
 
 
-def run(stack: Stack, model: Path, story: Story) -> dict[str, Any]:
-    """The story; its summary."""
-    shop = Shop(stack.api_url)
+def sign_up(shop: Shop, story: Story) -> str:
+    """A new customer, logged in; his address."""
     email = f"ada-{uuid4().hex[:8]}@example.com"
-    signed_up = shop.data(
-        "POST",
-        "auth/signup",
-        json={"email": email, "password": uuid4().hex, "name": "Ada Customer"},
-        expect=201,
-    )
+    body = {"email": email, "password": uuid4().hex, "name": "Ada Customer"}
+    signed_up = shop.data("POST", "auth/signup", json=body, expect=201)
     shop.token = signed_up["accessToken"]
     story.tell("signUp", f"{email} signed up as client {signed_up['user']['clientId']}")
+    return email
 
+
+def slice_model(shop: Shop, model: Path, story: Story) -> dict[str, Any]:
+    """Upload and slice; the finished status."""
     file_id = upload(shop, model)
     story.tell("upload", f"{model.name} uploaded ({model.stat().st_size / 1e6:.2f} MB)")
-
     shop.data("POST", "quick-order/slice", json={"file": {"id": file_id, **SETTINGS}}, expect=202)
     status = wait_for_slice(shop, file_id)
     must(status["status"] == "completed", f"the slice failed: {status['metadata'].get('error')}")
     result = status["result"]
-    grams, seconds = result["massMg"] / 1000, result["timeSec"]
-    story.tell(
-        "slice",
-        f"sliced by {result['slicer']} {result['slicerVersion']}: {grams:g} g, {seconds} s of printing",
-    )
+    grams, slicer = result["massMg"] / 1000, f"{result['slicer']} {result['slicerVersion']}"
+    story.tell("slice", f"sliced by {slicer}: {grams:g} g, {result['timeSec']} s of printing")
+    return status
 
-    order = {
-        "items": [{"fileId": file_id, "settingsHash": status["settingsHash"], "quantity": 1}],
+
+def order(shop: Shop, status: dict[str, Any], story: Story) -> dict[str, Any]:
+    """Price and check out; the invoice."""
+    wanted = {
+        "items": [{"fileId": status["id"], "settingsHash": status["settingsHash"], "quantity": 1}],
         "shipping": {"state": "NSW", "postcode": "2000"},
     }
-    price = shop.data("POST", "quick-order/price", json=order)
+    price = shop.data("POST", "quick-order/price", json=wanted)
     story.tell("price", f"priced: {price['totalCents'] / 100:.2f} {price['currency']} with shipping and GST")
-
-    invoice = shop.data(
-        "POST",
-        "quick-order/checkout",
-        json={**order, "expectedTotalCents": price["totalCents"]},
-        headers={"Idempotency-Key": str(uuid4())},
-        expect=201,
-    )
+    body, key = {**wanted, "expectedTotalCents": price["totalCents"]}, {"Idempotency-Key": str(uuid4())}
+    invoice: dict[str, Any] = shop.data("POST", "quick-order/checkout", json=body, headers=key, expect=201)
     must(invoice["totalCents"] == price["totalCents"], "the invoice's total is not the price")
     story.tell("checkout", f"ordered: invoice {invoice['number']} over {invoice['totalCents'] / 100:.2f}")
+    return invoice
 
-    before = shop.call("GET", f"invoices/{invoice['id']}/pdf").content
-    must(before.startswith(b"%PDF-"), "the PDF is none")
-    story.keep(f"invoice-{invoice['number']}-before.pdf", before)
-    story.tell("pdfBefore", f"PDF with a pay link: {len(before) // 1024} KiB")
 
+def paper(shop: Shop, invoice: dict[str, Any], when: str, story: Story) -> None:
+    """The invoice's PDF as it is now, kept."""
+    contents = shop.call("GET", f"invoices/{invoice['id']}/pdf").content
+    must(contents.startswith(b"%PDF-"), "the PDF is none")
+    story.keep(f"invoice-{invoice['number']}-{when}.pdf", contents)
+    what = "with a pay link" if when == "before" else "stamped paid"
+    story.tell(f"pdf{when.capitalize()}", f"PDF {what}: {len(contents) // 1024} KiB")
+
+
+def settle(stack: Stack, shop: Shop, invoice: dict[str, Any], story: Story) -> dict[str, Any]:
+    """Pay, and see it booked once; what the summary says of it."""
     checkout_url = pay_invoice(stack, invoice)
     answers = deliveries(stack)
     must(len(answers) == 2 and set(answers) == {200}, f"the two deliveries were answered {answers}")
     story.tell("pay", "paid at Checkout; the signed webhook came twice, both answered 200")
-
     paid = shop.data("GET", f"invoices/{invoice['id']}")
     must(paid["status"] == "PAID" and paid["balanceCents"] == 0, f"the invoice is {paid['status']}")
     must(len(paid["payments"]) == 1, f"{len(paid['payments'])} payments were recorded")
     must(paid["job"] is not None and paid["job"]["status"] == "QUEUED", "no job was queued")
     story.tell("paid", f"invoice PAID once, balance 0, job {paid['job']['id']} queued")
+    return {
+        "checkoutUrl": checkout_url,
+        "webhookAnswers": answers,
+        "payments": paid["payments"],
+        "jobId": paid["job"]["id"],
+    }
 
-    after = shop.call("GET", f"invoices/{invoice['id']}/pdf").content
-    story.keep(f"invoice-{invoice['number']}-after.pdf", after)
-    story.tell("pdfAfter", f"PDF stamped paid: {len(after) // 1024} KiB")
 
+def run(stack: Stack, model: Path, story: Story) -> dict[str, Any]:
+    """The story; its summary."""
+    shop = Shop(stack.api_url)
+    email = sign_up(shop, story)
+    status = slice_model(shop, model, story)
+    invoice = order(shop, status, story)
+    paper(shop, invoice, "before", story)
+    payment = settle(stack, shop, invoice, story)
+    paper(shop, invoice, "after", story)
     gcode = shop.call("GET", f"tmp-files/{status['outputId']}", follow_redirects=True).content
     story.keep(f"{model.stem}.gcode", gcode)
     story.tell("gcode", f"g-code: {len(gcode) / 1e6:.1f} MB")
+    result = status["result"]
+    amounts = ("subtotalCents", "shippingCents", "taxCents", "totalCents", "currency", "payUrl")
     return {
         "model": model.name,
         "email": email,
-        "fileId": file_id,
+        "fileId": status["id"],
         "invoiceId": invoice["id"],
         "invoiceNumber": invoice["number"],
-        "jobId": paid["job"]["id"],
         "slicer": f"{result['slicer']} {result['slicerVersion']}",
         "settings": SETTINGS,
-        "grams": grams,
-        "printSeconds": seconds,
-        "currency": price["currency"],
+        "grams": result["massMg"] / 1000,
+        "printSeconds": result["timeSec"],
         "lines": [
             {"description": item["description"], "totalCents": item["totalCents"]}
             for item in invoice["items"]
         ],
-        "subtotalCents": invoice["subtotalCents"],
-        "shippingCents": invoice["shippingCents"],
-        "taxCents": invoice["taxCents"],
-        "totalCents": invoice["totalCents"],
-        "payUrl": invoice["payUrl"],
-        "checkoutUrl": checkout_url,
-        "payments": paid["payments"],
-        "webhookAnswers": answers,
+        **{name: invoice[name] for name in amounts},
+        **payment,
     }
 
 

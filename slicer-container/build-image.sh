@@ -40,7 +40,7 @@ if [[ -f $certificate ]]; then
 fi
 buildah "${STORE[@]}" build --isolation chroot --network host --pull=never --format docker \
     "${trust[@]}" --build-arg "BASE=$base" \
-    --ignorefile slicer-container/Dockerfile.dockerignore \
+    --ignorefile .dockerignore \
     --file slicer-container/Dockerfile --tag "$IMAGE" . >"$STATE/build.log" 2>&1 \
     || { tail -40 "$STATE/build.log" >&2; say "the build failed; all of it is in $STATE/build.log" >&2; exit 1; }
 buildah "${STORE[@]}" rmi --prune >/dev/null # the image that this one replaces

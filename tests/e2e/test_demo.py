@@ -2,8 +2,6 @@
 
 import io
 import json
-import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import Any
 import pypdf
 import pytest
 
+from local.by_hand import figures_by_hand
 from local.models import gallery_model
 
 ROOT = Path(__file__).parents[2]
@@ -72,23 +71,7 @@ def test_two_deliveries_made_one_payment(summary: dict[str, Any]) -> None:
 
 
 def test_grams_and_seconds_are_those_of_a_slicer_run_by_hand(summary: dict[str, Any], tmp_path: Path) -> None:
-    slicer = shutil.which("prusa-slicer") or shutil.which("prusaslicer")
-    assert slicer is not None
-    output = tmp_path / "by-hand.gcode"
-    subprocess.run(
-        [slicer, "--export-gcode", "--layer-height", "0.2", "--fill-density", "15%", "--filament-density", "1.24",
-         "--output", output, gallery_model("bunny.stl")],
-        check=True,
-        capture_output=True,
-        env={"LC_ALL": "C.UTF-8", "HOME": str(tmp_path), "PATH": "/usr/bin:/bin"},
-    )  # fmt: skip
-    tail = output.read_text()[-30_000:]
-    grams = re.search(r"; filament used \[g\] = ([\d.]+)", tail)
-    time = re.search(r"; estimated printing time \(normal mode\) = (.+)", tail)
-    assert grams is not None
-    assert time is not None
-    units = {"d": 86400, "h": 3600, "m": 60, "s": 1}
-    seconds = sum(int(number) * units[unit] for number, unit in re.findall(r"(\d+)([dhms])", time[1]))
-    assert summary["grams"] == pytest.approx(float(grams[1]), abs=0.005)
+    grams, seconds = figures_by_hand(gallery_model("bunny.stl"), tmp_path)
+    assert summary["grams"] == pytest.approx(grams, abs=0.005)
     # Two runs of the bare slicer on one model differ by a second now and then: its threads add up in any order.
     assert summary["printSeconds"] == pytest.approx(seconds, abs=1)

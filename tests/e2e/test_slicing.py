@@ -1,10 +1,7 @@
 """Slices through the queue: the same figures as by hand, and one result whatever dies on the way."""
 
 import os
-import re
-import shutil
 import signal
-import subprocess
 import threading
 import time
 from pathlib import Path
@@ -12,29 +9,12 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from local.by_hand import figures_by_hand
 from local.models import gallery_model
 from local.stack import Stack
 from tests.conftest import Client, sign_up
 from tests.models import cube_stl, write_large_stl
 from tests.orders import put, request_upload, slice_request, sliced, uploaded, wait_for_slice
-
-
-def by_hand(model: Path, folder: Path) -> tuple[float, int]:
-    """Grams and seconds of the plain command line."""
-    slicer = shutil.which("prusa-slicer") or shutil.which("prusaslicer")
-    assert slicer is not None
-    output = folder / "by-hand.gcode"
-    command: list[str | Path] = [slicer, "--export-gcode", "--layer-height", "0.2", "--fill-density", "15%",
-               "--filament-density", "1.24", "--output", output, model]  # fmt: skip
-    environment = {"LC_ALL": "C.UTF-8", "HOME": str(folder), "PATH": "/usr/bin:/bin"}
-    subprocess.run(command, check=True, capture_output=True, env=environment)
-    text = output.read_text()[-30_000:]
-    grams = re.search(r"; filament used \[g\] = ([\d.]+)", text)
-    duration = re.search(r"; estimated printing time \(normal mode\) = (.+)", text)
-    assert grams is not None
-    assert duration is not None
-    units = {"d": 86400, "h": 3600, "m": 60, "s": 1}
-    return float(grams[1]), sum(int(n) * units[unit] for n, unit in re.findall(r"(\d+)([dhms])", duration[1]))
 
 
 @pytest.mark.parametrize("name", ["box.stl", "bunny.stl", "M3x10_screw.stl"])
@@ -43,7 +23,7 @@ def test_figures_through_the_queue_are_those_of_a_run_by_hand(
 ) -> None:
     model = gallery_model(name)
     result = sliced(customer, name, model.read_bytes())["result"]
-    grams, seconds = by_hand(model, tmp_path)
+    grams, seconds = figures_by_hand(model, tmp_path)
     assert result["massMg"] / 1000 == pytest.approx(grams, abs=0.0051)
     # Two runs of the bare slicer on one model differ by a second now and then: its threads add up in any order.
     assert result["timeSec"] == pytest.approx(seconds, abs=1)

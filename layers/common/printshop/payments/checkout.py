@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass
+from typing import Any
 
 from printshop.auth.users import User
 from printshop.database import Database
@@ -61,50 +62,58 @@ def _open(
             p_client_id=client_id,
             p_refresh=refresh,
         )
+        refresh = False
         if state["url"]:
             return PaymentPage(state["url"], state["sessionId"])
-        refresh = False
-        invoice = CheckoutInvoice(
-            invoice_id=state["invoiceId"],
-            number=state["number"],
-            client_name=state["clientName"],
-            client_email=state["clientEmail"],
-            currency=state["currency"],
-            amount_cents=state["balanceCents"],
-            attempt=state["attempt"],
-        )
-        if invoice.amount_cents < stripe.minimum_cents(invoice.currency):
-            raise Conflict(
-                "BELOW_MINIMUM",
-                f"The balance of invoice {invoice.number} is below what can be paid by card; pay the shop directly.",
-            )
         if state["retire"]:
             stripe.expire_session(state["retire"])
-        try:
-            session = stripe.create_session(invoice)
-        except StripeBusyError:
-            time.sleep(BUSY_SECONDS)
-            continue
-        except StripeFinalError as error:
-            # Stripe replays this answer for a day; the next try gets a key of its own.
-            database.call("retire_attempt", p_invoice_id=invoice.invoice_id, p_attempt=invoice.attempt)
-            if error.is_outage:
-                raise unavailable(error) from error
-            continue
-        stored = database.call(
-            "store_checkout",
-            p_invoice_id=invoice.invoice_id,
-            p_attempt=invoice.attempt,
-            p_session_id=session.id,
-            p_url=session.url,
-            p_cents=session.amount_cents,
-            p_expires_at=session.expires_at.isoformat(),
-        )
-        if stored["stored"]:
-            return PaymentPage(session.url, session.id)
-        # The invoice moved on meanwhile; this attempt's key would bring the expired session back.
-        stripe.expire_session(session.id)
-        database.call("retire_attempt", p_invoice_id=invoice.invoice_id, p_attempt=invoice.attempt)
+        page = _make(database, stripe, state)
+        if page:
+            return page
     raise Unavailable(
         "CHECKOUT_UNAVAILABLE", "The payment page could not be made; try again in a moment.", retry_after=5
     )
+
+
+def _make(database: Database, stripe: StripeGateway, state: dict[str, Any]) -> PaymentPage | None:
+    """One attempt at a page for the invoice's balance; None when the state has to be looked at again."""
+    invoice = CheckoutInvoice(
+        invoice_id=state["invoiceId"],
+        number=state["number"],
+        client_name=state["clientName"],
+        client_email=state["clientEmail"],
+        currency=state["currency"],
+        amount_cents=state["balanceCents"],
+        attempt=state["attempt"],
+    )
+    this = {"p_invoice_id": invoice.invoice_id, "p_attempt": invoice.attempt}
+    if invoice.amount_cents < stripe.minimum_cents(invoice.currency):
+        raise Conflict(
+            "BELOW_MINIMUM",
+            f"The balance of invoice {invoice.number} is below what can be paid by card; pay the shop directly.",
+        )
+    try:
+        session = stripe.create_session(invoice)
+    except StripeBusyError:
+        time.sleep(BUSY_SECONDS)
+        return None
+    except StripeFinalError as error:
+        # Stripe replays this answer for a day; the next try gets a key of its own.
+        database.call("retire_attempt", **this)
+        if error.is_outage:
+            raise unavailable(error) from error
+        return None
+    stored = database.call(
+        "store_checkout",
+        **this,
+        p_session_id=session.id,
+        p_url=session.url,
+        p_cents=session.amount_cents,
+        p_expires_at=session.expires_at.isoformat(),
+    )
+    if not stored["stored"]:
+        # The invoice moved on meanwhile; this attempt's key would bring the expired session back.
+        stripe.expire_session(session.id)
+        database.call("retire_attempt", **this)
+        return None
+    return PaymentPage(session.url, session.id)
