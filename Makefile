@@ -40,7 +40,7 @@ format: setup ## Let ruff write the code's form
 	@$(BIN)/ruff check --fix .
 
 bench: setup ## Ratios against a named rival, in the same run
-	@$(PYTHON) -m benchmarks
+	@PYTHONPATH=layers/common LOG_LEVEL=ERROR $(PYTHON) -m benchmarks
 
 build: setup-sam ## sam build of the functions and both layers, into .aws-sam/build (the image: make image)
 	@SAM_CLI_TELEMETRY=0 .local/sam/bin/sam build --exclude SlicerFunction

@@ -15,7 +15,6 @@ import itertools
 import json
 import os
 import statistics
-import sys
 import time
 from collections.abc import Awaitable
 from pathlib import Path
@@ -32,6 +31,7 @@ from printshop.pdf.template import render_html
 from tests.unit.pdf.documents import business, invoice
 
 WARM_UP = 10
+ROUNDS = 60
 PAUSE = 0.03
 WAIT = "Promise.all([document.fonts.ready, ...Array.from(document.images, image => image.decode())]).then(() => 1)"
 INSTALLED = Path(__file__).parents[1] / ".local" / "chromium" / "chromium.br"
@@ -112,7 +112,7 @@ async def _compare(renderer: Renderer, name: str, lines: int, rounds: int) -> No
 async def _main(rounds: int) -> None:
     chromium = find_chromium(os.environ.get("CHROMIUM_BIN", str(INSTALLED)))
     renderer = Renderer(chromium)
-    print(f"PDF: Chromium {chromium.version}, one process, warm", flush=True)
+    print(f"  Chromium {chromium.version}", flush=True)
     try:
         start = time.perf_counter()
         await renderer.pdf(render_html(invoice(1), business()))
@@ -123,7 +123,15 @@ async def _main(rounds: int) -> None:
         await renderer.close()
 
 
+def main(rounds: int = ROUNDS) -> None:
+    print("PDF of an invoice, warm, in ms")
+    print(
+        "  rival: Page.setDocumentContent, Runtime.evaluate (fonts and images), Page.printToPDF over one websocket"
+    )
+    asyncio.run(_main(rounds))
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="PDF time against bare DevTools")
-    parser.add_argument("--rounds", type=int, default=60)
-    asyncio.run(_main(parser.parse_args(sys.argv[1:]).rounds))
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    main(parser.parse_args().rounds)
