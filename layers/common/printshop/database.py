@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 from postgrest import APIError, SyncPostgrestClient
 
-from printshop.errors import BY_STATUS, ApiError, Unavailable
+from printshop.errors import BY_STATUS, ApiError, Unavailable, Unprocessable
 from printshop.settings import Settings
 from printshop.supabase import service_headers
 
@@ -29,6 +29,13 @@ _PASSING = {
     "PGRST001",
     "PGRST002",
     "PGRST003",  # no connection free in the pool
+}
+
+
+_NOT_STORABLE = {
+    "22P05",  # a NUL in JSON text
+    "22021",  # bytes that are no text
+    "22003",  # a number beyond every column
 }
 
 
@@ -81,4 +88,8 @@ def _refusal(function: str, error: APIError) -> Exception:
         )
     if code in _PASSING or code in {"502", "503", "504"}:
         return _unavailable()
+    if code in _NOT_STORABLE:
+        return Unprocessable(
+            "VALUE_REFUSED", "Remove control characters from texts, and keep numbers to 15 digits."
+        )
     return DatabaseError(f"{function}: {code} {error.message}")

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 from uuid import uuid4
 
 import httpx
@@ -291,3 +292,30 @@ def test_an_unknown_route_and_an_unknown_pay_link_are_refused(nobody: Client) ->
     assert page.status_code == 404
     assert "Unknown link" in page.text
     refused(nobody.get("quick-order/files/abc"), 401, "NO_TOKEN")
+
+
+@pytest.mark.parametrize(
+    "text", ["nul \x00 inside", "\x00", "\u202e right to left", "🐇" * 60, "'; drop table users; --"]
+)
+def test_strange_text_is_stored_as_it_is_or_refused(settled: Client, text: str) -> None:
+    answers = [
+        settled.get("invoices", params={"q": text}),
+        settled.post("quick-order/uploads", {"files": [{"filename": f"{text}.stl", "sizeBytes": 0}]}),
+        settled.post("quick-order/slice", slice_request(1, filename=text, infill=101)),
+        settled.post("auth/login", {"email": "nobody@example.com", "password": text}),
+        settled.post("auth/reset-password", {"tokenHash": text, "newPassword": "long enough"}),
+        settled.post("quick-order/slice", {"file": {**slice_request(1)["file"], "id": text}}),
+        settled.get(f"pay/{quote(text)}"),
+    ]
+    assert [answer.status_code for answer in answers if answer.status_code >= 500] == []
+
+
+def test_a_filename_with_a_nul_is_refused_and_registers_nothing(settled: Client) -> None:
+    body = {"files": [{"filename": "a\x00b.stl", "sizeBytes": 684}]}
+    refused(settled.post("quick-order/uploads", body), 422, "INVALID_REQUEST")
+    refused(settled.get("invoices", params={"q": "a\x00b"}), 422, "VALUE_REFUSED")
+
+
+@pytest.mark.parametrize("cursor", ["e30", "WzFd", "WyJhIiwxXQ", "W251bGxd", "a" * 501])
+def test_a_made_up_cursor_is_refused(settled: Client, cursor: str) -> None:
+    assert settled.get("invoices", params={"cursor": cursor}).status_code in {400, 422}

@@ -113,7 +113,7 @@ async def _invalid(_: Request, error: Exception) -> JSONResponse:
 async def _unroutable(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101
     code = {404: "ROUTE_NOT_FOUND", 405: "METHOD_NOT_ALLOWED"}.get(error.status_code, "REFUSED")
-    body = {"code": code, "message": f"{error.detail}; see /api/docs for the routes.", "details": None}
+    body = {"code": code, "message": f"{error.detail}: check the method and the path.", "details": None}
     return JSONResponse({"error": body}, error.status_code, error.headers)
 
 

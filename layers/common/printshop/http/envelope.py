@@ -1,6 +1,8 @@
 """The shapes around every answer: `{"data": …}`, lists with `nextCursor`, camelCase throughout."""
 
-from pydantic import BaseModel, ConfigDict
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, model_validator
 from pydantic.alias_generators import to_camel
 
 
