@@ -17,6 +17,14 @@ class Model(BaseModel):
         str_strip_whitespace=True,
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nul(cls, value: Any) -> Any:
+        """PostgreSQL stores no NUL, and neither does the login service."""
+        if isinstance(value, dict) and any("\0" in text for text in value.values() if isinstance(text, str)):
+            raise ValueError("remove the NUL characters")
+        return value
+
 
 class Data[T](BaseModel):
     """Success."""
