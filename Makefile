@@ -5,9 +5,12 @@ BIN := .local/venv/bin
 export PATH := $(CURDIR)/.local/venv/bin:$(CURDIR)/.local/uv/bin:$(PATH)
 MODEL ?=
 BUILT ?=
+STAGE ?= dev
+# As it was typed: a name may hold what make or the shell would read as theirs.
+export DEMO_MODEL := $(value MODEL)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-sam demo up test test-full lint format bench build admin contract image image-test lock clean
+.PHONY: help setup setup-sam demo up test test-full lint format bench build deploy admin contract image image-test lock clean
 
 help: ## What there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,7 +22,7 @@ setup-sam:
 	@python3 local/bootstrap.py --sam
 
 demo: $(if $(BUILT),build,setup) ## From sign-up to a paid invoice (MODEL=path.stl, BUILT=1 runs what `make build` made)
-	@$(PYTHON) -m local.demo $(if $(MODEL),--model "$(MODEL)") $(if $(BUILT),--built)
+	@$(PYTHON) -m local.demo $(if $(value MODEL),--model "$$DEMO_MODEL") $(if $(BUILT),--built)
 
 up: $(if $(BUILT),build,setup) ## Serve the stack in the foreground; .local/stack.json says where
 	@$(PYTHON) -m local.stack $(if $(BUILT),--built)
@@ -43,7 +46,9 @@ bench: setup ## Ratios against a named rival, in the same run
 	@PYTHONPATH=layers/common LOG_LEVEL=ERROR $(PYTHON) -m benchmarks
 
 build: setup-sam ## sam build of the functions and both layers, into .aws-sam/build (the image: make image)
-	@SAM_CLI_TELEMETRY=0 .local/sam/bin/sam build --exclude SlicerFunction
+	@echo "  sam build, into .aws-sam/build …"
+	@SAM_CLI_TELEMETRY=0 .local/sam/bin/sam build --exclude SlicerFunction > .local/build.log 2>&1 \
+		|| { tail -40 .local/build.log; exit 1; }
 
 admin: setup ## EMAIL=… makes that login an admin, on the stack that `make up` serves or the one in the environment
 	@$(PYTHON) -m local.admin "$(EMAIL)"
@@ -61,5 +66,10 @@ image-test: image ## The same figures from PrusaSlicer 2.9 in the image
 lock: setup ## Resolve the requirement files again, with hashes
 	@$(PYTHON) -m local.lock
 
+deploy: setup-sam ## Build everything and deploy it: STAGE=dev or prod of samconfig.toml (needs AWS credentials and Docker)
+	@.local/sam/bin/sam build && .local/sam/bin/sam deploy --config-env $(STAGE)
+
 clean: ## Remove what was built, the runs and the demo's output; `.local` itself keeps the set-up
+	@! $(PYTHON) -c "from local.stack import is_served; raise SystemExit(not is_served())" 2>/dev/null \
+		|| { echo "A stack is being served from here; stop that make up first." >&2; exit 1; }
 	rm -rf .aws-sam demo-output .local/run .local/stack.json .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -8,6 +8,8 @@ import json
 import os
 import sys
 
+import httpx
+
 from local.accounts import AuthAdmin
 from local.stack import STATE
 
@@ -27,10 +29,15 @@ def main() -> int:
             return 2
         stack = json.loads(STATE.read_text())
         url, key = stack["supabaseUrl"], stack["secretKey"]
-    password = AuthAdmin(url, key).make_admin(email)
+    try:
+        password = AuthAdmin(url, key).make_admin(email)
+    except httpx.ConnectError:
+        print(f"{url} does not answer; start it (`make up`), or correct the address.", file=sys.stderr)
+        return 1
     print(f"{email} is an admin.")
     if password:
-        print(f"The login is new; its one-time password, change it after the first login: {password}")
+        print(f"The login is new; its one-time password: {password}")
+        print("Change it after the first login: POST /api/auth/change-password")
     return 0
 
 

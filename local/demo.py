@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import sys
+import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +19,7 @@ from uuid import uuid4
 import httpx
 
 from local.models import gallery_model
-from local.stack import ROOT, Stack
+from local.stack import ROOT, Stack, sweep_runs
 from local.stripe_stand_in import pay
 
 SETTINGS = {
@@ -55,6 +56,18 @@ def must(holds: bool, what: str) -> None:
         raise StepFailed(what)
 
 
+def said(response: httpx.Response) -> str:
+    """What the API says is wrong, as a sentence."""
+    where = f"{response.request.method} {response.request.url.path} answered {response.status_code}"
+    try:
+        error = response.json()["error"]
+    except (ValueError, KeyError, TypeError):
+        return f"{where}: {response.text[:300]}"
+    faults = error["details"] if isinstance(error["details"], list) else []
+    problems = [f" {fault['field']}: {fault['problem']}" for fault in faults if "problem" in fault]
+    return f"{error['message']}{';'.join(problems)} ({where}, {error['code']})"
+
+
 @dataclass
 class Shop:
     """The API, as one customer calls it."""
@@ -66,10 +79,7 @@ class Shop:
         headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         headers |= options.pop("headers", {})
         response = httpx.request(method, f"{self.url}/api/{path}", headers=headers, timeout=35, **options)
-        must(
-            response.status_code == expect,
-            f"{method} /api/{path}: {response.status_code} {response.text[:500]}",
-        )
+        must(response.status_code == expect, said(response))
         return response
 
     def data(self, method: str, path: str, **options: Any) -> Any:
@@ -81,7 +91,8 @@ def upload(shop: Shop, model: Path) -> int:
     wanted = {"files": [{"filename": model.name, "sizeBytes": model.stat().st_size}]}
     (target,) = shop.data("POST", "quick-order/uploads", json=wanted, expect=201)["files"]
     with model.open("rb") as file:
-        put = httpx.put(target["uploadUrl"], content=file, headers={"content-type": "model/stl"}, timeout=120)
+        headers = {"content-type": f"model/{model.suffix[1:].lower()}"}
+        put = httpx.put(target["uploadUrl"], content=file, headers=headers, timeout=120)
     must(put.is_success, f"upload: {put.status_code} {put.text[:300]}")
     shop.data("POST", f"quick-order/uploads/{target['id']}/complete")
     return int(target["id"])
@@ -141,7 +152,7 @@ def sign_up(shop: Shop, story: Story) -> str:
 def slice_model(shop: Shop, model: Path, story: Story) -> dict[str, Any]:
     """Upload and slice; the finished status."""
     file_id = upload(shop, model)
-    story.tell("upload", f"{model.name} uploaded ({model.stat().st_size / 1e6:.2f} MB)")
+    story.tell("upload", f"{model.name} uploaded ({model.stat().st_size / 1000:.0f} kB)")
     shop.data("POST", "quick-order/slice", json={"file": {"id": file_id, **SETTINGS}}, expect=202)
     status = wait_for_slice(shop, file_id)
     must(status["status"] == "completed", f"the slice failed: {status['metadata'].get('error')}")
@@ -227,6 +238,19 @@ def run(stack: Stack, model: Path, story: Story) -> dict[str, Any]:
     }
 
 
+def model_of(given: Path | None) -> Path:
+    """The model to show. Raises StepFailed with the fix when it cannot be one."""
+    model = (given or gallery_model("bunny.stl")).resolve()
+    if not model.is_file():
+        what = "is a folder" if model.is_dir() else "is not there"
+        raise StepFailed(f"{model} {what}; name a model: make demo MODEL=path.stl")
+    if model.suffix.lower() not in {".stl", ".3mf"}:
+        raise StepFailed(f"{model.name} is no .stl or .3mf; export the model as one.")
+    if model.stat().st_size == 0:
+        raise StepFailed(f"{model.name} is empty; export the model again.")
+    return model
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make demo")
     parser.add_argument(
@@ -235,31 +259,38 @@ def main() -> int:
     parser.add_argument("--output", type=Path, default=ROOT / "demo-output", help="where the papers go")
     parser.add_argument("--built", action="store_true", help="run .aws-sam/build and the layers alone")
     arguments = parser.parse_args()
-    model = (arguments.model or gallery_model("bunny.stl")).resolve()
-    if not model.is_file():
-        print(f"There is no model {model}; name one: make demo MODEL=path.stl", file=sys.stderr)
-        return 2
-    shutil.rmtree(arguments.output, ignore_errors=True)
-    arguments.output.mkdir(parents=True)
-    print(f"From {model.name} to a paid invoice:", flush=True)
-    story = Story(arguments.output)
+    output: Path = arguments.output
+    sweep_runs()
+    # Whole or not at all: the papers of an earlier demo stay until these are complete.
+    output.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = Path(tempfile.mkdtemp(prefix=".demo-", dir=output.parent))
+    unfinished.chmod(0o755)
     stack = Stack(built=arguments.built)
     try:
+        model = model_of(arguments.model)
+        print(f"From {model} to a paid invoice:", flush=True)
+        story = Story(unfinished)
         with stack:
             story.tell(
                 "start", f"PostgreSQL, Supabase, SQS, Stripe and the gateway are up at {stack.api_url}"
             )
             summary = run(stack, model, story)
+        document = json.dumps({**summary, "seconds": story.times}, indent=2)
+        (unfinished / "summary.json").write_text(document + "\n")
+        shutil.rmtree(output, ignore_errors=True)
+        unfinished.rename(output)
     except (StepFailed, httpx.HTTPError) as error:
-        print(f"\nThe demo stopped: {error}\nLogs: {stack.run_dir}", file=sys.stderr)
+        logs = f"\nLogs: {os.path.relpath(stack.run_dir)}" if stack.run_dir.exists() else ""
+        print(f"\nThe demo stopped. {error}{logs}", file=sys.stderr)
         return 1
-    document = json.dumps({**summary, "seconds": story.times}, indent=2)
-    (arguments.output / "summary.json").write_text(document + "\n")
+    except KeyboardInterrupt:
+        print("\nThe demo was interrupted.", file=sys.stderr)
+        return 130
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
     shutil.rmtree(stack.run_dir, ignore_errors=True)
-    total = sum(story.times.values())
-    print(
-        f"Every step held, in {total:.1f} s. Papers, g-code and summary: {os.path.relpath(arguments.output)}/"
-    )
+    where = os.path.relpath(output)
+    print(f"Every step held, in {sum(story.times.values()):.1f} s. Papers, g-code and summary: {where}/")
     return 0
 
 

@@ -12,6 +12,7 @@ import os
 import secrets
 import shutil
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -73,6 +74,8 @@ class Stack:
         self.webhook_secret = f"whsec_{secrets.token_hex(16)}"
         self.postgres = Postgres(self.run_dir / "postgres")
         self._confirm_email = confirm_email
+        # Below /tmp, as on Lambda.
+        self._pdf_cache = Path("/tmp") / f"printshop-pdfs-{os.getpid()}-{secrets.token_hex(4)}"
         self.aws = Aws(self.run_dir / "aws")
         self.stripe = StripeStandIn(
             self.run_dir / "stripe",
@@ -119,6 +122,7 @@ class Stack:
         for part in ("gateway", "stripe", "aws", "supabase", "postgres"):
             if hasattr(self, part):
                 getattr(self, part).stop()
+        shutil.rmtree(self._pdf_cache, ignore_errors=True)
 
     def __enter__(self) -> Self:
         try:
@@ -163,6 +167,7 @@ class Stack:
     def describe(self) -> dict[str, Any]:
         """What `.local/stack.json` holds: addresses, keys and three logins."""
         return {
+            "pid": os.getpid(),
             "apiUrl": self.api_url,
             "supabaseUrl": self.supabase.url,
             "secretKey": self.supabase.secret_key,
@@ -196,20 +201,31 @@ class Stack:
             "SupabasePublishableKey": self.supabase.publishable_key,
             "SecretsId": SECRETS_ID,
             "StripeApiBase": self.stripe.url,
-            "StripeSuccessUrl": f"{url}/payment/success",
-            "StripeCancelUrl": f"{url}/payment/cancelled",
+            "StripeSuccessUrl": f"{url}/paid",
+            "StripeCancelUrl": f"{url}/cancelled",
             "SlicerBin": os.environ.get("SLICER_BIN") or _slicer(),
-            "MaxModelMb": "100",
             "SlicerMaximumConcurrency": "2",
             # As root the layer is mounted on /opt, and this is not looked at.
             "ChromiumBin": str((BUILT_CHROMIUM if self._built else CHROMIUM) / "chromium.br"),
-            "PdfCacheDir": f"/tmp/printshop-pdfs-{port}",
+            "PdfCacheDir": str(self._pdf_cache),
             **self._parameters,
         }
 
 
 def _slicer() -> str:
     return shutil.which("prusaslicer") or shutil.which("prusa-slicer") or "prusaslicer"
+
+
+def is_served() -> bool:
+    """Whether the stack that `.local/stack.json` tells of still runs."""
+    return STATE.exists() and Path(f"/proc/{json.loads(STATE.read_text())['pid']}").exists()
+
+
+def sweep_runs() -> None:
+    """Remove what runs that have ended left for a look at their logs, but for the newest."""
+    ended = [run for run in RUNS.glob("*-*-*") if not Path(f"/proc/{run.name.split('-')[1]}").exists()]
+    for run in sorted(ended, key=lambda run: run.stat().st_mtime)[:-1]:
+        shutil.rmtree(run, ignore_errors=True)
 
 
 def _write_state(state: dict[str, Any]) -> None:
@@ -227,6 +243,10 @@ def main() -> int:
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
+    if is_served():
+        print("This checkout serves a stack already; stop that `make up` first.", file=sys.stderr)
+        return 1
+    sweep_runs()
     print("starting the stack …", flush=True)
     with Stack(
         built=arguments.built, fire_schedules=True, progress=lambda line: print(line, flush=True)

@@ -42,7 +42,7 @@ class Client:
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with Stack(tmp_path_factory.mktemp("stack")) as running:
+    with Stack(tmp_path_factory.mktemp("stack"), parameters={"MaxModelMb": "100"}) as running:
         yield running
 
 

@@ -107,8 +107,8 @@ class StripeGateway:
             "metadata": metadata,
             "payment_intent_data": {"metadata": metadata},
             "client_reference_id": str(invoice.invoice_id),
-            "success_url": self._settings.stripe_success_url or f"{app_url}/payment/success",
-            "cancel_url": self._settings.stripe_cancel_url or f"{app_url}/payment/cancelled",
+            "success_url": self._settings.stripe_success_url or f"{app_url}/paid",
+            "cancel_url": self._settings.stripe_cancel_url or f"{app_url}/cancelled",
         }
         if invoice.client_email:
             params["customer_email"] = invoice.client_email
