@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from local.by_hand import figures_by_hand
+from local.gateway.queues import WAIT_SECONDS
 from local.models import gallery_model
 from local.stack import Stack
 from tests.conftest import Client, sign_up
@@ -38,6 +39,7 @@ def quick_redelivery(stack: Stack) -> Iterator[None]:
     name: Literal["VisibilityTimeout"] = "VisibilityTimeout"
     kept = sqs.get_queue_attributes(QueueUrl=stack.queue_url, AttributeNames=[name])["Attributes"]
     sqs.set_queue_attributes(QueueUrl=stack.queue_url, Attributes={name: "3"})
+    time.sleep(WAIT_SECONDS + 0.5)  # a poll that is under way still hides what it receives for the old time
     yield
     sqs.set_queue_attributes(QueueUrl=stack.queue_url, Attributes={name: kept[name]})
 
