@@ -34,15 +34,17 @@ begin
       'fileId', f.id, 'storageKey', f.storage_key, 'filename', f.filename, 'sizeBytes', f.size_bytes,
       'mimeType', f.mime_type, 'contentHash', f.content_hash, 'settingsHash', g.value ->> 'settingsHash',
       'status', f.status, 'busy', f.queued_at is not null or f.status = 'running',
-      'isCurrent', f.settings_hash = g.value ->> 'settingsHash',
-      'fallback', coalesce((f.metadata ->> 'fallback')::boolean, false) and f.settings_hash = g.value ->> 'settingsHash',
+      'uploaded', f.uploaded_at is not null, 'isOutput', f.parent_id is not null,
+      'isCurrent', f.settings_hash is not distinct from g.value ->> 'settingsHash',
+      'fallback', coalesce((f.metadata ->> 'fallback')::boolean, false)
+        and f.settings_hash is not distinct from g.value ->> 'settingsHash',
       'error', f.metadata -> 'error',
       'settings', coalesce(r.settings, f.metadata -> 'settings'),
       'slice', case when r.id is not null then jsonb_build_object('massMg', r.mass_mg, 'volumeMm3', r.volume_mm3,
         'filamentMm', r.filament_mm, 'timeSec', r.time_sec, 'slicer', r.slicer, 'slicerVersion', r.slicer_version,
         'profile', r.profile) end,
-      'material', jsonb_build_object('id', m.id, 'name', m.name, 'costPerKgCents', m.cost_per_kg_cents,
-        'densityMgCm3', m.density_mg_cm3),
+      'material', case when m.id is not null then jsonb_build_object('id', m.id, 'name', m.name,
+        'costPerKgCents', m.cost_per_kg_cents, 'densityMgCm3', m.density_mg_cm3) end,
       'output', (select jsonb_build_object('storageKey', o.storage_key, 'filename', o.filename,
           'sizeBytes', o.size_bytes, 'mimeType', o.mime_type)
         from tmp_files o where o.parent_id = f.id and o.settings_hash = g.value ->> 'settingsHash'

@@ -36,6 +36,9 @@ _NOT_STORABLE = {
     "22P05",  # a NUL in JSON text
     "22021",  # bytes that are no text
     "22003",  # a number beyond every column
+    "22P02",  # a text that is none of the kind
+    "22007",
+    "22008",
 }
 
 

@@ -23,6 +23,7 @@ log = get_logger()
 def readiness(services: Services) -> dict[str, Any]:
     """One entry a part: `{"ok": bool, "ms": int, …}`. `ready` when no part that takes requests is broken."""
     database = _check(lambda: dict(services.database.call("readiness")))
+    database["ok"] = database["ok"] and database.get("migrated", False)
     beats = database.pop("components", None)
     parts: dict[str, dict[str, Any]] = {
         "database": database,
@@ -50,7 +51,8 @@ def _check(probe: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 def _try_bucket(storage: Storage, bucket: Bucket) -> dict[str, Any]:
     key = f"health/{uuid4()}.pdf"  # the pdfs bucket takes nothing else
     storage.upload(bucket, key, b"%PDF-1.4 health\n", "application/pdf")
-    return {"deleted": storage.delete(bucket, [key]) == 1}
+    deleted = storage.delete(bucket, [key]) == 1
+    return {"ok": deleted, "deleted": deleted}
 
 
 def _stripe(services: Services) -> dict[str, Any]:
@@ -72,5 +74,6 @@ def _components(beats: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
             parts[name] = {"ok": True, "reason": "It has not started yet."}
         else:
             fresh = beat["ageSeconds"] <= STALE_AFTER_SECONDS.get(name, beat["ageSeconds"])
-            parts[name] = {"ok": fresh and beat.get("tmpWritable", True), **beat}
+            whole = beat.get("tmpWritable", True) and beat.get("binary", "") is not None
+            parts[name] = {"ok": fresh and whole, **beat}
     return parts

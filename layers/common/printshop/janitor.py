@@ -3,8 +3,8 @@
 import time
 from typing import Any
 
-from printshop.database import Database
-from printshop.errors import Unavailable
+from printshop.database import Database, DatabaseError
+from printshop.errors import ApiError
 from printshop.log import get_logger
 from printshop.queue import SliceQueue
 from printshop.storage.objects import ATTACHMENTS, ORDER_FILES, TMP, Bucket, Storage
@@ -30,9 +30,9 @@ def make_round(
     ):
         try:
             report[name] = task()
-        except Unavailable as error:
-            log.warn(scope=f"janitor.{name}", error=error)
-            report[name] = {"unavailable": error.code}
+        except (ApiError, DatabaseError) as error:
+            log.error(scope=f"janitor.{name}", error=error)
+            report[name] = {"failed": error.code if isinstance(error, ApiError) else "DATABASE"}
     database.call("record_heartbeat", p_component="janitor", p_detail=report)
     log.info(scope="janitor.round", data=report)
     return report

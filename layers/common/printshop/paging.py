@@ -28,6 +28,8 @@ def decode_cursor(cursor: str | None, kinds: tuple[type, ...]) -> tuple[Any, ...
         raise _invalid() from error
     if not isinstance(place, list) or [type(part) for part in place] != list(kinds):
         raise _invalid()
+    if any(isinstance(part, int) and abs(part) >= 2**63 for part in place):
+        raise _invalid()
     return tuple(place)
 
 

@@ -1,5 +1,6 @@
 """Bad input gets a clear answer: the right status, a stable code, a sentence; and it leaves nothing behind."""
 
+import json
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -319,3 +320,35 @@ def test_a_filename_with_a_nul_is_refused_and_registers_nothing(settled: Client)
 @pytest.mark.parametrize("cursor", ["e30", "WzFd", "WyJhIiwxXQ", "W251bGxd", "a" * 501])
 def test_a_made_up_cursor_is_refused(settled: Client, cursor: str) -> None:
     assert settled.get("invoices", params={"cursor": cursor}).status_code in {400, 422}
+
+
+def test_an_unsliced_or_unaccepted_file_is_neither_priced_nor_reviewed(settled: Client, cube: int) -> None:
+    item = {"fileId": cube, "settingsHash": "0" * 64}
+    order = {"items": [item], "shipping": {"state": "NSW", "postcode": "2000"}}
+    refused(settled.post("quick-order/price", order), 409, "NOT_SLICED")
+    headers = {"Idempotency-Key": str(uuid4())}
+    refused(
+        settled.post("quick-order/checkout", {**order, "review": True}, headers=headers), 409, "NOT_SLICED"
+    )
+    upload = request_upload(settled, "unseen.stl", 684)
+    order["items"] = [{**item, "fileId": upload["id"]}]
+    refused(
+        settled.post("quick-order/checkout", {**order, "review": True}, headers=headers),
+        409,
+        "UPLOAD_INCOMPLETE",
+    )
+    assert settled.request("DELETE", f"tmp-files/{upload['id']}").status_code == 204
+
+
+@pytest.mark.parametrize("number", [2**53 + 1, 2**63, 10**400, 0, -1])
+def test_a_number_beyond_every_id_is_refused(settled: Client, cube: int, number: int) -> None:
+    body = {**slice_request(cube), "materialId": number}
+    refused(settled.post("quick-order/slice", body), 422, "INVALID_REQUEST")
+    refused(settled.post("quick-order/slice", slice_request(number)), 422, "INVALID_REQUEST")
+
+
+def test_a_lone_surrogate_is_refused(settled: Client) -> None:
+    content = json.dumps(slice_request(1)).replace('"id": 1', '"id": "\\ud800"')
+    headers = {"content-type": "application/json"}
+    response = settled.request("POST", "quick-order/slice", content=content.encode(), headers=headers)
+    refused(response, 422, "INVALID_REQUEST")

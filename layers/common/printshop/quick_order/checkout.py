@@ -223,6 +223,14 @@ def _review(
     items, files = [], []
     for index, (found, ordered) in enumerate(zip(inputs.models, request.items, strict=True)):
         model = required_model(found, index)
+        if not model.uploaded:
+            raise Conflict(
+                "UPLOAD_INCOMPLETE", f"{model.filename} has not been accepted; complete its upload first."
+            )
+        if model.is_output or not model.is_current:
+            raise Conflict(
+                "NOT_SLICED", f"{model.filename} was not sliced with these settings; slice it first."
+            )
         if model.busy:
             raise Conflict("SLICE_RUNNING", f"{model.filename} is being sliced; wait for its result.")
         details = {

@@ -20,7 +20,7 @@ SliceHash = Annotated[
 class OrderedModel(Model):
     """One line of an order: a sliced file, by the hash of the slice, and how many pieces."""
 
-    file_id: int
+    file_id: Annotated[int, Field(ge=1, le=2**53)]
     settings_hash: SliceHash
     quantity: Annotated[int, Field(ge=1, le=1000)] = 1
     fast_track: bool = False
@@ -38,7 +38,7 @@ class PriceRequest(Model):
 
     items: Annotated[list[OrderedModel], Field(min_length=1, max_length=50)]
     shipping: Address
-    client_id: int | None = None
+    client_id: Annotated[int | None, Field(ge=1, le=2**53)] = None
     """An admin orders for this client; a client for himself."""
 
 
@@ -79,6 +79,8 @@ class StoredModel(StoredObject):
     content_hash: str | None
     settings_hash: str
     busy: bool
+    uploaded: bool
+    is_output: bool
     is_current: bool
     fallback: bool
     error: str | None

@@ -21,7 +21,10 @@ log = get_logger()
 class SliceFile(SliceSettings):
     """The seed's body: which file (its id or storage key) and how it is to be printed."""
 
-    id: Annotated[int | str, Field(examples=[12])]
+    id: (
+        Annotated[int, Field(ge=1, le=2**53, examples=[12])]
+        | Annotated[str, Field(max_length=300, pattern=r"^[\x21-\x7e]+$")]
+    )
     filename: Annotated[str | None, Field(max_length=255)] = None
 
     @property
@@ -33,7 +36,7 @@ class SliceRequest(Model):
     """`materialId` defaults to the shop's."""
 
     file: SliceFile
-    material_id: int | None = None
+    material_id: Annotated[int | None, Field(ge=1, le=2**53)] = None
 
 
 class SliceStatus(TmpFile):
