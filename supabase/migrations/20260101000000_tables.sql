@@ -2,6 +2,9 @@
 -- points (_bps), quantities thousandths (_milli), lengths whole millimetres unless the name says otherwise.
 -- Writes go through the functions of the later migrations; what must always hold, holds here.
 
+-- Search by any part of a text, on an index (trigrams).
+create extension if not exists pg_trgm with schema extensions;
+
 create type user_role as enum ('ADMIN', 'CLIENT');
 create type quote_status as enum ('DRAFT', 'PENDING', 'ACCEPTED', 'DECLINED', 'EXPIRED', 'CONVERTED');
 create type invoice_status as enum ('PENDING', 'PAID', 'OVERDUE', 'VOID', 'WRITTEN_OFF', 'REFUNDED');
@@ -18,6 +21,8 @@ create type job_policy as enum ('ON_PAYMENT', 'ON_INVOICE');
 create type printer_status as enum ('ACTIVE', 'MAINTENANCE', 'OFFLINE');
 create type tmp_file_status as enum ('idle', 'running', 'completed', 'failed');
 create type order_file_type as enum ('model', 'settings');
+create type mail_kind as enum ('QUOTE', 'INVOICE');
+create type mail_status as enum ('QUEUED', 'SENDING', 'SENT', 'FAILED');
 
 -- A token that nobody guesses: 244 random bits in hex.
 create function unguessable_token() returns text
@@ -75,10 +80,12 @@ create table clients (
   payment_term text,
   notes text not null default '' check (length(notes) <= 5000),
   preferences jsonb not null default '{}',
+  search_text text not null generated always as (lower(name || ' ' || company || ' ' || email || ' ' || phone)) stored,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now()
 );
 create index clients_by_name on clients (lower(name), id);
+create index clients_by_text on clients using gin (search_text extensions.gin_trgm_ops);
 create index clients_by_created on clients (created_at desc, id desc);
 
 create table users (
@@ -89,10 +96,12 @@ create table users (
   role user_role not null default 'CLIENT',
   client_id bigint references clients (id),
   sessions_valid_from timestamptz not null default '-infinity',
+  must_change_password boolean not null default false,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
   check (role = 'ADMIN' or client_id is not null)
 );
+comment on column users.must_change_password is 'The login still has the one-time password that the shop gave it.';
 comment on column users.sessions_valid_from is 'Tokens issued before are refused: set by a password or role change.';
 create index users_by_client on users (client_id);
 create index users_by_created on users (created_at desc, id desc);
@@ -173,10 +182,13 @@ create table quotes (
   decided_at timestamptz,
   converted_invoice_id bigint unique,
   created_by bigint references users (id) on delete set null,
+  search_text text not null default '',
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now()
 );
 create index quotes_by_created on quotes (created_at desc, id desc);
+create index quotes_by_status on quotes (status, created_at desc, id desc);
+create index quotes_by_text on quotes using gin (search_text extensions.gin_trgm_ops);
 create index quotes_by_client on quotes (client_id, created_at desc, id desc);
 create index quotes_by_creator on quotes (created_by);
 create index quotes_to_expire on quotes (valid_until) where status = 'PENDING';
@@ -234,12 +246,15 @@ create table invoices (
   sent_at timestamptz,
   paid_at timestamptz,
   created_by bigint references users (id) on delete set null,
+  search_text text not null default '',
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now()
 );
 comment on column invoices.paid_cents is 'Payments less refunds, kept by the ledger triggers alone.';
 alter table quotes add foreign key (converted_invoice_id) references invoices (id) on delete set null;
 create index invoices_by_created on invoices (created_at desc, id desc);
+create index invoices_by_status on invoices (status, created_at desc, id desc);
+create index invoices_by_text on invoices using gin (search_text extensions.gin_trgm_ops);
 create index invoices_by_client on invoices (client_id, created_at desc, id desc);
 create index invoices_by_quote on invoices (quote_id);
 create index invoices_by_creator on invoices (created_by);
@@ -261,6 +276,32 @@ create table invoice_items (
   unique (invoice_id, position)
 );
 create index invoice_items_by_template on invoice_items (product_template_id);
+
+-- A document is found by its number and its client's names, without a join.
+create function keep_search_text() returns trigger
+language plpgsql set search_path = public, pg_temp
+as $$
+begin
+  select lower(new.number || ' ' || c.name || ' ' || c.company) into new.search_text from clients c where c.id = new.client_id;
+  return new;
+end
+$$;
+create trigger keep_search_text before insert or update of number, client_id on quotes
+  for each row execute function keep_search_text();
+create trigger keep_search_text before insert or update of number, client_id on invoices
+  for each row execute function keep_search_text();
+
+create function spread_client_name() returns trigger
+language plpgsql set search_path = public, pg_temp
+as $$
+begin
+  update quotes set search_text = lower(number || ' ' || new.name || ' ' || new.company) where client_id = new.id;
+  update invoices set search_text = lower(number || ' ' || new.name || ' ' || new.company) where client_id = new.id;
+  return null;
+end
+$$;
+create trigger spread_client_name after update of name, company on clients
+  for each row when ((old.name, old.company) is distinct from (new.name, new.company)) execute function spread_client_name();
 
 create table payments (
   id bigint generated always as identity primary key,
@@ -432,6 +473,33 @@ create index user_messages_by_thread on user_messages (user_id, created_at desc,
 create index user_messages_by_sender on user_messages (sender_id);
 create index user_messages_by_invoice on user_messages (invoice_id, id desc);
 
+create table mails (
+  id bigint generated always as identity primary key,
+  kind mail_kind not null,
+  quote_id bigint references quotes (id) on delete cascade,
+  invoice_id bigint references invoices (id) on delete cascade,
+  to_address text not null check (length(to_address) between 3 and 254),
+  message text not null default '' check (length(message) <= 5000),
+  status mail_status not null default 'QUEUED',
+  attempts integer not null default 0,
+  queued_at timestamptz not null default now(),
+  claim_token uuid,
+  lease_until timestamptz,
+  sent_at timestamptz,
+  provider_id text,
+  error text,
+  created_by bigint references users (id) on delete set null,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  check ((kind = 'QUOTE') = (quote_id is not null) and (kind = 'INVOICE') = (invoice_id is not null))
+);
+comment on table mails is 'The outbox: committed with the change that it tells of, sent by the mailer, sent again by the janitor.';
+comment on column mails.queued_at is 'When its message was last put into the queue.';
+create index mails_by_quote on mails (quote_id, id desc);
+create index mails_by_invoice on mails (invoice_id, id desc);
+create index mails_by_creator on mails (created_by);
+create index mails_to_send on mails (queued_at) where status in ('QUEUED', 'SENDING');
+
 create table webhook_events (
   id bigint generated always as identity primary key,
   stripe_event_id text not null unique,
@@ -490,7 +558,7 @@ declare
   name text;
 begin
   foreach name in array array['settings', 'clients', 'users', 'materials', 'product_templates', 'printers',
-    'quotes', 'invoices', 'jobs', 'tmp_files', 'number_sequences'] loop
+    'quotes', 'invoices', 'jobs', 'tmp_files', 'number_sequences', 'mails'] loop
     execute format('create trigger set_updated_at before update on %I for each row execute function set_updated_at()', name);
   end loop;
 end
@@ -513,7 +581,7 @@ begin
   foreach name in array array['settings', 'clients', 'users', 'revoked_sessions', 'materials', 'product_templates',
     'printers', 'quotes', 'quote_items', 'invoices', 'invoice_items', 'payments', 'jobs', 'tmp_files',
     'slice_results', 'order_files', 'attachments', 'activity_logs', 'user_messages', 'webhook_events',
-    'number_sequences', 'idempotency_keys', 'component_health', 'stray_objects'] loop
+    'number_sequences', 'idempotency_keys', 'component_health', 'stray_objects', 'mails'] loop
     execute format('alter table %I enable row level security', name);
     execute format('create policy service_role_only on %I to service_role using (true) with check (true)', name);
     execute format('revoke all on table %I from public, anon, authenticated, service_role', name);
@@ -522,6 +590,6 @@ begin
 end
 $$;
 revoke all on all sequences in schema public from public, anon, authenticated, service_role;
-revoke all on function unguessable_token(), set_updated_at() from public, anon, authenticated, service_role;
-grant execute on function unguessable_token(), set_updated_at() to service_role;
+revoke all on function unguessable_token(), set_updated_at(), keep_search_text(), spread_client_name() from public, anon, authenticated, service_role;
+grant execute on function unguessable_token(), set_updated_at(), keep_search_text(), spread_client_name() to service_role;
 grant usage on schema public to service_role;

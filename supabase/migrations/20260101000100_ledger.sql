@@ -123,6 +123,37 @@ create constraint trigger hold_subtotal after insert or update of subtotal_cents
 create constraint trigger hold_subtotal after insert or update or delete on quote_items
   deferrable initially deferred for each row execute function hold_subtotal();
 
+-- The answer that this user's key got before on this route, a refusal if it came with another body, null for a new
+-- key. Twins wait here for each other. Call it first; `keep_answer` ends the same transaction.
+create function replayed(p_user_id bigint, p_route text, p_key text, p_body_hash text) returns jsonb
+language plpgsql volatile set search_path = public, pg_temp
+as $$
+declare
+  answered idempotency_keys;
+begin
+  perform pg_advisory_xact_lock(hashtextextended(p_route || ':' || p_user_id || ':' || p_key, 0));
+  select * into answered from idempotency_keys where user_id = p_user_id and route = p_route and key = p_key;
+  if not found then
+    return null;
+  elsif answered.body_hash <> p_body_hash then
+    return refusal(422, 'IDEMPOTENCY_KEY_REUSED', 'This Idempotency-Key was used with another body; send a new key.');
+  end if;
+  return answered.response;
+end
+$$;
+
+create function keep_answer(p_user_id bigint, p_route text, p_key text, p_body_hash text, p_response jsonb) returns void
+language sql volatile set search_path = public, pg_temp
+as $$
+  insert into idempotency_keys (user_id, route, key, body_hash, response)
+  values (p_user_id, p_route, p_key, p_body_hash, p_response)
+$$;
+
+-- Text to find, as a LIKE pattern that means it literally.
+create function containing(p_text text) returns text
+language sql immutable set search_path = public, pg_temp
+as $$ select '%' || replace(replace(replace(lower(p_text), '\', '\\'), '%', '\%'), '_', '\_') || '%' $$;
+
 do $$
 declare
   signature text;
@@ -130,7 +161,8 @@ begin
   foreach signature in array array[
     'refusal(integer, text, text, jsonb)', 'business_today()', 'next_document_number(text, text)',
     'log_activity(bigint, bigint, bigint, bigint, bigint, text, text, jsonb)', 'keep_ledger()', 'hold_ledger()',
-    'hold_subtotal()'] loop
+    'hold_subtotal()', 'replayed(bigint, text, text, text)', 'keep_answer(bigint, text, text, text, jsonb)',
+    'containing(text)'] loop
     execute format('revoke all on function %s from public, anon, authenticated, service_role', signature);
     execute format('grant execute on function %s to service_role', signature);
   end loop;

@@ -7,8 +7,10 @@ as $$
                             'role', u.role, 'clientId', u.client_id)
 $$;
 
--- The one look-up of a request: the user, or why the token no longer opens anything.
-create function authenticate(p_auth_user_id uuid, p_session_id uuid, p_issued_at timestamptz) returns jsonb
+-- The one look-up of a request: the user, or why the token no longer opens anything. For an admin who is about to
+-- price a document, the price book comes with it (`p_pricing`: the slices that his request names).
+create function authenticate(p_auth_user_id uuid, p_session_id uuid, p_issued_at timestamptz,
+                             p_pricing jsonb default null) returns jsonb
 language plpgsql stable set search_path = public, pg_temp
 as $$
 declare
@@ -21,6 +23,9 @@ begin
   if p_issued_at < date_trunc('second', found_user.sessions_valid_from)
      or exists (select from revoked_sessions where session_id = p_session_id) then
     return refusal(401, 'SESSION_ENDED', 'This session has ended; log in again.');
+  end if;
+  if p_pricing is not null and found_user.role = 'ADMIN' then
+    return user_json(found_user) || jsonb_build_object('priceBook', price_book(found_user.id, p_pricing));
   end if;
   return user_json(found_user);
 end
@@ -104,7 +109,7 @@ declare
   signature text;
 begin
   foreach signature in array array[
-    'user_json(users)', 'authenticate(uuid, uuid, timestamptz)', 'open_account(uuid, text, text, text, text)',
+    'user_json(users)', 'authenticate(uuid, uuid, timestamptz, jsonb)', 'open_account(uuid, text, text, text, text)',
     'end_session(bigint, uuid)', 'end_all_sessions(uuid, uuid)', 'make_admin(uuid, text)'] loop
     execute format('revoke all on function %s from public, anon, authenticated, service_role', signature);
     execute format('grant execute on function %s to service_role', signature);

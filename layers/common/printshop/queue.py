@@ -1,4 +1,4 @@
-"""The slice queue: SQS, by boto3."""
+"""The queues: SQS, by boto3. A message names a row; the state of the work is in the database alone."""
 
 import json
 from collections.abc import Iterable
@@ -16,26 +16,47 @@ from printshop.settings import Settings, SettingsError
 log = get_logger()
 
 
-class SliceQueue:
-    """Messages are `{"fileId", "requestId"}`; the state of a job is in the database, never in the message."""
+class _Queue:
+    """One queue. Raises SettingsError without its URL."""
 
-    def __init__(self, settings: Settings) -> None:
-        if settings.slice_queue_url is None:
-            raise SettingsError("SLICE_QUEUE_URL is missing: name the SQS queue of the slicer.")
-        self._url = settings.slice_queue_url
+    def __init__(self, url: str | None, variable: str) -> None:
+        if url is None:
+            raise SettingsError(f"{variable} is missing: name the SQS queue.")
+        self._url = url
         config = Config(connect_timeout=3, read_timeout=5, retries={"mode": "standard", "max_attempts": 3})
         self._sqs = boto3.client("sqs", config=config)
 
+    def _send(self, scope: str, message: dict[str, Any]) -> None:
+        try:
+            self._sqs.send_message(QueueUrl=self._url, MessageBody=json.dumps(message))
+        except (BotoCoreError, ClientError) as error:
+            raise _unavailable() from error
+        log.info(scope=scope, data=message)
+
+    def depth(self) -> int:
+        """About how many messages wait; a call that proves the queue answers."""
+        try:
+            answer = self._sqs.get_queue_attributes(
+                QueueUrl=self._url, AttributeNames=["ApproximateNumberOfMessages"]
+            )
+        except (BotoCoreError, ClientError) as error:
+            raise _unavailable() from error
+        return int(answer["Attributes"]["ApproximateNumberOfMessages"])
+
+
+def _unavailable() -> Unavailable:
+    return Unavailable("QUEUE_UNAVAILABLE", "The queue did not answer; try again in a moment.", retry_after=5)
+
+
+class SliceQueue(_Queue):
+    """The slicer's: `{"fileId", "requestId"}`."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings.slice_queue_url, "SLICE_QUEUE_URL")
+
     def send(self, file_id: int, request_id: UUID | str) -> None:
         """Hand one committed request to the slicer. Raises Unavailable; the janitor then sends it again."""
-        body = json.dumps({"fileId": file_id, "requestId": str(request_id)})
-        try:
-            self._sqs.send_message(QueueUrl=self._url, MessageBody=body)
-        except (BotoCoreError, ClientError) as error:
-            raise Unavailable(
-                "QUEUE_UNAVAILABLE", "The slicer's queue did not answer.", retry_after=5
-            ) from error
-        log.info(scope="slicer.queued", data={"fileId": file_id})
+        self._send("slicer.queued", {"fileId": file_id, "requestId": str(request_id)})
 
     def send_all(self, messages: Iterable[dict[str, Any]]) -> int:
         """Send the messages that a repair found unsent; return how many went."""
@@ -45,12 +66,13 @@ class SliceQueue:
             sent += 1
         return sent
 
-    def depth(self) -> int:
-        """About how many messages wait; a call that proves the queue answers."""
-        try:
-            answer = self._sqs.get_queue_attributes(
-                QueueUrl=self._url, AttributeNames=["ApproximateNumberOfMessages"]
-            )
-        except (BotoCoreError, ClientError) as error:
-            raise Unavailable("QUEUE_UNAVAILABLE", "The slicer's queue did not answer.") from error
-        return int(answer["Attributes"]["ApproximateNumberOfMessages"])
+
+class MailQueue(_Queue):
+    """The mailer's: `{"mailId"}`."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings.mail_queue_url, "MAIL_QUEUE_URL")
+
+    def send(self, mail_id: int) -> None:
+        """Hand one committed mail to the mailer. Raises Unavailable; the janitor then sends it again."""
+        self._send("mail.queued", {"mailId": mail_id})

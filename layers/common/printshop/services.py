@@ -17,7 +17,7 @@ from printshop.supabase import http_client
 if TYPE_CHECKING:
     from printshop.auth.accounts import Accounts
     from printshop.payments.stripe_gateway import StripeGateway
-    from printshop.queue import SliceQueue
+    from printshop.queue import MailQueue, SliceQueue
 
 log = get_logger()
 
@@ -66,6 +66,12 @@ class Services:
         from printshop.queue import SliceQueue  # noqa: PLC0415
 
         return SliceQueue(self.settings)
+
+    @cached_property
+    def mail_queue(self) -> "MailQueue":
+        from printshop.queue import MailQueue  # noqa: PLC0415
+
+        return MailQueue(self.settings)
 
 
 def get_services() -> Services:

@@ -35,3 +35,12 @@ create table storage.buckets (
 );
 grant usage on schema auth, storage to postgres, anon, authenticated, service_role;
 grant all on auth.users, storage.buckets to postgres;
+
+create schema extensions;
+grant usage on schema extensions to postgres, anon, authenticated, service_role;
+grant create on schema extensions to postgres;
+do $$
+begin
+  execute format('grant create on database %I to postgres', current_database());
+end
+$$;

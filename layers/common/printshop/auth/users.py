@@ -2,7 +2,8 @@
 
 import time
 from collections import OrderedDict
-from typing import Literal, NamedTuple
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
@@ -10,6 +11,7 @@ from pydantic.alias_generators import to_camel
 
 from printshop.auth.tokens import Identity
 from printshop.database import Database
+from printshop.price_book import PriceBook
 
 CACHE_SECONDS = 30
 """How long a logout, a role change or a deletion may take to arrive; admin routes do not use the cache."""
@@ -57,18 +59,29 @@ class Users:
         if entry and entry.until > now and not fresh:
             return entry.user
         self._cache.pop(identity, None)
-        user = User.model_validate(
-            self._database.call(
-                "authenticate",
-                p_auth_user_id=str(identity.auth_user_id),
-                p_session_id=str(identity.session_id) if identity.session_id else None,
-                p_issued_at=identity.issued_at.isoformat(),
-            )
-        )
+        user = User.model_validate(self._ask(identity, None))
         self._cache[identity] = _Entry(now + CACHE_SECONDS, user)
         while len(self._cache) > CACHE_SIZE:
             self._cache.popitem(last=False)
         return user
+
+    def _ask(self, identity: Identity, pricing: Sequence[dict[str, str]] | None) -> dict[str, Any]:
+        answer: dict[str, Any] = self._database.call(
+            "authenticate",
+            p_auth_user_id=str(identity.auth_user_id),
+            p_session_id=str(identity.session_id) if identity.session_id else None,
+            p_issued_at=identity.issued_at.isoformat(),
+            p_pricing=pricing,
+        )
+        return answer
+
+    def get_with_price_book(
+        self, identity: Identity, slices: Sequence[dict[str, str]]
+    ) -> tuple[User, PriceBook | None]:
+        """The user, and for an admin the price book with these slices, in the one look-up. Never cached."""
+        answer = self._ask(identity, slices)
+        book = answer.pop("priceBook", None)
+        return User.model_validate(answer), PriceBook.model_validate(book) if book else None
 
     def forget(self, identity: Identity) -> None:
         """Drop a user whose session ended in this very process."""

@@ -2,15 +2,26 @@
 
 from printshop.http.app import Handler, create_app, lambda_handler
 from printshop.http.envelope import Data, Model, Page
-from printshop.http.security import AdminUser, Caller, ClientOrAdmin, CurrentCaller, IdempotencyKey
+from printshop.http.refusals import refusals
+from printshop.http.security import (
+    AdminUser,
+    Caller,
+    ClientOrAdmin,
+    ClientUser,
+    CurrentCaller,
+    DocumentAdmin,
+    IdempotencyKey,
+)
 from printshop.http.services import Provided
 
 __all__ = [
     "AdminUser",
     "Caller",
     "ClientOrAdmin",
+    "ClientUser",
     "CurrentCaller",
     "Data",
+    "DocumentAdmin",
     "Handler",
     "IdempotencyKey",
     "Model",
@@ -18,4 +29,5 @@ __all__ = [
     "Provided",
     "create_app",
     "lambda_handler",
+    "refusals",
 ]

@@ -4,11 +4,14 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Header, Request
+from fastapi.concurrency import run_in_threadpool
 
 from printshop.auth.tokens import Identity
 from printshop.auth.users import User
+from printshop.document_lines import named_slices
 from printshop.errors import BadRequest, Forbidden, Unauthorized
 from printshop.http.services import Provided
+from printshop.price_book import PriceBook
 
 TOKEN_COOKIE = "sb:token"  # noqa: S105
 REFRESH_COOKIE = "sb:refresh-token"
@@ -64,8 +67,38 @@ def admin_user(request: Request, services: Provided) -> User:
     """The shop only; asked of the database each time, so that a lost right is lost at once."""
     user = _caller(request, services, fresh=True).user
     if not user.is_admin:
-        raise Forbidden("ADMIN_ONLY", "Only the shop may do this.")
+        raise _admin_only()
     return user
+
+
+def client_user(caller: "CurrentCaller") -> User:
+    """A customer's login: the portal shows one client's own things, and the shop is none."""
+    if caller.user.client_id is None or caller.user.is_admin:
+        raise Forbidden("CLIENT_ONLY", "Only a client's own login has a portal; use the shop's routes.")
+    return caller.user
+
+
+@dataclass(frozen=True, slots=True)
+class PricingAdmin:
+    """The shop, about to price a document, with its price book of this moment."""
+
+    user: User
+    book: PriceBook
+
+
+async def pricing_admin(request: Request, services: Provided) -> PricingAdmin:
+    """The shop only, and its price book in the same look-up. The slices that the body names come with it."""
+    token = _token(request, services.settings.next_public_app_url)
+    identity = await run_in_threadpool(services.tokens.verify, token)
+    slices = named_slices(await request.json())
+    user, book = await run_in_threadpool(services.users.get_with_price_book, identity, slices)
+    if book is None:
+        raise _admin_only()
+    return PricingAdmin(user, book)
+
+
+def _admin_only() -> Forbidden:
+    return Forbidden("ADMIN_ONLY", "Only the shop may do this.")
 
 
 def client_or_admin(caller: "CurrentCaller") -> User:
@@ -89,5 +122,7 @@ def idempotency_key(
 
 CurrentCaller = Annotated[Caller, Depends(current_caller)]
 ClientOrAdmin = Annotated[User, Depends(client_or_admin)]
+ClientUser = Annotated[User, Depends(client_user)]
 AdminUser = Annotated[User, Depends(admin_user)]
+DocumentAdmin = Annotated[PricingAdmin, Depends(pricing_admin)]
 IdempotencyKey = Annotated[str, Depends(idempotency_key)]

@@ -4,9 +4,6 @@ Copies are made first, under their final keys (derived from the idempotency key,
 ones); then everything the database knows is one transaction, once per key.
 """
 
-import hashlib
-import json
-from dataclasses import dataclass
 from typing import Annotated, Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
@@ -14,21 +11,14 @@ from pydantic import Field
 
 from printshop.auth.users import User
 from printshop.database import Database
-from printshop.errors import Conflict, NotFound, Unprocessable
+from printshop.errors import Conflict, Unprocessable
+from printshop.idempotency import body_hash
 from printshop.log import get_logger
+from printshop.price_book import SlicedModel, lot, print_details, required_model
 from printshop.pricing import RULE_VERSION
-from printshop.quick_order.order import (
-    OrderInputs,
-    PricedLine,
-    PricedOrder,
-    PriceRequest,
-    StoredModel,
-    StoredObject,
-    price_order,
-    required_model,
-)
-from printshop.storage.keys import order_key
-from printshop.storage.objects import ORDER_FILES, TMP, Storage
+from printshop.quick_order.order import OrderInputs, PricedLine, PricedOrder, PriceRequest, price_order
+from printshop.storage.objects import Storage
+from printshop.storage.order_copies import OrderCopy, keep_copies, order_copies
 
 log = get_logger()
 
@@ -39,30 +29,6 @@ class CheckoutRequest(PriceRequest):
     expected_total_cents: Annotated[int | None, Field(ge=0)] = None
     review: bool = False
     notes: Annotated[str, Field(max_length=5000)] = ""
-
-
-@dataclass(frozen=True, slots=True)
-class _OrderFile:
-    """A file of the order: copied from tmp (`source`), or written here (`contents`)."""
-
-    key: str
-    file_type: str
-    filename: str
-    mime_type: str
-    size_bytes: int
-    metadata: dict[str, Any]
-    source: str | None = None
-    contents: bytes | None = None
-
-    def row(self) -> dict[str, Any]:
-        return {
-            "storageKey": self.key,
-            "fileType": self.file_type,
-            "filename": self.filename,
-            "mimeType": self.mime_type,
-            "sizeBytes": self.size_bytes,
-            "metadata": self.metadata,
-        }
 
 
 def client_of(user: User, client_id: int | None) -> int:
@@ -98,12 +64,12 @@ def checkout(
     Raises Conflict PRICE_CHANGED with the new breakdown, NEEDS_REVIEW, NOT_SLICED; Unprocessable.
     """
     client_id = client_of(user, request.client_id)
-    body_hash = hashlib.sha256(request.model_dump_json().encode()).hexdigest()
-    raw = _inputs(database, user, request, client_id, reserve=True, key=key, body_hash=body_hash)
+    sent = body_hash(request)
+    raw = _inputs(database, user, request, client_id, reserve=True, key=key, body_hash=sent)
     if "replay" in raw:
         return dict(raw["replay"])
     inputs = OrderInputs.model_validate(raw)
-    folder = uuid5(NAMESPACE_URL, f"printshop:checkout:{user.id}:{key}:{body_hash}")
+    folder = uuid5(NAMESPACE_URL, f"printshop:checkout:{user.id}:{key}:{sent}")
     if request.review:
         document, items, files = _review(inputs, request, client_id, folder, currency)
     else:
@@ -115,13 +81,13 @@ def checkout(
                 order.breakdown(),
             )
         document, items, files = _invoice(order, request, client_id, folder)
-    _keep(storage, files)
+    keep_copies(storage, files)
     answer = database.call(
         "checkout_quick_order",
         p_user_id=user.id,
         p_client_id=client_id,
         p_key=key,
-        p_body_hash=body_hash,
+        p_body_hash=sent,
         p_document=document,
         p_items=items,
         p_files=[file.row() for file in files],
@@ -155,7 +121,7 @@ def _inputs(
 
 def _invoice(
     order: PricedOrder, request: CheckoutRequest, client_id: int, folder: UUID
-) -> tuple[dict[str, Any], list[dict[str, Any]], list[_OrderFile]]:
+) -> tuple[dict[str, Any], list[dict[str, Any]], list[OrderCopy]]:
     sums = order.totals
     document = {
         "currency": order.currency,
@@ -172,17 +138,17 @@ def _invoice(
     files = [
         file
         for index, line in enumerate(order.lines)
-        for file in _files_of(line.model, _details(line), client_id, uuid5(folder, str(index)))
+        for file in order_copies(line.model, _details(line), client_id, uuid5(folder, str(index)))
     ]
     return document, items, files
 
 
 def _line(line: PricedLine) -> dict[str, Any]:
-    # Set-up and minimum belong to the lot, not to the piece: the lot is what is sold, once.
-    pieces = "1 piece" if line.ordered.quantity == 1 else f"{line.ordered.quantity} pieces"
-    fast = ", fast track" if line.ordered.fast_track else ""
+    ordered = line.ordered
     return {
-        "description": f"3D print of {line.model.filename}, {pieces} in {line.material.name}{fast}",
+        "description": lot(
+            line.model.filename, ordered.quantity, line.material.name, fast_track=ordered.fast_track
+        ),
         "quantityMilli": 1000,
         "unitPriceCents": line.cost.total_cents,
         "totalCents": line.cost.total_cents,
@@ -191,38 +157,20 @@ def _line(line: PricedLine) -> dict[str, Any]:
 
 
 def _details(line: PricedLine) -> dict[str, Any]:
-    """What priced the line, kept with it."""
-    settings = line.model.settings or {}
-    return {
-        "fileId": line.model.file_id,
-        "contentHash": line.model.content_hash,
-        "settingsHash": line.ordered.settings_hash,
-        "settings": settings,
-        "layerHeight": settings.get("layerHeight"),
-        "infill": settings.get("infill"),
-        "material": line.material.name,
-        "materialId": line.material.id,
-        "costPerKgCents": line.material.cost_per_kg_cents,
-        "densityMgCm3": line.material.density_mg_cm3,
-        "pieces": line.ordered.quantity,
-        "fastTrack": line.ordered.fast_track,
-        "massMg": line.slice.mass_mg,
-        "grams": line.slice.mass_mg / 1000,
-        "timeSec": line.slice.time_sec,
-        "volumeMm3": line.slice.volume_mm3,
-        "slicer": line.slice.slicer,
-        "slicerVersion": line.slice.slicer_version,
-        "profile": line.slice.profile,
-        "ruleVersion": RULE_VERSION,
-    }
+    return print_details(
+        SlicedModel(line.model, line.slice, line.material),
+        pieces=line.ordered.quantity,
+        fast_track=line.ordered.fast_track,
+        rule_version=RULE_VERSION,
+    )
 
 
 def _review(
     inputs: OrderInputs, request: CheckoutRequest, client_id: int, folder: UUID, currency: str
-) -> tuple[dict[str, Any], list[dict[str, Any]], list[_OrderFile]]:
+) -> tuple[dict[str, Any], list[dict[str, Any]], list[OrderCopy]]:
     items, files = [], []
     for index, (found, ordered) in enumerate(zip(inputs.models, request.items, strict=True)):
-        model = required_model(found, index)
+        model = required_model(found, f"items.{index}")
         if not model.uploaded:
             raise Conflict(
                 "UPLOAD_INCOMPLETE", f"{model.filename} has not been accepted; complete its upload first."
@@ -240,15 +188,14 @@ def _review(
             "error": model.error,
             "fallback": model.fallback,
         }
-        pieces = "1 piece" if ordered.quantity == 1 else f"{ordered.quantity} pieces"
         items.append(
             {
-                "description": f"3D print of {model.filename}, {pieces}",
+                "description": lot(model.filename, ordered.quantity, None),
                 "quantityMilli": 1000,
                 "details": details,
             }
         )
-        files += _files_of(model, details, client_id, uuid5(folder, str(index)))
+        files += order_copies(model, details, client_id, uuid5(folder, str(index)))
     document = {
         "currency": inputs.settings.currency or currency,
         "taxRateBps": inputs.settings.tax_rate_bps,
@@ -256,44 +203,3 @@ def _review(
         "snapshot": {"shipping": request.shipping.model_dump()},
     }
     return document, items, files
-
-
-def _files_of(model: StoredModel, details: dict[str, Any], client_id: int, folder: UUID) -> list[_OrderFile]:
-    """The model, its g-code when there is one, and a settings JSON: enough to print it after tmp expired."""
-
-    def copied(source: StoredObject) -> _OrderFile:
-        return _OrderFile(
-            key=order_key(client_id, folder, source.filename),
-            file_type="model",
-            filename=source.filename,
-            mime_type=source.mime_type,
-            size_bytes=source.size_bytes,
-            metadata={"settingsHash": model.settings_hash},
-            source=source.storage_key,
-        )
-
-    document = json.dumps(details, indent=2, sort_keys=True).encode()
-    name = f"{model.filename}.settings.json"[-255:]
-    settings = _OrderFile(
-        key=order_key(client_id, folder, "settings.json"),
-        file_type="settings",
-        filename=name,
-        mime_type="application/json",
-        size_bytes=len(document),
-        metadata={"settingsHash": model.settings_hash},
-        contents=document,
-    )
-    return [copied(model), *([copied(model.output)] if model.output else []), settings]
-
-
-def _keep(storage: Storage, files: list[_OrderFile]) -> None:
-    for file in files:
-        if file.contents is not None:
-            storage.upload(ORDER_FILES, file.key, file.contents, file.mime_type)
-            continue
-        try:
-            storage.copy((TMP, file.source or ""), (ORDER_FILES, file.key))
-        except NotFound as error:
-            raise Conflict(
-                "FILE_EXPIRED", f"{file.filename} is no longer kept; upload and slice it again."
-            ) from error

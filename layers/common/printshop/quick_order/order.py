@@ -3,18 +3,21 @@
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import Field
 
 from printshop.documents import Totals, totals
-from printshop.errors import ApiError, Conflict, NotFound
 from printshop.http.envelope import Model
-from printshop.pricing import RULE_VERSION, Material, PrintCost, Rates, price_print
+from printshop.price_book import (
+    ShopRates,
+    SliceHash,
+    Stored,
+    StoredMaterial,
+    StoredModel,
+    StoredSlice,
+    sliced_model,
+)
+from printshop.pricing import RULE_VERSION, PrintCost, price_print
 from printshop.shipping import ShippingRegion, region_for
-
-SliceHash = Annotated[
-    str, Field(pattern=r"^[0-9a-f]{64}$", description="`settingsHash` of the finished slice")
-]
 
 
 class OrderedModel(Model):
@@ -40,70 +43,6 @@ class PriceRequest(Model):
     shipping: Address
     client_id: Annotated[int | None, Field(ge=1, le=2**53)] = None
     """An admin orders for this client; a client for himself."""
-
-
-class Stored(BaseModel):
-    """JSON of the database, camelCase."""
-
-    model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True)
-
-
-class StoredMaterial(Stored):
-    id: int
-    name: str
-    cost_per_kg_cents: int
-    density_mg_cm3: Annotated[int, Field(alias="densityMgCm3")]
-
-
-class StoredSlice(Stored):
-    mass_mg: int
-    volume_mm3: Annotated[int, Field(alias="volumeMm3")]
-    filament_mm: int
-    time_sec: int
-    slicer: str
-    slicer_version: str
-    profile: str
-
-
-class StoredObject(Stored):
-    storage_key: str
-    filename: str
-    size_bytes: int
-    mime_type: str
-
-
-class StoredModel(StoredObject):
-    """A model as the order sees it: its file, its slice of the named hash, its material."""
-
-    file_id: int
-    content_hash: str | None
-    settings_hash: str
-    busy: bool
-    uploaded: bool
-    is_output: bool
-    is_current: bool
-    fallback: bool
-    error: str | None
-    settings: dict[str, Any] | None
-    slice: StoredSlice | None
-    material: StoredMaterial | None
-    output: StoredObject | None
-
-
-class ShopRates(Stored):
-    currency: str | None
-    tax_rate_bps: int
-    hourly_rate_cents: int
-    setup_cents: int
-    minimum_cents: int
-    fast_track_surcharge_bps: int
-    shipping_regions: list[ShippingRegion]
-
-    @property
-    def rates(self) -> Rates:
-        return Rates(
-            self.hourly_rate_cents, self.setup_cents, self.minimum_cents, self.fast_track_surcharge_bps
-        )
 
 
 class OrderInputs(Stored):
@@ -189,38 +128,14 @@ def price_order(
     return PricedOrder(shop.currency or currency, lines, region, sums)
 
 
-def required_model(model: StoredModel | None, index: int) -> StoredModel:
-    if model is None:
-        raise NotFound(
-            "FILE_NOT_FOUND", "There is no such file of yours.", [{"field": f"items.{index}.fileId"}]
-        )
-    return model
-
-
 def _price_line(found: StoredModel | None, item: OrderedModel, index: int, shop: ShopRates) -> PricedLine:
-    model = required_model(found, index)
-    if model.slice is None or model.material is None or model.fallback:
-        raise _no_figures(model, index)
+    sliced = sliced_model(found, f"items.{index}")
     cost = price_print(
-        volume_mm3=model.slice.volume_mm3,
-        time_sec=model.slice.time_sec,
+        volume_mm3=sliced.slice.volume_mm3,
+        time_sec=sliced.slice.time_sec,
         pieces=item.quantity,
-        material=Material(model.material.cost_per_kg_cents, model.material.density_mg_cm3),
+        material=sliced.material.rated,
         rates=shop.rates,
         fast_track=item.fast_track,
     )
-    return PricedLine(model, item, model.slice, model.material, cost)
-
-
-def _no_figures(model: StoredModel, index: int) -> ApiError:
-    where = [{"field": f"items.{index}.settingsHash"}]
-    if model.fallback:
-        return Conflict(
-            "NEEDS_REVIEW",
-            f"{model.filename} could not be sliced, so it has no price; check out with review: true and the shop "
-            "will quote it by hand.",
-            where,
-        )
-    return Conflict(
-        "NOT_SLICED", f"{model.filename} has no finished slice of these settings; slice it first.", where
-    )
+    return PricedLine(sliced.model, item, sliced.slice, sliced.material, cost)

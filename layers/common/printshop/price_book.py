@@ -1,0 +1,182 @@
+"""What prices a document, as the database tells it at one moment: rates, catalogue, and stored slices.
+
+Volume and time of a print come from a stored slice alone, named by its settings hash.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from printshop.errors import Conflict, NotFound
+from printshop.pricing import Material, Rates
+from printshop.shipping import ShippingRegion
+
+SliceHash = Annotated[
+    str, Field(pattern=r"^[0-9a-f]{64}$", description="`settingsHash` of the finished slice")
+]
+
+
+class Stored(BaseModel):
+    """JSON of the database, camelCase."""
+
+    model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True)
+
+
+class StoredMaterial(Stored):
+    """A material of the catalogue."""
+
+    id: int
+    name: str
+    cost_per_kg_cents: int
+    density_mg_cm3: Annotated[int, Field(alias="densityMgCm3")]
+
+    @property
+    def rated(self) -> Material:
+        """As pricing takes it."""
+        return Material(self.cost_per_kg_cents, self.density_mg_cm3)
+
+
+class StoredSlice(Stored):
+    mass_mg: int
+    volume_mm3: Annotated[int, Field(alias="volumeMm3")]
+    filament_mm: int
+    time_sec: int
+    slicer: str
+    slicer_version: str
+    profile: str
+
+
+class StoredObject(Stored):
+    storage_key: str
+    filename: str
+    size_bytes: int
+    mime_type: str
+
+
+class StoredModel(StoredObject):
+    """A model as the order sees it: its file, its slice of the named hash, its material."""
+
+    file_id: int
+    content_hash: str | None
+    settings_hash: str
+    busy: bool
+    uploaded: bool
+    is_output: bool
+    is_current: bool
+    fallback: bool
+    error: str | None
+    settings: dict[str, Any] | None
+    slice: StoredSlice | None
+    material: StoredMaterial | None
+    output: StoredObject | None
+
+
+class ShopRates(Stored):
+    """The shop's prices. `currency` null is the deployment's STRIPE_CURRENCY."""
+
+    currency: str | None
+    tax_rate_bps: int
+    hourly_rate_cents: int
+    setup_cents: int
+    minimum_cents: int
+    fast_track_surcharge_bps: int
+    shipping_regions: list[ShippingRegion]
+
+    @property
+    def rates(self) -> Rates:
+        return Rates(
+            self.hourly_rate_cents, self.setup_cents, self.minimum_cents, self.fast_track_surcharge_bps
+        )
+
+
+class StoredTemplate(Stored):
+    """A product template: FIXED has its price, CALCULATED is priced by volume and time."""
+
+    id: int
+    name: str
+    description: str
+    pricing_type: Literal["FIXED", "CALCULATED"]
+    unit_price_cents: int | None
+    material_id: int | None
+
+
+class PriceBook(ShopRates):
+    """The rates, the active catalogue, and the slices that a request names, in its order."""
+
+    default_material_id: int | None
+    materials: list[StoredMaterial]
+    templates: list[StoredTemplate]
+    models: list[StoredModel | None]
+
+
+@dataclass(frozen=True, slots=True)
+class SlicedModel:
+    """A model with the figures that price it."""
+
+    model: StoredModel
+    slice: StoredSlice
+    material: StoredMaterial
+
+
+def required_model(model: StoredModel | None, field: str) -> StoredModel:
+    """The model that `field` of the request names. Raises NotFound."""
+    if model is None:
+        raise NotFound("FILE_NOT_FOUND", "There is no such file of yours.", [{"field": f"{field}.fileId"}])
+    return model
+
+
+def sliced_model(found: StoredModel | None, field: str) -> SlicedModel:
+    """The model that `field` of the request names, with its figures.
+
+    Raises NotFound, Conflict NEEDS_REVIEW or NOT_SLICED.
+    """
+    model = required_model(found, field)
+    where = [{"field": f"{field}.settingsHash"}]
+    if model.fallback:
+        raise Conflict(
+            "NEEDS_REVIEW",
+            f"{model.filename} could not be sliced, so it has no price; check out with review: true and the shop "
+            "will quote it by hand.",
+            where,
+        )
+    if model.slice is None or model.material is None:
+        raise Conflict(
+            "NOT_SLICED", f"{model.filename} has no finished slice of these settings; slice it first.", where
+        )
+    return SlicedModel(model, model.slice, model.material)
+
+
+def print_details(sliced: SlicedModel, *, pieces: int, fast_track: bool, rule_version: int) -> dict[str, Any]:
+    """What priced a printed line, kept with it for the paper, the job and `make verify-quote`."""
+    settings = sliced.model.settings or {}
+    return {
+        "fileId": sliced.model.file_id,
+        "contentHash": sliced.model.content_hash,
+        "settingsHash": sliced.model.settings_hash,
+        "settings": settings,
+        "layerHeight": settings.get("layerHeight"),
+        "infill": settings.get("infill"),
+        "material": sliced.material.name,
+        "materialId": sliced.material.id,
+        "costPerKgCents": sliced.material.cost_per_kg_cents,
+        "densityMgCm3": sliced.material.density_mg_cm3,
+        "pieces": pieces,
+        "fastTrack": fast_track,
+        "massMg": sliced.slice.mass_mg,
+        "grams": sliced.slice.mass_mg / 1000,
+        "timeSec": sliced.slice.time_sec,
+        "volumeMm3": sliced.slice.volume_mm3,
+        "slicer": sliced.slice.slicer,
+        "slicerVersion": sliced.slice.slicer_version,
+        "profile": sliced.slice.profile,
+        "ruleVersion": rule_version,
+    }
+
+
+def lot(name: str, pieces: int, material: str | None, *, fast_track: bool = False) -> str:
+    """A printed line's description. Set-up and minimum belong to the lot, so the lot is what is sold, once."""
+    count = "1 piece" if pieces == 1 else f"{pieces} pieces"
+    made_of = f" in {material}" if material else ""
+    return f"3D print of {name}, {count}{made_of}{', fast track' if fast_track else ''}"

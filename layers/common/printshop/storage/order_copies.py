@@ -1,0 +1,83 @@
+"""An order's own copies of a model's files, so that it can be printed after tmp has expired.
+
+Copies are made first, under their final keys; the rows follow in the transaction that makes the document.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from printshop.errors import Conflict, NotFound
+from printshop.price_book import StoredModel, StoredObject
+from printshop.storage.keys import order_key
+from printshop.storage.objects import ORDER_FILES, TMP, Storage
+
+
+@dataclass(frozen=True, slots=True)
+class OrderCopy:
+    """A file of an order: copied from tmp (`source`), or written here (`contents`)."""
+
+    key: str
+    file_type: str
+    filename: str
+    mime_type: str
+    size_bytes: int
+    metadata: dict[str, Any]
+    source: str | None = None
+    contents: bytes | None = None
+
+    def row(self) -> dict[str, Any]:
+        """As the SQL function save_order_files takes it."""
+        return {
+            "storageKey": self.key,
+            "fileType": self.file_type,
+            "filename": self.filename,
+            "mimeType": self.mime_type,
+            "sizeBytes": self.size_bytes,
+            "metadata": self.metadata,
+        }
+
+
+def order_copies(
+    model: StoredModel, details: dict[str, Any], client_id: int, folder: UUID
+) -> list[OrderCopy]:
+    """The model, its g-code when there is one, and a settings JSON of `details`, below `{clientId}/{folder}/`."""
+
+    def copied(source: StoredObject) -> OrderCopy:
+        return OrderCopy(
+            key=order_key(client_id, folder, source.filename),
+            file_type="model",
+            filename=source.filename,
+            mime_type=source.mime_type,
+            size_bytes=source.size_bytes,
+            metadata={"settingsHash": model.settings_hash},
+            source=source.storage_key,
+        )
+
+    document = json.dumps(details, indent=2, sort_keys=True).encode()
+    name = f"{model.filename}.settings.json"[-255:]
+    settings = OrderCopy(
+        key=order_key(client_id, folder, "settings.json"),
+        file_type="settings",
+        filename=name,
+        mime_type="application/json",
+        size_bytes=len(document),
+        metadata={"settingsHash": model.settings_hash},
+        contents=document,
+    )
+    return [copied(model), *([copied(model.output)] if model.output else []), settings]
+
+
+def keep_copies(storage: Storage, copies: list[OrderCopy]) -> None:
+    """Store them; one that is already there stays. Raises Conflict FILE_EXPIRED when a source is gone."""
+    for copy in copies:
+        if copy.contents is not None:
+            storage.upload(ORDER_FILES, copy.key, copy.contents, copy.mime_type)
+            continue
+        try:
+            storage.copy((TMP, copy.source or ""), (ORDER_FILES, copy.key))
+        except NotFound as error:
+            raise Conflict(
+                "FILE_EXPIRED", f"{copy.filename} is no longer kept; upload and slice it again."
+            ) from error

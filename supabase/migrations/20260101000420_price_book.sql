@@ -1,0 +1,101 @@
+-- What prices a document: the shop's rates, its catalogue, and stored slices. Read at one moment, in one request.
+
+create function shop_rates() returns jsonb
+language sql stable set search_path = public, pg_temp
+as $$
+  select jsonb_build_object('currency', currency, 'taxRateBps', tax_rate_bps,
+      'hourlyRateCents', hourly_rate_cents, 'setupCents', setup_cents, 'minimumCents', minimum_cents,
+      'fastTrackSurchargeBps', fast_track_surcharge_bps, 'shippingRegions', shipping_regions)
+    from settings
+$$;
+
+create function rated_material_json(m materials) returns jsonb
+language sql immutable set search_path = public, pg_temp
+as $$
+  select case when m.id is not null then jsonb_build_object('id', m.id, 'name', m.name,
+    'costPerKgCents', m.cost_per_kg_cents, 'densityMgCm3', m.density_mg_cm3) end
+$$;
+
+-- The user's files named in `p_items` ([{"file", "settingsHash"}]), each with its slice, material and g-code; null for
+-- one that is not his.
+create function ordered_models(p_user_id bigint, p_items jsonb) returns jsonb
+language sql stable set search_path = public, pg_temp
+as $$
+  select jsonb_agg(case when f.id is null then null else jsonb_build_object(
+      'fileId', f.id, 'storageKey', f.storage_key, 'filename', f.filename, 'sizeBytes', f.size_bytes,
+      'mimeType', f.mime_type, 'contentHash', f.content_hash, 'settingsHash', g.value ->> 'settingsHash',
+      'status', f.status, 'busy', f.queued_at is not null or f.status = 'running',
+      'uploaded', f.uploaded_at is not null, 'isOutput', f.parent_id is not null,
+      'isCurrent', f.settings_hash is not distinct from g.value ->> 'settingsHash',
+      'fallback', coalesce((f.metadata ->> 'fallback')::boolean, false)
+        and f.settings_hash is not distinct from g.value ->> 'settingsHash',
+      'error', f.metadata -> 'error',
+      'settings', coalesce(r.settings, f.metadata -> 'settings'),
+      'slice', case when r.id is not null then jsonb_build_object('massMg', r.mass_mg, 'volumeMm3', r.volume_mm3,
+        'filamentMm', r.filament_mm, 'timeSec', r.time_sec, 'slicer', r.slicer, 'slicerVersion', r.slicer_version,
+        'profile', r.profile) end,
+      'material', rated_material_json(m),
+      'output', (select jsonb_build_object('storageKey', o.storage_key, 'filename', o.filename,
+          'sizeBytes', o.size_bytes, 'mimeType', o.mime_type)
+        from tmp_files o where o.parent_id = f.id and o.settings_hash = g.value ->> 'settingsHash'
+        order by o.id desc limit 1)) end order by g.ordinality)
+    from jsonb_array_elements(p_items) with ordinality g
+    left join lateral own_tmp_file(p_user_id, g.value ->> 'file') f on true
+    left join slice_results r on r.content_hash = f.content_hash and r.settings_hash = g.value ->> 'settingsHash'
+    left join materials m on m.id = coalesce(r.material_id, f.material_id)
+$$;
+
+-- For whoever writes documents: rates, the active catalogue and the slices that the request names.
+create function price_book(p_user_id bigint, p_items jsonb) returns jsonb
+language sql stable set search_path = public, pg_temp
+as $$
+  select shop_rates() || jsonb_build_object(
+    'defaultMaterialId', (select default_material_id from settings),
+    'materials', (select coalesce(jsonb_agg(rated_material_json(m) order by m.id), '[]') from materials m where m.is_active),
+    'templates', (select coalesce(jsonb_agg(jsonb_build_object('id', t.id, 'name', t.name, 'description', t.description,
+        'pricingType', t.pricing_type, 'unitPriceCents', t.unit_price_cents, 'materialId', t.material_id) order by t.id), '[]')
+      from product_templates t where t.is_active),
+    'models', coalesce(ordered_models(p_user_id, p_items), '[]'))
+$$;
+
+-- A document's lines, in the place of those that it had. `p_items` has the columns in camelCase.
+create function write_quote_items(p_quote_id bigint, p_items jsonb) returns void
+language sql volatile set search_path = public, pg_temp
+as $$
+  delete from quote_items where quote_id = p_quote_id;
+  insert into quote_items (quote_id, position, product_template_id, description, quantity_milli, unit_price_cents,
+                           discount_type, discount_bps, discount_fixed_cents, total_cents, details)
+  select p_quote_id, ordinality, (value ->> 'productTemplateId')::bigint, value ->> 'description',
+         (value ->> 'quantityMilli')::bigint, coalesce((value ->> 'unitPriceCents')::bigint, 0),
+         coalesce(value ->> 'discountType', 'NONE')::discount_type, coalesce((value ->> 'discountBps')::integer, 0),
+         coalesce((value ->> 'discountFixedCents')::bigint, 0), coalesce((value ->> 'totalCents')::bigint, 0),
+         coalesce(value -> 'details', '{}')
+    from jsonb_array_elements(p_items) with ordinality;
+$$;
+
+create function write_invoice_items(p_invoice_id bigint, p_items jsonb) returns void
+language sql volatile set search_path = public, pg_temp
+as $$
+  delete from invoice_items where invoice_id = p_invoice_id;
+  insert into invoice_items (invoice_id, position, product_template_id, description, quantity_milli, unit_price_cents,
+                             discount_type, discount_bps, discount_fixed_cents, total_cents, details)
+  select p_invoice_id, ordinality, (value ->> 'productTemplateId')::bigint, value ->> 'description',
+         (value ->> 'quantityMilli')::bigint, (value ->> 'unitPriceCents')::bigint,
+         coalesce(value ->> 'discountType', 'NONE')::discount_type, coalesce((value ->> 'discountBps')::integer, 0),
+         coalesce((value ->> 'discountFixedCents')::bigint, 0), (value ->> 'totalCents')::bigint,
+         coalesce(value -> 'details', '{}')
+    from jsonb_array_elements(p_items) with ordinality;
+$$;
+
+do $$
+declare
+  signature text;
+begin
+  foreach signature in array array[
+    'shop_rates()', 'rated_material_json(materials)', 'ordered_models(bigint, jsonb)', 'price_book(bigint, jsonb)',
+    'write_quote_items(bigint, jsonb)', 'write_invoice_items(bigint, jsonb)'] loop
+    execute format('revoke all on function %s from public, anon, authenticated, service_role', signature);
+    execute format('grant execute on function %s to service_role', signature);
+  end loop;
+end
+$$;
