@@ -1,0 +1,79 @@
+"""Every route × every caller, as the hand-written matrix says: allowed succeeds, denied changes no row."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import httpx
+import jwt
+import psycopg
+import pytest
+
+from local.stack import ROOT, Stack
+from tests.conftest import Client
+from tests.e2e.rights.matrix import Rights, read_matrix
+from tests.e2e.scenes import SCENES, Scene, World
+from tests.integration.api.traces import nothing_left_behind
+
+MATRIX = read_matrix()
+
+
+@pytest.fixture(scope="module")
+def world(stack: Stack, shop: Client) -> World:
+    return World(stack, shop)
+
+
+@pytest.fixture(scope="module")
+def callers(stack: Stack, world: World) -> dict[str, Client]:
+    past = datetime.now(UTC) - timedelta(hours=2)
+    claims = jwt.decode(world.owner.token, options={"verify_signature": False})
+    expired = jwt.encode(
+        {**claims, "iat": past, "exp": past + timedelta(hours=1)}, stack.supabase.jwt_secret, "HS256"
+    )
+    return {
+        "nobody": Client(stack.api_url),
+        "owner": world.owner,
+        "other": world.other,
+        "admin": world.shop,
+        "expired": Client(stack.api_url, expired),
+    }
+
+
+def send(scene: Scene, rights: Rights, caller: Client) -> httpx.Response:
+    return scene.send(rights.method, rights.path, caller)
+
+
+def test_every_route_of_the_document_has_its_line_and_no_other() -> None:
+    document = json.loads((ROOT / "functions" / "docs" / "openapi.json").read_text())
+    routes = {
+        (method.upper(), path) for path, operations in document["paths"].items() for method in operations
+    }
+    assert {(rights.method, rights.path) for rights in MATRIX} == routes
+
+
+def test_every_line_has_its_scene_and_no_other() -> None:
+    assert {(rights.method, rights.path) for rights in MATRIX} == set(SCENES)
+
+
+@pytest.mark.parametrize("rights", MATRIX, ids=lambda rights: rights.name)
+def test_what_is_denied_is_refused_and_changes_no_row(
+    stack: Stack, database: psycopg.Connection, world: World, callers: dict[str, Client], rights: Rights
+) -> None:
+    if not rights.denied:
+        return
+    builder = SCENES[rights.method, rights.path]
+    scene = builder(world, "owner" if rights.cells["owner"] == "ok" else "admin")
+    world.rest()
+    with nothing_left_behind(stack, database):
+        answers = {role: send(scene, rights, callers[role]) for role in rights.denied}
+    found = {role: answer.status_code for role, answer in answers.items()}
+    assert found == rights.denied, {role: answer.text for role, answer in answers.items()}
+    for answer in answers.values():
+        assert answer.json()["error"]["code"]
+
+
+@pytest.mark.parametrize("rights", MATRIX, ids=lambda rights: rights.name)
+def test_what_is_allowed_succeeds(world: World, callers: dict[str, Client], rights: Rights) -> None:
+    for role in rights.allowed:
+        scene = SCENES[rights.method, rights.path](world, role)
+        answer = send(scene, rights, scene.caller or callers[role])
+        assert answer.status_code < 400, f"{role}: {answer.status_code} {answer.text}"
