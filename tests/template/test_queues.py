@@ -1,4 +1,4 @@
-"""The slice queue and what is around it."""
+"""The queues and what is around them."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ def test_every_queue_has_a_dead_letter_queue_that_keeps_for_14_days(
         for queue in queues.values()
         if "RedrivePolicy" in queue
     }
-    assert dead_letters == {"SliceDeadLetters"}
+    assert dead_letters == {"SliceDeadLetters", "MailDeadLetters"}
     for name, queue in queues.items():
         if name in dead_letters:
             assert queue["MessageRetentionPeriod"] == FOURTEEN_DAYS
@@ -47,11 +47,14 @@ def test_a_message_stays_hidden_a_minute_longer_than_its_function_may_run(
         assert queues[queue]["VisibilityTimeout"] == bundle.properties(function)["Timeout"] + 60
 
 
-def test_the_slicer_takes_one_message_at_a_time_and_reports_each_failure(bundle: Bundle) -> None:
-    (mapping,) = bundle.of_type("AWS::Lambda::EventSourceMapping").values()
-    assert mapping["BatchSize"] == 1
-    assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
-    assert int(mapping["ScalingConfig"]["MaximumConcurrency"]) >= 2
+def test_a_worker_takes_one_message_at_a_time_and_reports_each_failure(bundle: Bundle) -> None:
+    mappings = bundle.of_type("AWS::Lambda::EventSourceMapping").values()
+    takers = {bundle.named("Ref", each["FunctionName"], {"AWS::Lambda::Function"}) for each in mappings}
+    assert takers == {"SlicerFunction", "MailerFunction"}
+    for mapping in mappings:
+        assert mapping["BatchSize"] == 1
+        assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+        assert int(mapping["ScalingConfig"]["MaximumConcurrency"]) >= 2
 
 
 def test_the_slicer_outlives_the_longest_slice_by_the_time_to_fetch_and_store(bundle: Bundle) -> None:
@@ -60,11 +63,13 @@ def test_the_slicer_outlives_the_longest_slice_by_the_time_to_fetch_and_store(bu
 
 
 def test_one_dead_letter_raises_an_alarm(bundle: Bundle) -> None:
-    (alarm,) = bundle.of_type("AWS::CloudWatch::Alarm").values()
-    dead_letters = bundle.attributes["SliceDeadLetters"]["QueueName"]
-    assert alarm["Dimensions"] == [{"Name": "QueueName", "Value": dead_letters}]
-    assert alarm["MetricName"] == "ApproximateNumberOfMessagesVisible"
-    assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("GreaterThanThreshold", 0)
+    alarms = list(bundle.of_type("AWS::CloudWatch::Alarm").values())
+    watched = [alarm["Dimensions"] for alarm in alarms]
+    for queue in ("SliceDeadLetters", "MailDeadLetters"):
+        assert [{"Name": "QueueName", "Value": bundle.attributes[queue]["QueueName"]}] in watched
+    for alarm in alarms:
+        assert alarm["MetricName"] == "ApproximateNumberOfMessagesVisible"
+        assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("GreaterThanThreshold", 0)
 
 
 def test_the_janitor_comes_every_ten_minutes_and_a_missed_round_is_not_made_up(bundle: Bundle) -> None:

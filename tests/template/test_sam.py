@@ -69,5 +69,9 @@ def test_a_parameter_out_of_its_bounds_is_refused(parameter: str, value: str) ->
 def test_only_the_home_that_was_chosen_takes_the_slice_queue() -> None:
     for home, enabled in (("lambda", True), ("fargate", False)):
         bundle = deploy({**configured_parameters("prod"), "SlicerHome": home})
-        (mapping,) = bundle.of_type("AWS::Lambda::EventSourceMapping").values()
+        (mapping,) = [
+            each
+            for each in bundle.of_type("AWS::Lambda::EventSourceMapping").values()
+            if bundle.named("Ref", each["FunctionName"], {"AWS::Lambda::Function"}) == "SlicerFunction"
+        ]
         assert mapping["Enabled"] is enabled
