@@ -1,8 +1,8 @@
 """Product templates: lines that a document is written from, at a FIXED price or CALCULATED from a print."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from printshop.auth.users import User
 from printshop.database import Database
@@ -19,17 +19,16 @@ class ProductTemplateRequest(Model):
     description: Annotated[str, Field(max_length=2000, examples=["An hour of design work"])] = ""
     pricing_type: PricingType = "FIXED"
     unit_price_cents: Annotated[
-        int | None,
-        Field(
-            ge=0,
-            le=10**10,
-            validate_default=True,
-            description="Of a FIXED template, in minor units",
-            examples=[9000],
-        ),
+        int | None, Field(ge=0, le=10**10, description="Of a FIXED template, in minor units", examples=[9000])
     ] = None
     material_id: Annotated[Id | None, Field(description="Of a CALCULATED template")] = None
     is_active: bool = True
+
+    @model_validator(mode="before")
+    @classmethod
+    def _price_is_looked_at(cls, body: Any) -> Any:
+        """A price that is missing where it is needed is refused under its own name."""
+        return {"unitPriceCents": None, **body} if isinstance(body, dict) else body
 
     @field_validator("unit_price_cents")
     @classmethod
