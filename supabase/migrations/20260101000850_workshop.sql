@@ -1,14 +1,14 @@
 -- The workshop: jobs, the queue that they stand in, and the catalogue of printers, materials and product templates.
 -- Locks are taken in one order: unfinished jobs by id, then a printer, then finished jobs by id.
 
--- The one table of a job's legal moves: forward, over steps that a job does not need, and back when a print failed or
--- a step was called too early. COMPLETED and CANCELLED are the end.
+-- The one table of a job's legal moves: forward, over steps that a job does not need (a design alone is never printed),
+-- and back when a print failed or a step was called too early. COMPLETED and CANCELLED are the end.
 create function job_transitions(p_status job_status) returns job_status[]
 language sql immutable set search_path = public, pg_temp
 as $$
   select case p_status
     when 'QUEUED' then '{PRE_PROCESSING, IN_QUEUE, PRINTING, CANCELLED}'
-    when 'PRE_PROCESSING' then '{QUEUED, IN_QUEUE, PRINTING, CANCELLED}'
+    when 'PRE_PROCESSING' then '{QUEUED, IN_QUEUE, PRINTING, POST_PROCESSING, CANCELLED}'
     when 'IN_QUEUE' then '{QUEUED, PRE_PROCESSING, PRINTING, CANCELLED}'
     when 'PRINTING' then '{IN_QUEUE, PAUSED, PRINTING_COMPLETE, CANCELLED}'
     when 'PAUSED' then '{IN_QUEUE, PRINTING, CANCELLED}'
