@@ -136,7 +136,8 @@ create table product_templates (
   is_active boolean not null default true,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
-  check (pricing_type = 'CALCULATED' or unit_price_cents is not null)
+  check ((pricing_type = 'FIXED') = (unit_price_cents is not null)),
+  check (pricing_type = 'CALCULATED' or material_id is null)
 );
 create index product_templates_by_material on product_templates (material_id);
 
@@ -297,6 +298,8 @@ as $$
 begin
   update quotes set search_text = lower(number || ' ' || new.name || ' ' || new.company) where client_id = new.id;
   update invoices set search_text = lower(number || ' ' || new.name || ' ' || new.company) where client_id = new.id;
+  perform from jobs where client_id = new.id order by id for no key update;  -- in the order of who orders the queue
+  update jobs set search_text = lower(title || ' ' || new.name || ' ' || new.company) where client_id = new.id;
   return null;
 end
 $$;
@@ -341,14 +344,33 @@ create table jobs (
   printing_since timestamptz,
   notes text not null default '' check (length(notes) <= 5000),
   completed_at timestamptz,
+  cancelled_at timestamptz,
   archived_at timestamptz,
+  search_text text not null default '',
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now()
 );
 create index jobs_by_queue on jobs (queue_position, id) where archived_at is null;
+create index jobs_by_created on jobs (created_at desc, id desc) where archived_at is null;
+create index jobs_archived_by_queue on jobs (queue_position, id) where archived_at is not null;
+create index jobs_archived_by_created on jobs (created_at desc, id desc) where archived_at is not null;
+create index jobs_by_status on jobs (status, created_at desc, id desc);
 create index jobs_by_printer on jobs (printer_id, status);
 create index jobs_by_client on jobs (client_id, created_at desc, id desc);
-create index jobs_to_archive on jobs (completed_at) where archived_at is null and completed_at is not null;
+create index jobs_by_text on jobs using gin (search_text extensions.gin_trgm_ops);
+create index jobs_to_archive on jobs (coalesce(completed_at, cancelled_at)) where archived_at is null;
+
+-- A job is found by its title and its client's names.
+create function keep_job_search_text() returns trigger
+language plpgsql set search_path = public, pg_temp
+as $$
+begin
+  select lower(new.title || ' ' || c.name || ' ' || c.company) into new.search_text from clients c where c.id = new.client_id;
+  return new;
+end
+$$;
+create trigger keep_job_search_text before insert or update of title, client_id on jobs
+  for each row execute function keep_job_search_text();
 
 create table tmp_files (
   id bigint generated always as identity primary key,
@@ -590,6 +612,6 @@ begin
 end
 $$;
 revoke all on all sequences in schema public from public, anon, authenticated, service_role;
-revoke all on function unguessable_token(), set_updated_at(), keep_search_text(), spread_client_name() from public, anon, authenticated, service_role;
-grant execute on function unguessable_token(), set_updated_at(), keep_search_text(), spread_client_name() to service_role;
+revoke all on function unguessable_token(), set_updated_at(), keep_search_text(), keep_job_search_text(), spread_client_name() from public, anon, authenticated, service_role;
+grant execute on function unguessable_token(), set_updated_at(), keep_search_text(), keep_job_search_text(), spread_client_name() to service_role;
 grant usage on schema public to service_role;

@@ -141,7 +141,7 @@ begin
     (case when coalesce(bool_or((l.details ->> 'fastTrack')::boolean), false) then 'FAST_TRACK' else 'NORMAL' end)::job_priority,
     coalesce(sum((l.details ->> 'timeSec')::bigint * coalesce((l.details ->> 'pieces')::bigint, 1) * l.quantity_milli / 1000), 0)::bigint,
     coalesce(sum((l.details ->> 'massMg')::bigint * coalesce((l.details ->> 'pieces')::bigint, 1) * l.quantity_milli / 1000), 0)::bigint,
-    coalesce((select max(queue_position) from jobs), 0) + 1
+    coalesce((select max(queue_position) from jobs where archived_at is null), 0) + 1
   from invoice_items l where l.invoice_id = i.id
   on conflict (invoice_id) do nothing
   returning id into made;

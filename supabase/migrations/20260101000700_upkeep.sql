@@ -125,8 +125,11 @@ begin
   select count(*) into overdue from (
     select log_activity(client_id, quote_id, id, null, null, 'INVOICE_OVERDUE', 'Invoice ' || number || ' is overdue', actor) from changed) l;
   with changed as (
-    update jobs set archived_at = now()
-     where archived_at is null and completed_at < now() - make_interval(days => s.archive_jobs_after_days) returning *)
+    update jobs set archived_at = now() where id in (
+      select id from jobs
+       where archived_at is null
+         and coalesce(completed_at, cancelled_at) < now() - make_interval(days => s.archive_jobs_after_days)
+         for no key update skip locked) returning *)
   select count(*) into archived from (
     select log_activity(client_id, null, invoice_id, id, null, 'JOB_ARCHIVED', 'Job ' || title || ' was archived', actor) from changed) l;
   delete from idempotency_keys where created_at < now() - interval '7 days';

@@ -1,0 +1,1 @@
+"""The workshop: jobs and their queue, printers, materials, product templates."""
