@@ -4,13 +4,14 @@ PYTHON := .local/venv/bin/python
 BIN := .local/venv/bin
 export PATH := $(CURDIR)/.local/venv/bin:$(CURDIR)/.local/uv/bin:$(PATH)
 MODEL ?=
+ID ?=
 BUILT ?=
 STAGE ?= dev
 # As it was typed: a name may hold what make or the shell would read as theirs.
 export DEMO_MODEL := $(value MODEL)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-sam demo up test test-full lint format bench build deploy admin contract image image-test lock clean
+.PHONY: help setup setup-sam demo up test test-full lint format bench build deploy admin verify-quote contract image image-test lock clean
 
 help: ## What there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +53,9 @@ build: setup-sam ## sam build of the functions and both layers, into .aws-sam/bu
 
 admin: setup ## EMAIL=… makes that login an admin, on the stack that `make up` serves or the one in the environment
 	@$(PYTHON) -m local.admin "$(EMAIL)"
+
+verify-quote: setup ## ID=… computes a quote's prices again from its snapshot, on the same, and says where it differs
+	@PYTHONPATH=layers/common $(PYTHON) -m local.verify_quote "$(ID)"
 
 contract: setup ## The suite of Supabase's documented behaviour (SUPABASE_CONTRACT_URL=… for a hosted project)
 	@$(PYTHON) -m pytest tests/contract

@@ -4,14 +4,12 @@ Works on the project named by NEXT_PUBLIC_SUPABASE_URL and SUPABASE_SERVICE_ROLE
 `make up` serves.
 """
 
-import json
-import os
 import sys
 
 import httpx
 
 from local.accounts import AuthAdmin
-from local.stack import STATE
+from local.project import NO_PROJECT, chosen_project
 
 
 def main() -> int:
@@ -19,16 +17,11 @@ def main() -> int:
     if "@" not in email:
         print("Name the login: make admin EMAIL=you@example.com", file=sys.stderr)
         return 2
-    url, key = os.environ.get("NEXT_PUBLIC_SUPABASE_URL"), os.environ.get("SUPABASE_SERVICE_ROLE_KEY")
-    if not (url and key):
-        if not STATE.exists():
-            print(
-                "No project: set NEXT_PUBLIC_SUPABASE_URL and SUPABASE_SERVICE_ROLE_KEY, or start `make up` first.",
-                file=sys.stderr,
-            )
-            return 2
-        stack = json.loads(STATE.read_text())
-        url, key = stack["supabaseUrl"], stack["secretKey"]
+    project = chosen_project()
+    if project is None:
+        print(NO_PROJECT, file=sys.stderr)
+        return 2
+    url, key = project
     try:
         password = AuthAdmin(url, key).make_admin(email)
     except httpx.ConnectError:

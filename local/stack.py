@@ -201,6 +201,7 @@ class Stack:
             "SupabasePublishableKey": self.supabase.publishable_key,
             "SecretsId": SECRETS_ID,
             "StripeApiBase": self.stripe.url,
+            "EmailFrom": "3D Print Bureau <shop@example.com>",
             "StripeSuccessUrl": f"{url}/paid",
             "StripeCancelUrl": f"{url}/cancelled",
             "SlicerBin": os.environ.get("SLICER_BIN") or _slicer(),

@@ -22,6 +22,7 @@ from printshop.quick_order.checkout import CheckoutRequest, checkout, price
 from printshop.quick_order.order import PriceRequest
 from printshop.quick_order.slices import SliceRequest, SliceStatus, request_slice, slice_status
 from printshop.quick_order.uploads import Upload, UploadedModel, complete_upload, request_uploads
+from printshop.quotes.models import Quote, quote_of
 from printshop.storage.tmp_files import (
     TmpFile,
     delete_tmp_file,
@@ -75,7 +76,7 @@ def price_models(body: PriceRequest, user: ClientOrAdmin, services: Provided) ->
 @app.post("/api/quick-order/checkout", status_code=201)
 def check_out(
     body: CheckoutRequest, key: IdempotencyKey, user: ClientOrAdmin, services: Provided
-) -> Data[Invoice | dict[str, Any]]:
+) -> Data[Invoice | Quote]:
     made = checkout(
         services.storage,
         services.database,
@@ -86,7 +87,7 @@ def check_out(
     )
     if made["kind"] == "invoice":
         return Data(data=invoice_of(made, services.settings))
-    return Data(data=made)
+    return Data(data=quote_of(Quote, made, services.settings))
 
 
 @app.get("/api/tmp-files")

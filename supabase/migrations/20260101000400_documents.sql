@@ -62,12 +62,21 @@ as $$
     'writtenOffCents', i.written_off_cents, 'notes', i.notes, 'terms', i.terms, 'payToken', i.pay_token)
 $$;
 
-create function quote_json(q quotes) returns jsonb
+create function quote_summary_json(q quotes) returns jsonb
 language sql stable set search_path = public, pg_temp
 as $$
   select jsonb_build_object(
-    'kind', 'quote', 'id', q.id, 'number', q.number, 'status', q.status, 'clientId', q.client_id,
-    'issueDate', q.issue_date, 'validUntil', q.valid_until, 'currency', q.currency,
+    'id', q.id, 'number', q.number, 'status', q.status, 'clientId', q.client_id, 'issueDate', q.issue_date,
+    'validUntil', q.valid_until, 'currency', q.currency, 'totalCents', q.total_cents, 'needsReview', q.needs_review,
+    'sentAt', q.sent_at, 'decidedAt', q.decided_at, 'convertedInvoiceId', q.converted_invoice_id,
+    'createdAt', q.created_at, 'updatedAt', q.updated_at)
+$$;
+
+create function quote_json(q quotes) returns jsonb
+language sql stable set search_path = public, pg_temp
+as $$
+  select quote_summary_json(q) || jsonb_build_object(
+    'kind', 'quote',
     'client', (select client_json(c) from clients c where c.id = q.client_id),
     'items', (select coalesce(jsonb_agg(item_json(l.position, l.description, l.quantity_milli, l.unit_price_cents,
         l.discount_type, l.discount_bps, l.discount_fixed_cents, l.total_cents, l.details) order by l.position), '[]')
@@ -75,9 +84,7 @@ as $$
     'discountType', q.discount_type, 'discountBps', q.discount_bps, 'discountFixedCents', q.discount_fixed_cents,
     'subtotalCents', q.subtotal_cents, 'discountCents', q.discount_cents, 'shippingCents', q.shipping_cents,
     'shippingLabel', q.shipping_label, 'taxRateBps', q.tax_rate_bps, 'taxCents', q.tax_cents,
-    'totalCents', q.total_cents, 'notes', q.notes, 'terms', q.terms, 'publicToken', q.public_token,
-    'needsReview', q.needs_review, 'sentAt', q.sent_at, 'decidedAt', q.decided_at,
-    'createdAt', q.created_at, 'updatedAt', q.updated_at)
+    'notes', q.notes, 'terms', q.terms, 'decisionNote', q.decision_note, 'publicToken', q.public_token)
 $$;
 
 -- `p_client_id` null reads as the shop; else only what is this client's, and 404 for the rest.
@@ -189,7 +196,7 @@ begin
   foreach signature in array array[
     'client_json(clients)', 'business_json()',
     'item_json(integer, text, bigint, bigint, discount_type, integer, bigint, bigint, jsonb)',
-    'invoice_summary_json(invoices)', 'invoice_json(invoices)', 'quote_json(quotes)', 'get_invoice(bigint, bigint)',
+    'invoice_summary_json(invoices)', 'invoice_json(invoices)', 'quote_summary_json(quotes)', 'quote_json(quotes)', 'get_invoice(bigint, bigint)',
     'list_invoices(bigint, invoice_status, text, integer, timestamptz, bigint)',
     'get_document(text, bigint, bigint)', 'ensure_job(bigint, jsonb)', 'settle_invoice(bigint, jsonb)'] loop
     execute format('revoke all on function %s from public, anon, authenticated, service_role', signature);

@@ -7,7 +7,6 @@ A line is priced by the first of these that it has:
 - a FIXED template's price
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -317,15 +316,3 @@ def _template(request: LineRequest, book: PriceBook, field: str) -> StoredTempla
 
 def _milli(quantity: float) -> int:
     return int(Decimal(str(quantity)) * QUANTITY_SCALE)
-
-
-def named_slices(body: Any) -> Sequence[dict[str, str]]:
-    """The slices that an unvalidated request names, as the database looks them up; what is malformed is left out,
-    for the request is refused anyway."""
-    items = body.get("items") if isinstance(body, dict) else None
-    named = [item.get("print") for item in items if isinstance(item, dict)] if isinstance(items, list) else []
-    return [
-        {"file": str(each.get("fileId")), "settingsHash": str(each.get("settingsHash"))}
-        for each in named[:200]
-        if isinstance(each, dict)
-    ]

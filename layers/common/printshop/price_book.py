@@ -3,6 +3,7 @@
 Volume and time of a print come from a stored slice alone, named by its settings hash.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -180,3 +181,15 @@ def lot(name: str, pieces: int, material: str | None, *, fast_track: bool = Fals
     count = "1 piece" if pieces == 1 else f"{pieces} pieces"
     made_of = f" in {material}" if material else ""
     return f"3D print of {name}, {count}{made_of}{', fast track' if fast_track else ''}"
+
+
+def named_slices(body: Any) -> Sequence[dict[str, str]]:
+    """The slices that an unvalidated request names, as the database looks them up; what is malformed is left out,
+    for the request is refused anyway."""
+    items = body.get("items") if isinstance(body, dict) else None
+    named = [item.get("print") for item in items if isinstance(item, dict)] if isinstance(items, list) else []
+    return [
+        {"file": str(each.get("fileId")), "settingsHash": str(each.get("settingsHash"))}
+        for each in named[:200]
+        if isinstance(each, dict)
+    ]

@@ -8,10 +8,9 @@ from fastapi.concurrency import run_in_threadpool
 
 from printshop.auth.tokens import Identity
 from printshop.auth.users import User
-from printshop.document_lines import named_slices
 from printshop.errors import BadRequest, Forbidden, Unauthorized
 from printshop.http.services import Provided
-from printshop.price_book import PriceBook
+from printshop.price_book import PriceBook, named_slices
 
 TOKEN_COOKIE = "sb:token"  # noqa: S105
 REFRESH_COOKIE = "sb:refresh-token"
