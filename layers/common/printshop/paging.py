@@ -3,6 +3,7 @@
 import base64
 import binascii
 import json
+from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import Query
@@ -10,12 +11,12 @@ from fastapi import Query
 from printshop.errors import BadRequest
 
 Limit = Annotated[int, Query(ge=1, le=200, description="Rows a page, at most 200")]
-Cursor = Annotated[str | None, Query(max_length=500, description="`nextCursor` of the page before")]
+Cursor = Annotated[str | None, Query(max_length=2500, description="`nextCursor` of the page before")]
 Search = Annotated[str | None, Query(max_length=200, description="Text to find, taken literally")]
 
 
 def encode_cursor(*place: Any) -> str:
-    return base64.urlsafe_b64encode(json.dumps(place).encode()).decode().rstrip("=")
+    return base64.urlsafe_b64encode(json.dumps(place, ensure_ascii=False).encode()).decode().rstrip("=")
 
 
 def decode_cursor(cursor: str | None, kinds: tuple[type, ...]) -> tuple[Any, ...]:
@@ -31,6 +32,17 @@ def decode_cursor(cursor: str | None, kinds: tuple[type, ...]) -> tuple[Any, ...
     if any(isinstance(part, int) and abs(part) >= 2**63 for part in place):
         raise _invalid()
     return tuple(place)
+
+
+def decode_time_cursor(cursor: str | None) -> tuple[str | None, int | None]:
+    """The time (ISO 8601) and id of the last row, or Nones. Raises BadRequest CURSOR_INVALID."""
+    time, row_id = decode_cursor(cursor, (str, int))
+    if time is not None:
+        try:
+            datetime.fromisoformat(time)
+        except ValueError as error:
+            raise _invalid() from error
+    return time, row_id
 
 
 def _invalid() -> BadRequest:
