@@ -6,16 +6,15 @@ from fastapi import Request, Response
 from pydantic import EmailStr, Field
 
 from printshop.auth.accounts import Login
+from printshop.auth.passwords import KnownPassword, Password
 from printshop.auth.users import User
 from printshop.errors import Unauthorized
-from printshop.http import CurrentCaller, Data, Model, Provided, create_app, lambda_handler
+from printshop.http import AnyCaller, Data, Model, Provided, create_app, lambda_handler
 from printshop.http.cookies import clear_session, set_session
 from printshop.http.security import REFRESH_COOKIE, check_origin
 
 app = create_app("Account")
 handler = lambda_handler(app)
-
-Password = Annotated[str, Field(min_length=8, max_length=72, description="8 to 72 characters")]
 
 
 class SignUp(Model):
@@ -28,7 +27,7 @@ class SignUp(Model):
 
 class LogIn(Model):
     email: EmailStr
-    password: Annotated[str, Field(min_length=1, max_length=72)]
+    password: KnownPassword
 
 
 class Address(Model):
@@ -40,7 +39,7 @@ class RefreshToken(Model):
 
 
 class ChangePassword(Model):
-    current_password: Annotated[str, Field(min_length=1, max_length=72)]
+    current_password: KnownPassword
     new_password: Password
 
 
@@ -104,7 +103,7 @@ def refresh(
 
 
 @app.post("/api/auth/logout")
-def log_out(response: Response, caller: CurrentCaller, services: Provided) -> Data[Outcome]:
+def log_out(response: Response, caller: AnyCaller, services: Provided) -> Data[Outcome]:
     services.accounts.log_out(caller.user, caller.identity, caller.token)
     services.users.forget(caller.identity)
     clear_session(response)
@@ -113,7 +112,7 @@ def log_out(response: Response, caller: CurrentCaller, services: Provided) -> Da
 
 @app.post("/api/auth/change-password")
 def change_password(
-    body: ChangePassword, response: Response, caller: CurrentCaller, services: Provided
+    body: ChangePassword, response: Response, caller: AnyCaller, services: Provided
 ) -> Data[Session]:
     login = services.accounts.change_password(
         caller.identity, current=body.current_password, new=body.new_password
@@ -141,5 +140,5 @@ def reset_password(body: ResetPassword, response: Response, services: Provided) 
 
 
 @app.get("/api/auth/me")
-def me(caller: CurrentCaller) -> Data[User]:
+def me(caller: AnyCaller) -> Data[User]:
     return Data(data=caller.user)

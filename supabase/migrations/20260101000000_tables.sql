@@ -78,7 +78,6 @@ create table clients (
   postcode text not null default '',
   country text not null default 'AU',
   payment_term text,
-  notes text not null default '' check (length(notes) <= 5000),
   preferences jsonb not null default '{}',
   search_text text not null generated always as (lower(name || ' ' || company || ' ' || email || ' ' || phone)) stored,
   created_at timestamptz not null default now(),
@@ -90,13 +89,14 @@ create index clients_by_created on clients (created_at desc, id desc);
 
 create table users (
   id bigint generated always as identity primary key,
-  auth_user_id uuid unique references auth.users (id) on delete set null,
+  auth_user_id uuid unique references auth.users (id) on delete cascade,
   email text not null check (length(email) <= 254),
   name text not null default '' check (length(name) <= 200),
   role user_role not null default 'CLIENT',
   client_id bigint references clients (id),
   sessions_valid_from timestamptz not null default '-infinity',
   must_change_password boolean not null default false,
+  search_text text not null generated always as (lower(email || ' ' || name)) stored,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
   check (role = 'ADMIN' or client_id is not null)
@@ -105,6 +105,26 @@ comment on column users.must_change_password is 'The login still has the one-tim
 comment on column users.sessions_valid_from is 'Tokens issued before are refused: set by a password or role change.';
 create index users_by_client on users (client_id);
 create index users_by_created on users (created_at desc, id desc);
+create index users_by_text on users using gin (search_text extensions.gin_trgm_ops);
+
+create table closed_logins (
+  user_id bigint primary key,
+  auth_user_id uuid not null unique references auth.users (id) on delete cascade,
+  closed_at timestamptz not null default now()
+);
+comment on table closed_logins is 'Deleted users whose login Supabase Auth has yet to forget: it opens nothing any more.';
+
+create table client_notes (
+  id bigint generated always as identity primary key,
+  client_id bigint not null references clients (id) on delete cascade,
+  author_id bigint references users (id) on delete set null,
+  author text not null check (length(author) <= 254),
+  body text not null check (length(body) between 1 and 2000),
+  created_at timestamptz not null default now()
+);
+comment on table client_notes is 'What the shop notes about a client; no client ever sees it.';
+create index client_notes_by_client on client_notes (client_id, id desc);
+create index client_notes_by_author on client_notes (author_id);
 
 create table revoked_sessions (
   session_id uuid primary key,
@@ -257,6 +277,8 @@ create index invoices_by_created on invoices (created_at desc, id desc);
 create index invoices_by_status on invoices (status, created_at desc, id desc);
 create index invoices_by_text on invoices using gin (search_text extensions.gin_trgm_ops);
 create index invoices_by_client on invoices (client_id, created_at desc, id desc);
+create index invoices_by_client_money on invoices (client_id, currency)
+  include (status, total_cents, paid_cents, balance_cents, credit_cents);
 create index invoices_by_quote on invoices (quote_id);
 create index invoices_by_creator on invoices (created_by);
 create index invoices_to_age on invoices (due_date) where status = 'PENDING';
@@ -600,7 +622,7 @@ do $$
 declare
   name text;
 begin
-  foreach name in array array['settings', 'clients', 'users', 'revoked_sessions', 'materials', 'product_templates',
+  foreach name in array array['settings', 'clients', 'client_notes', 'users', 'closed_logins', 'revoked_sessions', 'materials', 'product_templates',
     'printers', 'quotes', 'quote_items', 'invoices', 'invoice_items', 'payments', 'jobs', 'tmp_files',
     'slice_results', 'order_files', 'attachments', 'activity_logs', 'user_messages', 'webhook_events',
     'number_sequences', 'idempotency_keys', 'component_health', 'stray_objects', 'mails'] loop

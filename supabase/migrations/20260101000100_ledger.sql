@@ -83,9 +83,11 @@ begin
   return null;
 end
 $$;
-create constraint trigger hold_ledger after insert or update on invoices
+-- Of these columns alone: a deferred trigger runs at the end of whoever's transaction, and Supabase Auth, which clears
+-- `created_by` as it forgets a login, may not read the ledger.
+create constraint trigger hold_ledger after insert or update of total_cents, paid_cents, status on invoices
   deferrable initially deferred for each row execute function hold_ledger();
-create constraint trigger hold_ledger after insert or update or delete on payments
+create constraint trigger hold_ledger after insert or update of amount_cents, invoice_id, kind or delete on payments
   deferrable initially deferred for each row execute function hold_ledger();
 
 -- A document's lines sum to its subtotal, at commit.

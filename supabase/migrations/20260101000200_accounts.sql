@@ -4,7 +4,7 @@ create function user_json(u users) returns jsonb
 language sql stable set search_path = public, pg_temp
 as $$
   select jsonb_build_object('id', u.id, 'authUserId', u.auth_user_id, 'email', u.email, 'name', u.name,
-                            'role', u.role, 'clientId', u.client_id)
+                            'role', u.role, 'clientId', u.client_id, 'mustChangePassword', u.must_change_password)
 $$;
 
 -- The one look-up of a request: the user, or why the token no longer opens anything. For an admin who is about to
@@ -32,8 +32,10 @@ end
 $$;
 
 -- A login's profile: the one it has, or at its first login a new CLIENT with a client of its own. An existing
--- client is never matched by e-mail: whoever owns an address later must not inherit another's orders.
-create function open_account(p_auth_user_id uuid, p_email text, p_name text, p_company text, p_phone text) returns jsonb
+-- client is never matched by e-mail: whoever owns an address later must not inherit another's orders. A login that the
+-- shop has closed, or whose invitation (`p_invited`) never got its profile, opens nothing.
+create function open_account(p_auth_user_id uuid, p_email text, p_name text, p_company text, p_phone text,
+                             p_invited boolean default false) returns jsonb
 language plpgsql volatile set search_path = public, pg_temp
 as $$
 declare
@@ -44,6 +46,9 @@ begin
   select * into opened from users where auth_user_id = p_auth_user_id;
   if found then
     return user_json(opened);
+  end if;
+  if p_invited or exists (select from closed_logins where auth_user_id = p_auth_user_id) then
+    return refusal(403, 'NO_PROFILE', 'This login has no account here; ask the shop for an invitation.');
   end if;
   insert into clients (name, company, email, phone)
   -- A name may come from Supabase's own sign-up, past our limits.
@@ -69,14 +74,15 @@ begin
 end
 $$;
 
--- Ends every session whose token was issued before this second, and the given one whenever it was issued.
+-- Ends every session whose token was issued before this second, and the given one whenever it was issued: the password
+-- is a new one of the user's own. Answers the user.
 create function end_all_sessions(p_auth_user_id uuid, p_session_id uuid) returns jsonb
 language plpgsql volatile set search_path = public, pg_temp
 as $$
 declare
   ended users;
 begin
-  update users set sessions_valid_from = now() where auth_user_id = p_auth_user_id returning * into ended;
+  update users set sessions_valid_from = now(), must_change_password = false where auth_user_id = p_auth_user_id returning * into ended;
   if not found then
     return refusal(403, 'NO_PROFILE', 'This login has no account here.');
   end if;
@@ -84,7 +90,7 @@ begin
   select p_session_id, ended.id where p_session_id is not null on conflict do nothing;
   perform log_activity(ended.client_id, null, null, null, null, 'SESSIONS_ENDED', 'All sessions of a user were ended',
                        jsonb_build_object('userId', ended.id));
-  return jsonb_build_object('ended', true);
+  return user_json(ended);
 end
 $$;
 
@@ -109,7 +115,7 @@ declare
   signature text;
 begin
   foreach signature in array array[
-    'user_json(users)', 'authenticate(uuid, uuid, timestamptz, jsonb)', 'open_account(uuid, text, text, text, text)',
+    'user_json(users)', 'authenticate(uuid, uuid, timestamptz, jsonb)', 'open_account(uuid, text, text, text, text, boolean)',
     'end_session(bigint, uuid)', 'end_all_sessions(uuid, uuid)', 'make_admin(uuid, text)'] loop
     execute format('revoke all on function %s from public, anon, authenticated, service_role', signature);
     execute format('grant execute on function %s to service_role', signature);

@@ -5,7 +5,7 @@ language sql stable set search_path = public, pg_temp
 as $$
   select jsonb_build_object(
     'id', c.id, 'name', c.name, 'company', c.company, 'email', c.email, 'phone', c.phone, 'abn', c.abn,
-    'address', case when c.address_line1 <> '' or c.suburb <> '' or c.postcode <> '' then jsonb_build_object(
+    'address', case when c.address_line1 || c.address_line2 || c.suburb || c.state || c.postcode <> '' then jsonb_build_object(
       'line1', c.address_line1, 'line2', c.address_line2, 'suburb', c.suburb, 'state', c.state,
       'postcode', c.postcode, 'country', c.country) end)
 $$;

@@ -73,6 +73,11 @@ begin
   if answered is not null then
     return answered;
   end if;
+  perform from clients where id = p_client_id for key share;
+  if not found then
+    return refusal(422, 'UNKNOWN_CLIENT', 'Name the client of this order in clientId.',
+                   jsonb_build_array(jsonb_build_object('field', 'clientId')));
+  end if;
   if p_review then
     insert into quotes (number, client_id, issue_date, valid_until, currency, subtotal_cents, shipping_cents,
                         shipping_label, tax_rate_bps, tax_cents, total_cents, notes, needs_review, snapshot, created_by)

@@ -11,12 +11,12 @@ from fastapi import Query
 from printshop.errors import BadRequest
 
 Limit = Annotated[int, Query(ge=1, le=200, description="Rows a page, at most 200")]
-Cursor = Annotated[str | None, Query(max_length=500, description="`nextCursor` of the page before")]
+Cursor = Annotated[str | None, Query(max_length=2500, description="`nextCursor` of the page before")]
 Search = Annotated[str | None, Query(max_length=200, description="Text to find, taken literally")]
 
 
 def encode_cursor(*place: Any) -> str:
-    return base64.urlsafe_b64encode(json.dumps(place).encode()).decode().rstrip("=")
+    return base64.urlsafe_b64encode(json.dumps(place, ensure_ascii=False).encode()).decode().rstrip("=")
 
 
 def decode_cursor(cursor: str | None, kinds: tuple[type, ...]) -> tuple[Any, ...]:
@@ -34,6 +34,7 @@ def decode_cursor(cursor: str | None, kinds: tuple[type, ...]) -> tuple[Any, ...
     return tuple(place)
 
 
+<<<<<<< HEAD
 def decode_time_cursor(cursor: str | None) -> tuple[str | None, int | None]:
     """The place in an order by time: an ISO timestamp and an id. Raises BadRequest CURSOR_INVALID."""
     moment, row_id = decode_cursor(cursor, (str, int))
@@ -45,5 +46,19 @@ def decode_time_cursor(cursor: str | None) -> tuple[str | None, int | None]:
     return moment, row_id
 
 
+||||||| 17b013e
+=======
+def decode_time_cursor(cursor: str | None) -> tuple[str | None, int | None]:
+    """The time (ISO 8601) and id of the last row, or Nones. Raises BadRequest CURSOR_INVALID."""
+    time, row_id = decode_cursor(cursor, (str, int))
+    if time is not None:
+        try:
+            datetime.fromisoformat(time)
+        except ValueError as error:
+            raise _invalid() from error
+    return time, row_id
+
+
+>>>>>>> ef1a9a004f133975099c99c58d8180152997a769
 def _invalid() -> BadRequest:
     return BadRequest("CURSOR_INVALID", "Send the nextCursor of the page before, or none for the first page.")

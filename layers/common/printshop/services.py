@@ -16,6 +16,7 @@ from printshop.supabase import http_client
 
 if TYPE_CHECKING:
     from printshop.auth.accounts import Accounts
+    from printshop.auth.logins import Logins
     from printshop.payments.stripe_gateway import StripeGateway
     from printshop.queue import MailQueue, SliceQueue
 
@@ -54,6 +55,12 @@ class Services:
         from printshop.auth.accounts import Accounts  # noqa: PLC0415
 
         return Accounts(self.settings, self.client, self.database)
+
+    @cached_property
+    def logins(self) -> "Logins":
+        from printshop.auth.logins import Logins  # noqa: PLC0415
+
+        return Logins(self.settings, self.client, self.database)
 
     @cached_property
     def stripe(self) -> "StripeGateway":

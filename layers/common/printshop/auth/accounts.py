@@ -10,21 +10,14 @@ from uuid import UUID
 
 import httpx
 from supabase_auth import Session, SyncGoTrueClient, SyncMemoryStorage
-from supabase_auth.errors import AuthApiError, AuthError, AuthRetryableError
 from supabase_auth.types import Options
 
+from printshop.auth.logins import is_invitation
+from printshop.auth.refused import ask, session_ended
 from printshop.auth.tokens import Identity
 from printshop.auth.users import User
 from printshop.database import Database
-from printshop.errors import (
-    ApiError,
-    Conflict,
-    Forbidden,
-    TooManyRequests,
-    Unauthorized,
-    Unavailable,
-    Unprocessable,
-)
+from printshop.errors import ApiError, Forbidden, Unavailable, Unprocessable
 from printshop.log import get_logger
 from printshop.settings import Settings
 
@@ -77,8 +70,7 @@ class Accounts:
 
     def refresh(self, refresh_token: str) -> Login:
         """Trade a refresh token for a new session; the old token is spent."""
-        ended = Unauthorized("SESSION_ENDED", "This session has ended; log in again.")
-        answer = self._ask(lambda auth: auth.refresh_session(refresh_token), refused=ended)
+        answer = self._ask(lambda auth: auth.refresh_session(refresh_token), refused=session_ended())
         return self._open(self._session(answer.session))
 
     def log_out(self, user: User, identity: Identity, access_token: str) -> None:
@@ -89,6 +81,9 @@ class Accounts:
 
     def change_password(self, identity: Identity, *, current: str, new: str) -> Login:
         """Set a new password for whoever knows the current one; every session ends, a new one begins."""
+        if new == current:
+            # Not every project refuses it, and a one-time password must not become a lasting one.
+            raise Unprocessable("WEAK_PASSWORD", "Choose a password that differs from the current one.")
         auth = self._auth()
         self._ask(
             lambda _: auth.sign_in_with_password({"email": identity.email, "password": current}),
@@ -97,23 +92,30 @@ class Accounts:
         return self._set_password(auth, new, identity.session_id)
 
     def reset_password(self, *, token_hash: str, new: str) -> Login:
-        """Set a new password with the token of a recovery mail; every other session ends."""
+        """Set a new password with the token of a recovery mail; every other session ends.
+
+        As at a login, an address without an account gets one first: what is refused one keeps its old password.
+        """
         auth = self._auth()
-        self._ask(
+        answer = self._ask(
             lambda _: auth.verify_otp({"token_hash": token_hash, "type": "recovery"}),
             refused=Unprocessable(
                 "RECOVERY_LINK_INVALID", "This link is spent or too old; ask for a new one."
             ),
         )
+        self._open(self._session(answer.session))
         return self._set_password(auth, new, None)
 
     def _set_password(self, auth: SyncGoTrueClient, new: str, ended: UUID | None) -> Login:
-        user = self._ask(lambda _: auth.update_user({"password": new})).user
-        self._database.call(
-            "end_all_sessions", p_auth_user_id=user.id, p_session_id=str(ended) if ended else None
+        login = self._ask(lambda _: auth.update_user({"password": new})).user
+        user = self._database.call(
+            "end_all_sessions", p_auth_user_id=login.id, p_session_id=str(ended) if ended else None
         )
         self._ask(lambda _: auth.sign_out({"scope": "global"}))
-        return self.log_in(email=user.email or "", password=new)
+        answer = self._ask(
+            lambda auth: auth.sign_in_with_password({"email": login.email or "", "password": new})
+        )
+        return Login(User.model_validate(user), _tokens(self._session(answer.session)))
 
     def resend_confirmation(self, email: str) -> None:
         """Send the confirmation mail again; says nothing about whether the address is known."""
@@ -127,7 +129,7 @@ class Accounts:
     @staticmethod
     def _session(session: Session | None) -> Session:
         if session is None:
-            raise Unauthorized("SESSION_ENDED", "This session has ended; log in again.")
+            raise session_ended()
         return session
 
     def _open(self, session: Session) -> Login:
@@ -139,9 +141,9 @@ class Accounts:
             p_name=profile.get("name"),
             p_company=profile.get("company"),
             p_phone=profile.get("phone"),
+            p_invited=is_invitation(session.user),
         )
-        tokens = Tokens(session.access_token, session.refresh_token, session.expires_in)
-        return Login(User.model_validate(user), tokens)
+        return Login(User.model_validate(user), _tokens(session))
 
     def _auth(self) -> SyncGoTrueClient:
         return SyncGoTrueClient(
@@ -154,14 +156,7 @@ class Accounts:
         )
 
     def _ask[T](self, request: Callable[[SyncGoTrueClient], T], *, refused: ApiError | None = None) -> T:
-        try:
-            return request(self._auth())
-        except AuthApiError as error:
-            raise _translate(error, refused) from error
-        except (AuthRetryableError, httpx.HTTPError) as error:
-            raise _unavailable() from error
-        except AuthError as error:
-            raise refused or Unauthorized("SESSION_ENDED", "This session has ended; log in again.") from error
+        return ask(lambda: request(self._auth()), refused=refused)
 
     def _quietly(self, scope: str, request: Callable[[SyncGoTrueClient], Any]) -> None:
         try:
@@ -173,40 +168,5 @@ class Accounts:
             log.warn(scope=scope, message="The mail was not sent", error=error)
 
 
-def _unavailable() -> Unavailable:
-    return Unavailable(
-        "AUTH_UNAVAILABLE", "The login service did not answer; try again in a moment.", retry_after=2
-    )
-
-
-_REFUSALS: dict[str, tuple[type[ApiError], str, str]] = {
-    "user_already_exists": (
-        Conflict,
-        "EMAIL_TAKEN",
-        "This address has an account; log in, or reset the password.",
-    ),
-    "email_exists": (Conflict, "EMAIL_TAKEN", "This address has an account; log in, or reset the password."),
-    "weak_password": (Unprocessable, "WEAK_PASSWORD", "Choose a longer or less common password."),
-    "same_password": (Unprocessable, "WEAK_PASSWORD", "Choose a password that differs from the current one."),
-    "email_not_confirmed": (
-        Forbidden,
-        "EMAIL_NOT_CONFIRMED",
-        "Open the link in the confirmation mail first.",
-    ),
-    "email_address_invalid": (Unprocessable, "INVALID_EMAIL", "This is not an address that mail can reach."),
-    "validation_failed": (Unprocessable, "INVALID_EMAIL", "This is not an address that mail can reach."),
-    "invalid_credentials": (Unauthorized, "WRONG_CREDENTIALS", "E-mail or password is not right."),
-}
-
-
-def _translate(error: AuthApiError, refused: ApiError | None) -> ApiError:
-    if error.status == 429:
-        return TooManyRequests("TOO_MANY_ATTEMPTS", "Too many attempts; wait a minute.", retry_after=60)
-    if error.status >= 500:
-        return _unavailable()
-    if refused is not None and error.code not in {"weak_password", "same_password"}:
-        return refused
-    if error.code in _REFUSALS:
-        kind, code, message = _REFUSALS[error.code]
-        return kind(code, message)
-    return Unauthorized("SESSION_ENDED", "This session has ended; log in again.")
+def _tokens(session: Session) -> Tokens:
+    return Tokens(session.access_token, session.refresh_token, session.expires_in)

@@ -29,6 +29,8 @@ class User(BaseModel):
     name: str
     role: Literal["ADMIN", "CLIENT"]
     client_id: int | None
+    must_change_password: bool = False
+    """The password is still the shop's one-time one: nothing but changing it, `me` and logging out is open."""
 
     @property
     def is_admin(self) -> bool:

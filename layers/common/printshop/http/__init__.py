@@ -5,6 +5,7 @@ from printshop.http.envelope import Data, Model, Page
 from printshop.http.refusals import refusals
 from printshop.http.security import (
     AdminUser,
+    AnyCaller,
     Caller,
     ClientOrAdmin,
     ClientUser,
@@ -16,6 +17,7 @@ from printshop.http.services import Provided
 
 __all__ = [
     "AdminUser",
+    "AnyCaller",
     "Caller",
     "ClientOrAdmin",
     "ClientUser",

@@ -57,14 +57,28 @@ def _caller(request: Request, services: Provided, *, fresh: bool) -> Caller:
     return Caller(services.users.get(identity, fresh=fresh), identity, token)
 
 
-def current_caller(request: Request, services: Provided) -> Caller:
-    """Any login."""
+def any_caller(request: Request, services: Provided) -> Caller:
+    """Any login, also one that has yet to change its one-time password."""
     return _caller(request, services, fresh=False)
+
+
+def current_caller(caller: "AnyCaller") -> Caller:
+    """Any login that chose its own password."""
+    _own_password(caller.user)
+    return caller
+
+
+def _own_password(user: User) -> User:
+    if user.must_change_password:
+        raise Forbidden(
+            "PASSWORD_CHANGE_REQUIRED", "Change the one-time password first, by auth/change-password."
+        )
+    return user
 
 
 def admin_user(request: Request, services: Provided) -> User:
     """The shop only; asked of the database each time, so that a lost right is lost at once."""
-    user = _caller(request, services, fresh=True).user
+    user = _own_password(_caller(request, services, fresh=True).user)
     if not user.is_admin:
         raise _admin_only()
     return user
@@ -93,7 +107,7 @@ async def pricing_admin(request: Request, services: Provided) -> PricingAdmin:
     user, book = await run_in_threadpool(services.users.get_with_price_book, identity, slices)
     if book is None:
         raise _admin_only()
-    return PricingAdmin(user, book)
+    return PricingAdmin(_own_password(user), book)
 
 
 def _admin_only() -> Forbidden:
@@ -119,6 +133,7 @@ def idempotency_key(
     return key
 
 
+AnyCaller = Annotated[Caller, Depends(any_caller)]
 CurrentCaller = Annotated[Caller, Depends(current_caller)]
 ClientOrAdmin = Annotated[User, Depends(client_or_admin)]
 ClientUser = Annotated[User, Depends(client_user)]

@@ -1,0 +1,175 @@
+"""The portal: a client's own invoices, jobs and preferences, without what the shop keeps to itself."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from printshop.auth.users import User
+from printshop.database import Database
+from printshop.http.envelope import Model
+from printshop.invoices import PAYABLE, InvoiceStatus
+from printshop.paging import decode_time_cursor, encode_cursor
+from printshop.payments.links import pay_link
+from printshop.settings import Settings
+from printshop.slicing.settings import Millimetres, Percent, Supports
+
+
+class _Read(BaseModel):
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
+
+
+class Amount(_Read):
+    """`cents` are minor units of `currency`."""
+
+    currency: str
+    cents: int
+
+
+class PortalJob(_Read):
+    """A print of the client's. `estimatedHours` has at most 2 decimals."""
+
+    id: int
+    invoice_id: int
+    invoice_number: str
+    status: str
+    priority: str
+    estimated_hours: float
+    created_at: str
+    updated_at: str
+    completed_at: str | None
+
+
+class PortalDashboard(_Read):
+    """What waits for the client: to pay, to answer, to read; and the newest 20 active jobs."""
+
+    open_invoices: int
+    outstanding: list[Amount]
+    quotes_waiting: int
+    active_jobs: list[PortalJob]
+    unread_messages: int
+
+
+class PortalInvoice(_Read):
+    """An invoice of the client's; `payUrl` while something is left to pay."""
+
+    id: int
+    number: str
+    status: InvoiceStatus
+    issue_date: str
+    due_date: str
+    currency: str
+    total_cents: int
+    paid_cents: int
+    balance_cents: int
+    pay_url: str | None
+    paid_at: str | None
+    created_at: str
+
+
+class PortalMaterial(_Read):
+    """A material to choose for a print."""
+
+    id: int
+    name: str
+    density_mg_cm3: Annotated[int, Field(alias="densityMgCm3")]
+    is_default: bool
+
+
+class PreferredShipping(Model):
+    """Where parcels usually go."""
+
+    state: Annotated[str, Field(max_length=40, examples=["NSW"])] = ""
+    postcode: Annotated[str, Field(max_length=12, examples=["2000"])] = ""
+
+
+class Notifications(Model):
+    """How the client wants to hear from the shop."""
+
+    email: bool = True
+
+
+class Preferences(Model):
+    """What a client's orders begin with; each print may differ. Null: no preference."""
+
+    material_id: Annotated[int | None, Field(ge=1, le=2**53)] = None
+    layer_height: Annotated[Millimetres | None, Field(examples=[0.2])] = None
+    infill: Annotated[Percent | None, Field(examples=[15])] = None
+    supports: Supports | None = None
+    shipping: PreferredShipping | None = None
+    notifications: Notifications = Notifications()
+
+
+def dashboard(database: Database, user: User) -> PortalDashboard:
+    """The portal's first page."""
+    seen = database.call("portal_dashboard", p_client_id=user.client_id, p_user_id=user.id)
+    return PortalDashboard.model_validate(seen)
+
+
+def portal_invoices(
+    database: Database,
+    settings: Settings,
+    user: User,
+    *,
+    status: InvoiceStatus | None,
+    limit: int,
+    cursor: str | None,
+) -> tuple[list[PortalInvoice], str | None]:
+    """A page of the client's invoices, newest first, and the cursor of the next one."""
+    before_created, before_id = decode_time_cursor(cursor)
+    rows = database.call(
+        "portal_invoices",
+        p_client_id=user.client_id,
+        p_status=status,
+        p_limit=limit + 1,
+        p_before_created=before_created,
+        p_before_id=before_id,
+    )
+    page = [_payable(row, settings) for row in rows[:limit]]
+    more = encode_cursor(page[-1].created_at, page[-1].id) if len(rows) > limit else None
+    return page, more
+
+
+def _payable(row: dict[str, Any], settings: Settings) -> PortalInvoice:
+    owed = row["status"] in PAYABLE and row["balanceCents"] > 0 and settings.stripe_key
+    return PortalInvoice.model_validate(
+        {**row, "payUrl": pay_link(settings, row["payToken"]) if owed else None}
+    )
+
+
+def portal_jobs(
+    database: Database, user: User, *, limit: int, cursor: str | None
+) -> tuple[list[PortalJob], str | None]:
+    """A page of the client's jobs, newest first, and the cursor of the next one."""
+    before_created, before_id = decode_time_cursor(cursor)
+    rows = database.call(
+        "portal_jobs",
+        p_client_id=user.client_id,
+        p_limit=limit + 1,
+        p_before_created=before_created,
+        p_before_id=before_id,
+    )
+    page = [PortalJob.model_validate(row) for row in rows[:limit]]
+    more = encode_cursor(page[-1].created_at, page[-1].id) if len(rows) > limit else None
+    return page, more
+
+
+def portal_materials(database: Database) -> list[PortalMaterial]:
+    """The active materials, by name."""
+    return [PortalMaterial.model_validate(row) for row in database.call("portal_materials")]
+
+
+def get_preferences(database: Database, user: User) -> Preferences:
+    """The client's preferences; what was never set is null."""
+    return Preferences.model_validate(database.call("portal_preferences", p_client_id=user.client_id))
+
+
+def save_preferences(database: Database, user: User, preferences: Preferences) -> Preferences:
+    """Replace the client's preferences. Raises Unprocessable UNKNOWN_MATERIAL."""
+    saved = database.call(
+        "save_preferences",
+        p_user_id=user.id,
+        p_client_id=user.client_id,
+        p_preferences=preferences.model_dump(mode="json", by_alias=True),
+    )
+    return Preferences.model_validate(saved)
