@@ -34,7 +34,6 @@ def decode_cursor(cursor: str | None, kinds: tuple[type, ...]) -> tuple[Any, ...
     return tuple(place)
 
 
-<<<<<<< HEAD
 def decode_time_cursor(cursor: str | None) -> tuple[str | None, int | None]:
     """The place in an order by time: an ISO timestamp and an id. Raises BadRequest CURSOR_INVALID."""
     moment, row_id = decode_cursor(cursor, (str, int))
@@ -46,19 +45,5 @@ def decode_time_cursor(cursor: str | None) -> tuple[str | None, int | None]:
     return moment, row_id
 
 
-||||||| 17b013e
-=======
-def decode_time_cursor(cursor: str | None) -> tuple[str | None, int | None]:
-    """The time (ISO 8601) and id of the last row, or Nones. Raises BadRequest CURSOR_INVALID."""
-    time, row_id = decode_cursor(cursor, (str, int))
-    if time is not None:
-        try:
-            datetime.fromisoformat(time)
-        except ValueError as error:
-            raise _invalid() from error
-    return time, row_id
-
-
->>>>>>> ef1a9a004f133975099c99c58d8180152997a769
 def _invalid() -> BadRequest:
     return BadRequest("CURSOR_INVALID", "Send the nextCursor of the page before, or none for the first page.")
