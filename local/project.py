@@ -2,8 +2,10 @@
 
 import json
 import os
+from pathlib import Path
 
-from local.stack import STATE
+STATE = Path(__file__).resolve().parents[1] / ".local" / "stack.json"
+"""What `make up` says of the stack that it serves."""
 
 NO_PROJECT = (
     "No project: set NEXT_PUBLIC_SUPABASE_URL and SUPABASE_SERVICE_ROLE_KEY, or start `make up` first."

@@ -29,11 +29,11 @@ from local.aws import Aws
 from local.database import Postgres
 from local.gateway import Gateway
 from local.processes import free_port
+from local.project import STATE
 from local.stripe_stand_in import StripeStandIn
 from local.supabase import Supabase
 
 ROOT = Path(__file__).resolve().parents[1]
-STATE = ROOT / ".local" / "stack.json"
 RUNS = ROOT / ".local" / "run"
 SECRETS_ID = "printshop/local"
 CHROMIUM = ROOT / ".local" / "chromium"

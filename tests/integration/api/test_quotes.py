@@ -14,6 +14,7 @@ import psycopg
 import pytest
 
 from local.stack import ROOT, Stack
+from printshop.paging import encode_cursor
 from tests.conftest import Client, sign_up
 from tests.models import cube_stl
 from tests.orders import order_of, sliced
@@ -184,6 +185,32 @@ def test_a_duplicate_has_copies_of_the_files(
     assert shop.data("GET", f"quotes/{bare['id']}/files") == []
 
 
+def test_objects_that_are_gone_stop_a_new_quote_and_no_duplicate(
+    stack: Stack, shop: Client, ada: Client, database: psycopg.Connection
+) -> None:
+    thin = sliced(shop, "thin.stl", cube_stl(4))
+    quote = drafted(shop, ada, printed(thin))
+    kept = stored_keys(database, quote)
+    removed(stack, "order-files", next(key for key in kept if key.endswith(".gcode")))
+    twin = shop.data("POST", f"quotes/{quote['id']}/duplicate")
+    assert [file["mimeType"] for file in shop.data("GET", f"quotes/{twin['id']}/files")] == [
+        "model/stl",
+        "application/json",
+    ]
+    removed(stack, "tmp", thin["metadata"]["output"])
+    objects = "select count(*) from storage.objects where bucket_id = 'order-files'"
+    before = database.execute(objects).fetchone()
+    refused(shop.post("quotes", quote_for(ada, printed(thin))), 409, "FILE_EXPIRED")
+    assert database.execute(objects).fetchone() == before
+
+
+def removed(stack: Stack, bucket: str, key: str) -> None:
+    """Remove an object past the product."""
+    headers = {"Authorization": f"Bearer {stack.supabase.secret_key}", "apikey": stack.supabase.secret_key}
+    url = f"{stack.supabase.url}/storage/v1/object/{bucket}"
+    httpx.request("DELETE", url, json={"prefixes": [key]}, headers=headers).raise_for_status()
+
+
 @pytest.mark.parametrize(
     ("changes", "status", "code"),
     [
@@ -271,7 +298,8 @@ def test_quotes_are_paged_without_gap_or_double_while_others_are_written(stack: 
             if sort == "-createdAt":
                 sent(shop, client)
         assert seen == expected
-    refused(client.get("quotes", params={"cursor": "nonsense"}), 400, "CURSOR_INVALID")
+    for cursor in ("nonsense", encode_cursor("no time", 1), encode_cursor(1)):
+        refused(client.get("quotes", params={"cursor": cursor}), 400, "CURSOR_INVALID")
     refused(client.get("quotes", params={"sort": "number"}), 422, "INVALID_REQUEST")
 
 
