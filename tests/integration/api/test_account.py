@@ -4,11 +4,14 @@ import email
 import email.policy
 import re
 import time
+from typing import Any
 from uuid import uuid4
 
 import httpx
+import pytest
 
 from local.stack import Stack
+from printshop.auth.logins import INVITATION
 from tests.conftest import Client, sign_up
 
 
@@ -131,6 +134,63 @@ def test_a_forgotten_password_is_reset_once_by_the_mailed_token(stack: Stack) ->
     assert log_in(stack, client, "another password").status_code == 200
     again = nobody.post("auth/reset-password", body)
     assert (again.status_code, again.json()["error"]["code"]) == (422, "RECOVERY_LINK_INVALID")
+
+
+def test_a_reset_opens_the_account_of_a_login_that_had_none(stack: Stack) -> None:
+    client = Client(stack.api_url, email=f"{uuid4().hex}@example.com")
+    signed_up_past_the_api(stack, client, "the old password")
+    client.post("auth/forgot-password", {"email": client.email})
+    body = {"tokenHash": recovery_token(stack, client.email), "newPassword": "another password"}
+    session = client.data("POST", "auth/reset-password", body)
+    assert session["user"]["role"] == "CLIENT"
+    assert log_in(stack, client, "another password").json()["data"]["user"] == session["user"]
+
+
+def test_a_reset_that_is_refused_an_account_leaves_the_password(stack: Stack) -> None:
+    client = Client(stack.api_url, email=f"{uuid4().hex}@example.com")
+    signed_up_past_the_api(stack, client, "the old password", app_metadata={INVITATION: True})
+    client.post("auth/forgot-password", {"email": client.email})
+    body = {"tokenHash": recovery_token(stack, client.email), "newPassword": "another password"}
+    refused = client.post("auth/reset-password", body)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (403, "NO_PROFILE")
+    # Still the old one: it is known, and refused for the missing account alone.
+    assert log_in(stack, client, "the old password").json()["error"]["code"] == "NO_PROFILE"
+    assert log_in(stack, client, "another password").json()["error"]["code"] == "WRONG_CREDENTIALS"
+
+
+def signed_up_past_the_api(stack: Stack, client: Client, password: str, **attributes: Any) -> None:
+    """A login without a profile."""
+    key = stack.supabase.secret_key
+    body = {"email": client.email, "password": password, "email_confirm": True, **attributes}
+    httpx.post(
+        f"{stack.supabase.url}/auth/v1/admin/users",
+        json=body,
+        headers={"apikey": key, "Authorization": f"Bearer {key}"},
+    ).raise_for_status()
+
+
+def test_a_password_is_taken_as_it_is_typed_to_its_72nd_byte(stack: Stack) -> None:
+    password = f"  {'ü' * 34}  "
+    client = Client(stack.api_url, email=f"{uuid4().hex}@example.com")
+    client.data("POST", "auth/signup", {"email": client.email, "password": password, "name": "Ada"})
+    assert log_in(stack, client, password).status_code == 200
+    assert log_in(stack, client, password.strip()).status_code == 401
+
+
+@pytest.mark.parametrize("password", ["a" * 73, "ü" * 37])
+def test_a_password_that_no_hash_reads_whole_is_refused(
+    stack: Stack, customer: Client, password: str
+) -> None:
+    body = {"email": f"{uuid4().hex}@example.com", "password": password, "name": "Ada"}
+    refused = [
+        Client(stack.api_url).post("auth/signup", body),
+        customer.post(
+            "auth/change-password", {"currentPassword": customer.password, "newPassword": password}
+        ),
+        Client(stack.api_url).post("auth/reset-password", {"tokenHash": "x", "newPassword": password}),
+    ]
+    assert [response.status_code for response in refused] == [422, 422, 422]
+    assert log_in(stack, customer).status_code == 200
 
 
 def test_resending_a_confirmation_says_nothing_of_who_is_known(stack: Stack, customer: Client) -> None:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, EmailStr, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, validate_email
 from pydantic.alias_generators import to_camel
 
 from printshop.abn import Abn
@@ -12,6 +12,10 @@ type ClientSort = Literal["-createdAt", "createdAt", "name"]
 
 NOTES_KEPT = 500
 """Notes of one client; all of them stand in its detail."""
+
+
+def _address_or_none(text: str) -> str:
+    return validate_email(text)[1] if text else ""
 
 
 class ClientAddress(Model):
@@ -30,7 +34,9 @@ class ClientRequest(Model):
 
     name: Annotated[str, Field(min_length=1, max_length=200, examples=["Ada Lovelace"])]
     company: Annotated[str, Field(max_length=200, examples=["Analytical Engines Pty Ltd"])] = ""
-    email: EmailStr | Literal[""] = ""
+    email: Annotated[
+        str, Field(max_length=254, examples=["ada@example.com"]), AfterValidator(_address_or_none)
+    ] = ""
     phone: Annotated[str, Field(max_length=50, examples=["+61 2 5550 1234"])] = ""
     abn: Abn | None = None
     address: ClientAddress | None = None
