@@ -1,6 +1,5 @@
 """PDF: quotes and invoices on paper, each to whom it belongs; the shop may have them made anew."""
 
-from functools import lru_cache
 from typing import Annotated
 
 from fastapi import Path, Response
@@ -8,13 +7,10 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import RedirectResponse
 
 from printshop.http import AdminUser, ClientOrAdmin, Data, Model, Provided, create_app, lambda_handler
-from printshop.pdf.cache import PdfCache, cache_folder
-from printshop.pdf.chromium import find_chromium
-from printshop.pdf.heartbeat import record_heartbeat
 from printshop.pdf.papers import read_invoice, read_quote
-from printshop.pdf.renderer import Renderer
-from printshop.pdf.service import PDF_TYPE, Pdf, PdfService
-from printshop.services import Services, get_services
+from printshop.pdf.provide import pdf_service
+from printshop.pdf.service import PDF_TYPE, Pdf
+from printshop.services import Services
 from printshop.storage import PDFS
 
 app = create_app("PDF")
@@ -28,16 +24,6 @@ MAX_ANSWER = 4 * 1024 * 1024
 
 class Deleted(Model):
     deleted: bool
-
-
-@lru_cache(maxsize=1)
-def pdf_service() -> PdfService:
-    """This process's one browser and cache. Raises Unavailable RENDERER_UNAVAILABLE."""
-    services = get_services()
-    settings = services.settings
-    record_heartbeat(services.database, settings.chromium_bin)
-    renderer = Renderer(find_chromium(settings.chromium_bin))
-    return PdfService(renderer, services.storage, PdfCache(cache_folder(settings.pdf_cache_dir)))
 
 
 @app.get("/api/invoices/{id}/pdf")

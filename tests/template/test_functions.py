@@ -160,13 +160,13 @@ def test_a_function_of_the_gateway_ends_before_the_gateway_gives_up(function: st
         assert 60 <= timeout <= 900
 
 
-def test_only_the_pdf_function_carries_the_browser() -> None:
+def test_only_what_puts_documents_on_paper_carries_the_browser() -> None:
     carrying = [
         name
         for name in FUNCTIONS
         if {"Ref": "ChromiumLayer"} in SOURCE["Resources"][name]["Properties"].get("Layers", [])
     ]
-    assert carrying == ["PdfFunction"]
+    assert carrying == ["MailerFunction", "PdfFunction"]
 
 
 def test_every_function_runs_on_x86_64_and_logs_for_a_stated_time(bundle: Bundle) -> None:

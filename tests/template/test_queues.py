@@ -1,4 +1,4 @@
-"""The slice queue and what is around it."""
+"""The queues and what is around it."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ def test_every_queue_has_a_dead_letter_queue_that_keeps_for_14_days(
         for queue in queues.values()
         if "RedrivePolicy" in queue
     }
-    assert dead_letters == {"SliceDeadLetters"}
+    assert dead_letters == {"SliceDeadLetters", "MailDeadLetters"}
     for name, queue in queues.items():
         if name in dead_letters:
             assert queue["MessageRetentionPeriod"] == FOURTEEN_DAYS
@@ -47,11 +47,13 @@ def test_a_message_stays_hidden_a_minute_longer_than_its_function_may_run(
         assert queues[queue]["VisibilityTimeout"] == bundle.properties(function)["Timeout"] + 60
 
 
-def test_the_slicer_takes_one_message_at_a_time_and_reports_each_failure(bundle: Bundle) -> None:
-    (mapping,) = bundle.of_type("AWS::Lambda::EventSourceMapping").values()
-    assert mapping["BatchSize"] == 1
-    assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
-    assert int(mapping["ScalingConfig"]["MaximumConcurrency"]) >= 2
+def test_a_worker_takes_one_message_at_a_time_and_reports_each_failure(bundle: Bundle) -> None:
+    mappings = bundle.of_type("AWS::Lambda::EventSourceMapping").values()
+    assert len(mappings) == 2
+    for mapping in mappings:
+        assert mapping["BatchSize"] == 1
+        assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+        assert int(mapping["ScalingConfig"]["MaximumConcurrency"]) >= 2
 
 
 def test_the_slicer_outlives_the_longest_slice_by_the_time_to_fetch_and_store(bundle: Bundle) -> None:
@@ -60,11 +62,13 @@ def test_the_slicer_outlives_the_longest_slice_by_the_time_to_fetch_and_store(bu
 
 
 def test_one_dead_letter_raises_an_alarm(bundle: Bundle) -> None:
-    (alarm,) = bundle.of_type("AWS::CloudWatch::Alarm").values()
-    dead_letters = bundle.attributes["SliceDeadLetters"]["QueueName"]
-    assert alarm["Dimensions"] == [{"Name": "QueueName", "Value": dead_letters}]
-    assert alarm["MetricName"] == "ApproximateNumberOfMessagesVisible"
-    assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("GreaterThanThreshold", 0)
+    alarms = bundle.of_type("AWS::CloudWatch::Alarm").values()
+    heard = [alarm["Dimensions"] for alarm in alarms]
+    dead_letters = [bundle.attributes[name]["QueueName"] for name in ("SliceDeadLetters", "MailDeadLetters")]
+    assert heard == [[{"Name": "QueueName", "Value": name}] for name in dead_letters]
+    for alarm in alarms:
+        assert alarm["MetricName"] == "ApproximateNumberOfMessagesVisible"
+        assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("GreaterThanThreshold", 0)
 
 
 def test_the_janitor_comes_every_ten_minutes_and_a_missed_round_is_not_made_up(bundle: Bundle) -> None:

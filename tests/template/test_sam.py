@@ -69,5 +69,7 @@ def test_a_parameter_out_of_its_bounds_is_refused(parameter: str, value: str) ->
 def test_only_the_home_that_was_chosen_takes_the_slice_queue() -> None:
     for home, enabled in (("lambda", True), ("fargate", False)):
         bundle = deploy({**configured_parameters("prod"), "SlicerHome": home})
-        (mapping,) = bundle.of_type("AWS::Lambda::EventSourceMapping").values()
+        slices = bundle.attributes["SliceQueue"]["Arn"]
+        mappings = bundle.of_type("AWS::Lambda::EventSourceMapping").values()
+        (mapping,) = [each for each in mappings if each["EventSourceArn"] == slices]
         assert mapping["Enabled"] is enabled
