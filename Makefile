@@ -11,7 +11,7 @@ STAGE ?= dev
 export DEMO_MODEL := $(value MODEL)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-sam demo up test test-full lint format bench build deploy admin verify-quote contract image image-test lock clean
+.PHONY: help setup setup-sam demo up test test-full lint format bench build deploy admin verify-quote contract image image-test lock openapi clean
 
 help: ## What there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -69,6 +69,9 @@ image-test: image ## The same figures from PrusaSlicer 2.9 in the image
 
 lock: setup ## Resolve the requirement files again, with hashes
 	@$(PYTHON) -m local.lock
+
+openapi: setup ## Describe every route anew, in functions/docs/openapi.json
+	@$(PYTHON) -m local.openapi
 
 deploy: setup-sam ## Build everything and deploy it: STAGE=dev or prod of samconfig.toml (needs AWS credentials and Docker)
 	@.local/sam/bin/sam build && .local/sam/bin/sam deploy --config-env $(STAGE)

@@ -45,6 +45,13 @@ class Aws:
         """What AWS_ENDPOINT_URL has to be."""
         return f"http://127.0.0.1:{self._port}"
 
+    @property
+    def pid(self) -> int:
+        """The server's process. Raises RuntimeError while it does not run."""
+        if self._process is None:
+            raise RuntimeError("the AWS stand-in is not running")
+        return self._process.pid
+
     def start(self) -> None:
         """Start the server and wait until it answers. Raises ProcessError, TimeoutError."""
         self._calls.parent.mkdir(parents=True, exist_ok=True)

@@ -36,6 +36,8 @@ from local.supabase import Supabase
 ROOT = Path(__file__).resolve().parents[1]
 RUNS = ROOT / ".local" / "run"
 SECRETS_ID = "printshop/local"
+SENDER = "shop@example.com"
+"""Who sends mail here, verified with the SES stand-in."""
 CHROMIUM = ROOT / ".local" / "chromium"
 BUILT_CHROMIUM = ROOT / ".aws-sam" / "build" / "ChromiumLayer" / "chromium"
 
@@ -102,6 +104,7 @@ class Stack:
             for other in others:
                 other.result()
         self._keep_secrets()
+        self.aws.client("ses").verify_email_identity(EmailAddress=SENDER)
         port = free_port()
         self.gateway = Gateway(
             ROOT / "template.yaml",
@@ -145,6 +148,10 @@ class Stack:
         return self.gateway.queue_url("SliceQueue")
 
     @property
+    def mail_queue_url(self) -> str:
+        return self.gateway.queue_url("MailQueue")
+
+    @property
     def auth_admin(self) -> AuthAdmin:
         return AuthAdmin(self.supabase.url, self.supabase.secret_key)
 
@@ -174,6 +181,7 @@ class Stack:
             "publishableKey": self.supabase.publishable_key,
             "databaseUrl": self.supabase.database_url,
             "queueUrl": self.queue_url,
+            "outbox": str(self.aws.outbox),
             "awsEndpointUrl": self.aws.endpoint_url,
             "stripeUrl": self.stripe.url,
             "webhookSecret": self.webhook_secret,
@@ -201,7 +209,7 @@ class Stack:
             "SupabasePublishableKey": self.supabase.publishable_key,
             "SecretsId": SECRETS_ID,
             "StripeApiBase": self.stripe.url,
-            "EmailFrom": "3D Print Bureau <shop@example.com>",
+            "EmailFrom": f"3D Print Bureau <{SENDER}>",
             "StripeSuccessUrl": f"{url}/paid",
             "StripeCancelUrl": f"{url}/cancelled",
             "SlicerBin": os.environ.get("SLICER_BIN") or _slicer(),
@@ -256,6 +264,7 @@ def main() -> int:
         print(
             f"addresses, keys and logins: {STATE.relative_to(ROOT)}   logs: {stack.run_dir.relative_to(ROOT)}"
         )
+        print(f"mail that was sent, as .eml: {stack.aws.outbox.relative_to(ROOT)}")
         print("Ctrl-C stops everything", flush=True)
         ended.wait()
         print("\nstopping …", flush=True)

@@ -1,6 +1,6 @@
 """Account: sign up, log in, stay in, get out, change and recover a password."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import Request, Response
 from pydantic import EmailStr, Field
@@ -9,42 +9,60 @@ from printshop.auth.accounts import Login
 from printshop.auth.passwords import KnownPassword, Password
 from printshop.auth.users import User
 from printshop.errors import Unauthorized
-from printshop.http import AnyCaller, Data, Model, Provided, create_app, lambda_handler
+from printshop.http import AnyCaller, Data, Model, Provided, create_app, lambda_handler, refusals
 from printshop.http.cookies import clear_session, set_session
 from printshop.http.security import REFRESH_COOKIE, check_origin
 
 app = create_app("Account")
 handler = lambda_handler(app)
 
+Email = Annotated[EmailStr, Field(examples=["ada@example.com"])]
+
+AUTH_DOWN = "503 AUTH_UNAVAILABLE"
+TOO_OFTEN = "429 TOO_MANY_ATTEMPTS"
+WEAK = "422 WEAK_PASSWORD"
+
 
 class SignUp(Model):
-    email: EmailStr
+    """A new client."""
+
+    email: Email
     password: Password
-    name: Annotated[str, Field(min_length=1, max_length=200)]
-    company: Annotated[str, Field(max_length=200)] = ""
-    phone: Annotated[str, Field(max_length=50)] = ""
+    name: Annotated[str, Field(min_length=1, max_length=200, examples=["Ada Lovelace"])]
+    company: Annotated[str, Field(max_length=200, examples=["Analytical Engines"])] = ""
+    phone: Annotated[str, Field(max_length=50, examples=["+61 2 5550 1234"])] = ""
 
 
 class LogIn(Model):
-    email: EmailStr
+    """Who, and the proof."""
+
+    email: Email
     password: KnownPassword
 
 
-class Address(Model):
-    email: EmailStr
+class EmailAddress(Model):
+    """Where the mail goes."""
+
+    email: Email
 
 
 class RefreshToken(Model):
-    refresh_token: Annotated[str | None, Field(max_length=2000)] = None
+    """Left out where the cookie `sb:refresh-token` is sent."""
+
+    refresh_token: Annotated[str | None, Field(max_length=2000, examples=["v1.MjAyNg"])] = None
 
 
 class ChangePassword(Model):
+    """The old password and the new one."""
+
     current_password: KnownPassword
     new_password: Password
 
 
 class ResetPassword(Model):
-    token_hash: Annotated[str, Field(min_length=1, max_length=500)]
+    """The hash of the mail's link, and the new password."""
+
+    token_hash: Annotated[str, Field(min_length=1, max_length=500, examples=["pkce_3f9a1c"])]
     new_password: Password
 
 
@@ -52,13 +70,15 @@ class Session(Model):
     """A login. The tokens stand in the cookies as well."""
 
     user: User
-    access_token: str
-    refresh_token: str
-    expires_in: int
+    access_token: Annotated[str, Field(examples=["eyJhbGciOi…"])]
+    refresh_token: Annotated[str, Field(examples=["v1.MjAyNg"])]
+    expires_in: Annotated[int, Field(description="Seconds that the access token lives", examples=[3600])]
 
 
 class Outcome(Model):
-    status: str
+    """What was done: the mail is on its way, or the session is closed."""
+
+    status: Literal["CONFIRM_EMAIL", "LOGGED_OUT", "SENT_IF_KNOWN"]
 
 
 def _session(response: Response, services: Provided, login: Login) -> Data[Session]:
@@ -74,8 +94,14 @@ def _session(response: Response, services: Provided, login: Login) -> Data[Sessi
     )
 
 
-@app.post("/api/auth/signup", status_code=201)
+@app.post(
+    "/api/auth/signup",
+    status_code=201,
+    tags=["Account"],
+    responses=refusals("409 EMAIL_TAKEN", "422 INVALID_EMAIL", WEAK, TOO_OFTEN, AUTH_DOWN),
+)
 def sign_up(body: SignUp, response: Response, services: Provided) -> Data[Session | Outcome]:
+    """Sign up as a client. Answers a session, or `CONFIRM_EMAIL` where the address has to be confirmed first."""
     login = services.accounts.sign_up(
         email=body.email, password=body.password, name=body.name, company=body.company, phone=body.phone
     )
@@ -84,15 +110,25 @@ def sign_up(body: SignUp, response: Response, services: Provided) -> Data[Sessio
     return Data(data=_session(response, services, login).data)
 
 
-@app.post("/api/auth/login")
+@app.post(
+    "/api/auth/login",
+    tags=["Account"],
+    responses=refusals("401 WRONG_CREDENTIALS", "403 EMAIL_NOT_CONFIRMED", TOO_OFTEN, AUTH_DOWN),
+)
 def log_in(body: LogIn, response: Response, services: Provided) -> Data[Session]:
+    """Log in. The tokens come in the answer and as cookies."""
     return _session(response, services, services.accounts.log_in(email=body.email, password=body.password))
 
 
-@app.post("/api/auth/refresh")
+@app.post(
+    "/api/auth/refresh",
+    tags=["Account"],
+    responses=refusals("401 NO_TOKEN", "401 SESSION_ENDED", "403 ORIGIN_MISMATCH", AUTH_DOWN),
+)
 def refresh(
     request: Request, response: Response, services: Provided, body: RefreshToken | None = None
 ) -> Data[Session]:
+    """Take a new access token for the refresh token of the body or the cookie; both are exchanged."""
     token = body.refresh_token if body else None
     if token is None:
         token = request.cookies.get(REFRESH_COOKIE)
@@ -102,18 +138,24 @@ def refresh(
     return _session(response, services, services.accounts.refresh(token))
 
 
-@app.post("/api/auth/logout")
+@app.post("/api/auth/logout", tags=["Account"], responses=refusals(AUTH_DOWN))
 def log_out(response: Response, caller: AnyCaller, services: Provided) -> Data[Outcome]:
+    """End this session; its tokens are refused from now on."""
     services.accounts.log_out(caller.user, caller.identity, caller.token)
     services.users.forget(caller.identity)
     clear_session(response)
     return Data(data=Outcome(status="LOGGED_OUT"))
 
 
-@app.post("/api/auth/change-password")
+@app.post(
+    "/api/auth/change-password",
+    tags=["Account"],
+    responses=refusals("403 WRONG_PASSWORD", WEAK, TOO_OFTEN, AUTH_DOWN),
+)
 def change_password(
     body: ChangePassword, response: Response, caller: AnyCaller, services: Provided
 ) -> Data[Session]:
+    """Change the password; every other session ends."""
     login = services.accounts.change_password(
         caller.identity, current=body.current_password, new=body.new_password
     )
@@ -121,24 +163,32 @@ def change_password(
     return _session(response, services, login)
 
 
-@app.post("/api/auth/resend")
-def resend(body: Address, services: Provided) -> Data[Outcome]:
+@app.post("/api/auth/resend", tags=["Account"], responses=refusals(TOO_OFTEN, AUTH_DOWN))
+def resend(body: EmailAddress, services: Provided) -> Data[Outcome]:
+    """Send the confirmation mail again. The answer is the same for every address."""
     services.accounts.resend_confirmation(body.email)
     return Data(data=Outcome(status="SENT_IF_KNOWN"))
 
 
-@app.post("/api/auth/forgot-password")
-def forgot_password(body: Address, services: Provided) -> Data[Outcome]:
+@app.post("/api/auth/forgot-password", tags=["Account"], responses=refusals(TOO_OFTEN, AUTH_DOWN))
+def forgot_password(body: EmailAddress, services: Provided) -> Data[Outcome]:
+    """Send a link to set a new password. The answer is the same for every address."""
     services.accounts.forgot_password(body.email)
     return Data(data=Outcome(status="SENT_IF_KNOWN"))
 
 
-@app.post("/api/auth/reset-password")
+@app.post(
+    "/api/auth/reset-password",
+    tags=["Account"],
+    responses=refusals("401 RECOVERY_LINK_INVALID", WEAK, TOO_OFTEN, AUTH_DOWN),
+)
 def reset_password(body: ResetPassword, response: Response, services: Provided) -> Data[Session]:
+    """Set a new password by the link of the mail; other sessions end."""
     login = services.accounts.reset_password(token_hash=body.token_hash, new=body.new_password)
     return _session(response, services, login)
 
 
-@app.get("/api/auth/me")
+@app.get("/api/auth/me", tags=["Account"])
 def me(caller: AnyCaller) -> Data[User]:
+    """Who is logged in."""
     return Data(data=caller.user)

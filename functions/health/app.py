@@ -1,23 +1,36 @@
 """Health: alive at once, ready after each part was tried."""
 
-from typing import Any
+from typing import Literal
 
 from fastapi import Response
 
-from printshop.health import readiness
-from printshop.http import AdminUser, Data, Provided, create_app, lambda_handler
+from printshop.health import Readiness, readiness
+from printshop.http import AdminUser, Data, Model, Provided, create_app, lambda_handler
 
 app = create_app("Health")
 handler = lambda_handler(app)
 
 
-@app.get("/api/health")
-def alive() -> Data[dict[str, str]]:
-    return Data(data={"status": "alive"})
+class Alive(Model):
+    """The function answers; nothing else was tried."""
+
+    status: Literal["alive"] = "alive"
 
 
-@app.get("/api/health/ready")
-def ready(_: AdminUser, response: Response, services: Provided) -> Data[dict[str, Any]]:
+@app.get("/api/health", tags=["Health"])
+def alive() -> Data[Alive]:
+    """Whether the API answers at all."""
+    return Data(data=Alive())
+
+
+@app.get(
+    "/api/health/ready",
+    tags=["Health"],
+    response_model_exclude_unset=True,
+    responses={503: {"model": Data[Readiness], "description": "A part is broken; the parts say which"}},
+)
+def ready(_: AdminUser, response: Response, services: Provided) -> Data[Readiness]:
+    """Whether every part works, each tried by using it. 503, with the same body, when one does not."""
     found = readiness(services)
-    response.status_code = 200 if found["ready"] else 503
+    response.status_code = 200 if found.ready else 503
     return Data(data=found)

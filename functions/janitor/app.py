@@ -18,5 +18,6 @@ def handler(_event: dict[str, Any], context: Any) -> dict[str, Any]:
         services.database,
         services.storage,
         services.queue,
+        lambda: services.mail_queue,
         retention_hours=services.settings.tmp_retention_hours,
     )

@@ -1,7 +1,53 @@
-"""Mailer: takes the mail queue."""
+"""Mailer: takes the mail queue, one mail at a time, and sends the document that it names."""
 
+import asyncio
+import json
+from functools import lru_cache
 from typing import Any
 
+from printshop.errors import ApiError
+from printshop.log import get_logger
+from printshop.mail.outbox import Outbox
+from printshop.mail.sender import Sender
+from printshop.pdf.document import Business, Document
+from printshop.pdf.provide import pdf_service
+from printshop.pdf.service import Pdf
+from printshop.services import get_services
 
-def handler(_event: dict[str, Any], _context: Any) -> dict[str, Any]:
-    return {"batchItemFailures": []}
+log = get_logger()
+get_services()
+
+
+@lru_cache(maxsize=1)
+def _loop() -> asyncio.Runner:
+    """The one event loop of the process, for the browser belongs to one."""
+    return asyncio.Runner()
+
+
+_sender = lru_cache(maxsize=1)(Sender)
+
+
+def _printed(document: Document, business: Business) -> Pdf:
+    return _loop().run(pdf_service().pdf(document, business))
+
+
+def handler(event: dict[str, Any], _context: Any) -> dict[str, list[dict[str, str]]]:
+    """Reports the messages that have to come again."""
+    services = get_services()
+    outbox = Outbox(services.database, services.settings, _printed, _sender)
+    return {
+        "batchItemFailures": [
+            {"itemIdentifier": record["messageId"]}
+            for record in event["Records"]
+            if not _deliver(outbox, record)
+        ]
+    }
+
+
+def _deliver(outbox: Outbox, record: dict[str, Any]) -> bool:
+    log.begin(record["messageId"])
+    try:
+        return outbox.deliver(int(json.loads(record["body"])["mailId"]))
+    except ApiError as error:
+        log.warn(scope="mail.unavailable", error=error)
+        return False

@@ -1,20 +1,25 @@
 """PDF: quotes and invoices on paper, each to whom it belongs; the shop may have them made anew."""
 
-from functools import lru_cache
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Path, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import RedirectResponse
 
-from printshop.http import AdminUser, ClientOrAdmin, Data, Model, Provided, create_app, lambda_handler
-from printshop.pdf.cache import PdfCache, cache_folder
-from printshop.pdf.chromium import find_chromium
-from printshop.pdf.heartbeat import record_heartbeat
+from printshop.http import (
+    AdminUser,
+    ClientOrAdmin,
+    Data,
+    Model,
+    Provided,
+    create_app,
+    lambda_handler,
+    refusals,
+)
 from printshop.pdf.papers import read_invoice, read_quote
-from printshop.pdf.renderer import Renderer
-from printshop.pdf.service import PDF_TYPE, Pdf, PdfService
-from printshop.services import Services, get_services
+from printshop.pdf.provide import pdf_service
+from printshop.pdf.service import PDF_TYPE, Pdf
+from printshop.services import Services
 from printshop.storage import PDFS
 
 app = create_app("PDF")
@@ -26,40 +31,55 @@ MAX_ANSWER = 4 * 1024 * 1024
 """Bytes: Lambda answers 6 MB, of which base64 takes a quarter. A larger PDF is fetched from storage."""
 
 
+RENDERER_DOWN = ("503 RENDERER_UNAVAILABLE", "503 RENDER_FAILED")
+
+
 class Deleted(Model):
+    """Whether a PDF was kept."""
+
     deleted: bool
 
 
-@lru_cache(maxsize=1)
-def pdf_service() -> PdfService:
-    """This process's one browser and cache. Raises Unavailable RENDERER_UNAVAILABLE."""
-    services = get_services()
-    settings = services.settings
-    record_heartbeat(services.database, settings.chromium_bin)
-    renderer = Renderer(find_chromium(settings.chromium_bin))
-    return PdfService(renderer, services.storage, PdfCache(cache_folder(settings.pdf_cache_dir)))
+class PdfFile(Response):
+    """The PDF itself, or 302 to it in storage when it is above 4 MB."""
+
+    media_type = PDF_TYPE
 
 
-@app.get("/api/invoices/{id}/pdf")
+def _paper(*causes: str) -> dict[int | str, dict[str, Any]]:
+    return {302: {"description": "The PDF is large: fetch it from storage"}} | refusals(
+        *causes, *RENDERER_DOWN
+    )
+
+
+@app.get(
+    "/api/invoices/{id}/pdf", tags=["PDF"], response_class=PdfFile, responses=_paper("404 INVOICE_NOT_FOUND")
+)
 async def invoice_pdf(id: Id, user: ClientOrAdmin, services: Provided) -> Response:
+    """The invoice as a PDF, as it stands now."""
     invoice, business = await run_in_threadpool(read_invoice, services.database, services.settings, user, id)
     return _answer(services, await pdf_service().invoice_pdf(invoice, business))
 
 
-@app.get("/api/quotes/{id}/pdf")
+@app.get(
+    "/api/quotes/{id}/pdf", tags=["PDF"], response_class=PdfFile, responses=_paper("404 QUOTE_NOT_FOUND")
+)
 async def quote_pdf(id: Id, user: ClientOrAdmin, services: Provided) -> Response:
+    """The quote as a PDF, as it stands now."""
     quote, business = await run_in_threadpool(read_quote, services.database, services.settings, user, id)
     return _answer(services, await pdf_service().quote_pdf(quote, business))
 
 
-@app.delete("/api/invoices/{id}/pdf")
+@app.delete("/api/invoices/{id}/pdf", tags=["PDF"], responses=refusals("404 INVOICE_NOT_FOUND"))
 async def delete_invoice_pdf(id: Id, admin: AdminUser, services: Provided) -> Data[Deleted]:
+    """Forget the stored PDF; the next reader has it made anew."""
     invoice, _ = await run_in_threadpool(read_invoice, services.database, services.settings, admin, id)
     return Data(data=Deleted(deleted=await pdf_service().delete("invoice", invoice.number)))
 
 
-@app.delete("/api/quotes/{id}/pdf")
+@app.delete("/api/quotes/{id}/pdf", tags=["PDF"], responses=refusals("404 QUOTE_NOT_FOUND"))
 async def delete_quote_pdf(id: Id, admin: AdminUser, services: Provided) -> Data[Deleted]:
+    """Forget the stored PDF; the next reader has it made anew."""
     quote, _ = await run_in_threadpool(read_quote, services.database, services.settings, admin, id)
     return Data(data=Deleted(deleted=await pdf_service().delete("quote", quote.number)))
 
@@ -71,4 +91,4 @@ def _answer(services: Services, pdf: Pdf) -> Response:
             services.storage.signed_url(PDFS, pdf.storage_key, seconds, pdf.filename), 302
         )
     disposition = f'inline; filename="{pdf.filename}"'
-    return Response(pdf.contents, media_type=PDF_TYPE, headers={"Content-Disposition": disposition})
+    return PdfFile(pdf.contents, headers={"Content-Disposition": disposition})

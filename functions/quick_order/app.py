@@ -15,11 +15,12 @@ from printshop.http import (
     Provided,
     create_app,
     lambda_handler,
+    refusals,
 )
 from printshop.invoices import Invoice, invoice_of
 from printshop.paging import Cursor, Limit, decode_cursor, encode_cursor
 from printshop.quick_order.checkout import CheckoutRequest, checkout, price
-from printshop.quick_order.order import PriceRequest
+from printshop.quick_order.order import PriceBreakdown, PriceRequest
 from printshop.quick_order.slices import SliceRequest, SliceStatus, request_slice, slice_status
 from printshop.quick_order.uploads import Upload, UploadedModel, complete_upload, request_uploads
 from printshop.quotes.models import Quote, quote_of
@@ -37,46 +38,103 @@ handler = lambda_handler(app)
 FileId = Annotated[int, Path(ge=1, le=2**53)]
 
 
+MODEL_REFUSED = ("422 MODEL_TYPE", "413 MODEL_FILE_TOO_LARGE")
+STORAGE_DOWN = "503 STORAGE_UNAVAILABLE"
+UNPRICED = (
+    "404 FILE_NOT_FOUND",
+    "409 NEEDS_REVIEW",
+    "409 NOT_SLICED",
+    "422 UNKNOWN_CLIENT",
+    "422 NO_SHIPPING_REGION",
+)
+
+
 class UploadsRequest(Model):
+    """Models that are about to come."""
+
     files: Annotated[list[UploadedModel], Field(min_length=1, max_length=20)]
 
 
 class Uploads(Model):
+    """Where each model goes, in the order asked."""
+
     files: list[Upload]
 
 
-@app.post("/api/quick-order/uploads", status_code=201)
+@app.post(
+    "/api/quick-order/uploads",
+    status_code=201,
+    tags=["Quick order"],
+    responses=refusals(*MODEL_REFUSED, STORAGE_DOWN),
+)
 def request_upload_urls(body: UploadsRequest, user: ClientOrAdmin, services: Provided) -> Data[Uploads]:
+    """Ask for upload URLs, one a model: PUT the bytes there, then complete each upload."""
     files = request_uploads(services.storage, services.database, services.settings, user.id, body.files)
     return Data(data=Uploads(files=files))
 
 
-@app.post("/api/quick-order/uploads/{id}/complete")
+@app.post(
+    "/api/quick-order/uploads/{id}/complete",
+    tags=["Quick order"],
+    responses=refusals(
+        "404 FILE_NOT_FOUND",
+        "409 UPLOAD_INCOMPLETE",
+        *MODEL_REFUSED,
+        "422 MODEL_EMPTY",
+        "422 MODEL_NOT_STL",
+        "422 MODEL_TRUNCATED",
+        STORAGE_DOWN,
+    ),
+)
 def complete(id: FileId, user: ClientOrAdmin, services: Provided) -> Data[TmpFile]:
+    """Say that the bytes are there. The model is looked at; one that is none is deleted and refused."""
     return Data(
         data=complete_upload(services.storage, services.database, services.settings, user.id, str(id))
     )
 
 
-@app.post("/api/quick-order/slice", status_code=202)
+@app.post(
+    "/api/quick-order/slice",
+    status_code=202,
+    tags=["Quick order"],
+    responses=refusals(
+        "404 FILE_NOT_FOUND",
+        "409 UPLOAD_INCOMPLETE",
+        "409 SLICE_RUNNING",
+        "422 NOT_A_MODEL",
+        "422 UNKNOWN_MATERIAL",
+        "429 TOO_MANY_WAITING",
+    ),
+)
 def slice_model(body: SliceRequest, user: ClientOrAdmin, services: Provided) -> Data[TmpFile]:
+    """Put a model into the slicer's queue. Its status tells when the figures are there."""
     return Data(data=request_slice(services.database, services.queue, user.id, body))
 
 
-@app.get("/api/quick-order/files/{id}")
+@app.get("/api/quick-order/files/{id}", tags=["Quick order"], responses=refusals("404 FILE_NOT_FOUND"))
 def file_status(id: FileId, user: ClientOrAdmin, services: Provided) -> Data[SliceStatus]:
+    """Status, progress, place in the queue and figures of a slice."""
     return Data(data=slice_status(services.database, user.id, str(id)))
 
 
-@app.post("/api/quick-order/price")
-def price_models(body: PriceRequest, user: ClientOrAdmin, services: Provided) -> Data[dict[str, Any]]:
+@app.post("/api/quick-order/price", tags=["Quick order"], responses=refusals(*UNPRICED))
+def price_models(body: PriceRequest, user: ClientOrAdmin, services: Provided) -> Data[PriceBreakdown]:
+    """What an order costs today, line by line, from the slicer's own figures."""
     return Data(data=price(services.database, user, body, services.settings.stripe_currency))
 
 
-@app.post("/api/quick-order/checkout", status_code=201)
+@app.post(
+    "/api/quick-order/checkout",
+    status_code=201,
+    tags=["Quick order"],
+    responses=refusals(
+        *UNPRICED, "409 PRICE_CHANGED", "409 UPLOAD_INCOMPLETE", "409 SLICE_RUNNING", STORAGE_DOWN
+    ),
+)
 def check_out(
     body: CheckoutRequest, key: IdempotencyKey, user: ClientOrAdmin, services: Provided
 ) -> Data[Invoice | Quote]:
+    """Order what was priced: an invoice. With `review`, a quote that the shop prices by hand."""
     made = checkout(
         services.storage,
         services.database,
@@ -90,24 +148,38 @@ def check_out(
     return Data(data=quote_of(Quote, made, services.settings))
 
 
-@app.get("/api/tmp-files")
+@app.get("/api/tmp-files", tags=["Temporary files"])
 def tmp_files(
     user: ClientOrAdmin, services: Provided, limit: Limit = 50, cursor: Cursor = None
 ) -> Page[TmpFile]:
+    """The caller's files, newest first."""
     (before_id,) = decode_cursor(cursor, (int,))
     files = list_tmp_files(services.database, user.id, limit=limit + 1, before_id=before_id)
     page = files[:limit]
     return Page(data=page, next_cursor=encode_cursor(page[-1].id) if len(files) > limit else None)
 
 
-@app.get("/api/tmp-files/{id}", status_code=302)
+@app.get(
+    "/api/tmp-files/{id}",
+    status_code=302,
+    tags=["Temporary files"],
+    response_class=RedirectResponse,
+    responses=refusals("404 FILE_NOT_FOUND", STORAGE_DOWN),
+)
 def download_tmp_file(id: FileId, user: ClientOrAdmin, services: Provided) -> RedirectResponse:
+    """On to the file in storage, by a URL that lives minutes."""
     file = require_tmp_file(services.database, user.id, str(id))
     url = get_tmp_file_signed_url(services.storage, file, services.settings.download_url_seconds)
     return RedirectResponse(url, status_code=302)
 
 
-@app.delete("/api/tmp-files/{id}", status_code=204)
+@app.delete(
+    "/api/tmp-files/{id}",
+    status_code=204,
+    tags=["Temporary files"],
+    responses=refusals("404 FILE_NOT_FOUND", "409 SLICE_RUNNING", STORAGE_DOWN),
+)
 def remove_tmp_file(id: FileId, user: ClientOrAdmin, services: Provided) -> Response:
+    """Delete a file, a model's g-code with it."""
     delete_tmp_file(services.storage, services.database, user.id, str(id))
     return Response(status_code=204)

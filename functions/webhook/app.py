@@ -1,10 +1,10 @@
 """Stripe's webhook: the raw body, its signature, one transaction."""
 
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 from fastapi import Depends, Header, Request
 
-from printshop.http import Data, Model, Provided, create_app, lambda_handler
+from printshop.http import Data, Model, Provided, create_app, lambda_handler, refusals
 from printshop.payments.webhook import receive
 
 app = create_app("Webhook")
@@ -12,7 +12,23 @@ handler = lambda_handler(app)
 
 
 class Received(Model):
-    outcome: str
+    """What became of the event. FLAGGED and UNMATCHED ones wait for the shop's look."""
+
+    outcome: Literal["APPLIED", "DUPLICATE", "RECORDED", "FLAGGED", "UNMATCHED"]
+
+
+RAW_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "description": "The event as Stripe sent it; its bytes are signed.",
+        "content": {
+            "application/json": {
+                "schema": {"type": "object"},
+                "example": {"id": "evt_1", "object": "event", "type": "checkout.session.completed"},
+            }
+        },
+    }
+}
 
 
 async def raw_body(request: Request) -> bytes:
@@ -20,10 +36,19 @@ async def raw_body(request: Request) -> bytes:
     return await request.body()
 
 
-@app.post("/api/stripe/webhook")
+@app.post(
+    "/api/stripe/webhook",
+    tags=["Stripe"],
+    openapi_extra=RAW_BODY,
+    responses=refusals("400 WEBHOOK_SIGNATURE_INVALID", "400 WEBHOOK_BODY_INVALID", "404 ROUTE_NOT_FOUND"),
+)
 def stripe_webhook(
     body: Annotated[bytes, Depends(raw_body)],
     services: Provided,
-    stripe_signature: Annotated[str | None, Header()] = None,
+    stripe_signature: Annotated[
+        str | None, Header(description="Stripe's `t=…,v1=…`", examples=["t=1783071000,v1=5257a8…"])
+    ] = None,
 ) -> Data[Received]:
-    return Data(data=Received(outcome=receive(services.database, services.stripe, body, stripe_signature)))
+    """Stripe's events, each applied once however often it comes."""
+    outcome = receive(services.database, services.stripe, body, stripe_signature)
+    return Data(data=Received.model_validate({"outcome": outcome}))

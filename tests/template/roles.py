@@ -71,6 +71,8 @@ class Roles:
             rest = resource.split(":", 5)[5]
         elif service == "secretsmanager":
             rest = f"secret:{resource}-AbCdEf"
+        elif service == "ses":
+            rest = f"identity/{resource}"
         else:
             rest = resource.rsplit("/", 1)[-1]
         return f"arn:aws:{service}:{REGION}:{ACCOUNT}:{rest}"

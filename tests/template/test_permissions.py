@@ -30,8 +30,10 @@ def test_a_role_names_exact_resources_and_exact_actions(function: str, roles: Ro
         assert statement.effect == "Allow"
         assert not [action for action in statement.actions if "*" in action or "?" in action]
         for resource in statement.resources:
-            # The streams of the function's own log group, and the six characters that end a secret's ARN.
+            # The streams of the function's own log group, the six characters that end a secret's ARN, and whichever
+            # identity of the account's SES has verified the sender: his address or his domain.
             exact = resource.removesuffix(":*") if ":logs:" in resource else resource.removesuffix("-??????")
+            exact = exact.removesuffix("*") if exact.endswith(":identity/*") else exact
             assert "*" not in exact
             assert "?" not in exact
 
@@ -65,6 +67,14 @@ def test_a_function_writes_its_own_log_and_no_other(function: str, bundle: Bundl
         )
     ]
     assert writable == [own]
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_only_the_mailer_sends_mail(function: str, roles: Roles) -> None:
+    sends = function == "MailerFunction"
+    assert roles.allowed(function, "ses:SendRawEmail", "shop@example.com") is sends
+    assert roles.allowed(function, "sqs:ReceiveMessage", "MailQueue") is sends
+    assert not roles.allowed(function, "ses:SendEmail", "shop@example.com")
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)

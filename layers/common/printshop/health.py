@@ -3,8 +3,11 @@
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
 from uuid import uuid4
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
 
 from printshop.database import DatabaseError
 from printshop.errors import ApiError
@@ -20,8 +23,33 @@ STALE_AFTER_SECONDS = {"janitor": 30 * 60}
 log = get_logger()
 
 
-def readiness(services: Services) -> dict[str, Any]:
-    """One entry a part: `{"ok": bool, "ms": int, …}`. `ready` when no part that takes requests is broken."""
+class Part(BaseModel):
+    """What was found of one part. Besides these, what its heartbeat tells, such as the janitor's counts."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="allow")
+
+    ok: bool
+    ms: Annotated[int | None, Field(description="How long the try took", examples=[4])] = None
+    reason: Annotated[str | None, Field(description="Why it is broken, or was not tried")] = None
+    migrated: Annotated[bool | None, Field(description="database: the schema is there")] = None
+    deleted: Annotated[bool | None, Field(description="storage: what was uploaded went again")] = None
+    waiting: Annotated[int | None, Field(description="queue: messages", examples=[0])] = None
+    livemode: Annotated[bool | None, Field(description="stripe: the key takes real money")] = None
+    age_seconds: Annotated[int | None, Field(description="Since the heartbeat", examples=[120])] = None
+    binary: Annotated[str | None, Field(examples=["/usr/bin/prusa-slicer"])] = None
+    version: Annotated[str | None, Field(examples=["2.9.2"])] = None
+    tmp_writable: bool | None = None
+
+
+class Readiness(BaseModel):
+    """`ready` when no part that takes requests is broken."""
+
+    ready: bool
+    parts: Annotated[dict[str, Part], Field(examples=[{"database": {"ok": True, "ms": 4, "migrated": True}}])]
+
+
+def readiness(services: Services) -> Readiness:
+    """Try every part."""
     database = _check(lambda: dict(services.database.call("readiness")))
     database["ok"] = database["ok"] and database.get("migrated", False)
     beats = database.pop("components", None)
@@ -34,7 +62,7 @@ def readiness(services: Services) -> dict[str, Any]:
     }
     if beats is not None:
         parts |= _components(beats)
-    return {"ready": all(part["ok"] for part in parts.values()), "parts": parts}
+    return Readiness.model_validate({"ready": all(part["ok"] for part in parts.values()), "parts": parts})
 
 
 def _check(probe: Callable[[], dict[str, Any]]) -> dict[str, Any]:

@@ -1,12 +1,13 @@
 """The janitor's round: what time, crashes and lost messages leave behind. Harmless twice."""
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 from printshop.database import Database, DatabaseError
 from printshop.errors import ApiError
 from printshop.log import get_logger
-from printshop.queue import SliceQueue
+from printshop.queue import MailQueue, SliceQueue
 from printshop.storage.objects import ATTACHMENTS, ORDER_FILES, TMP, Bucket, Storage
 
 BATCH = 500
@@ -17,13 +18,22 @@ log = get_logger()
 
 
 def make_round(
-    database: Database, storage: Storage, queue: SliceQueue, *, retention_hours: int
+    database: Database,
+    storage: Storage,
+    queue: SliceQueue,
+    mail_queue: Callable[[], MailQueue],
+    *,
+    retention_hours: int,
 ) -> dict[str, Any]:
-    """One round; what it did, in counts. A part that cannot be reached is said and leaves the others be."""
+    """One round; what it did, in counts. A part that cannot be reached is said and leaves the others be.
+
+    `mail_queue` opens the mail queue, which a round without mails does not touch.
+    """
     deadline = time.monotonic() + SECONDS
     report: dict[str, Any] = {}
     for name, task in (
         ("slices", lambda: repair_slices(database, queue)),
+        ("mails", lambda: resend_mails(database, mail_queue)),
         ("documents", lambda: dict(database.call("age_documents"))),
         ("expired", lambda: expire_tmp_files(database, storage, retention_hours, deadline)),
         ("strays", lambda: sweep_strays(database, storage, deadline)),
@@ -42,6 +52,12 @@ def repair_slices(database: Database, queue: SliceQueue) -> dict[str, Any]:
     """Settle slices whose worker is gone; send again what was committed but never claimed."""
     found = database.call("requeue_slices")
     return {"settled": found["settled"], "sent": queue.send_all(found["messages"])}
+
+
+def resend_mails(database: Database, mail_queue: Callable[[], MailQueue]) -> dict[str, Any]:
+    """Put mails into the queue again that were committed and never sent, or whose mailer is gone."""
+    mail_ids = database.call("requeue_mails")["mailIds"]
+    return {"sent": mail_queue().send_all(mail_ids) if mail_ids else 0}
 
 
 def expire_tmp_files(

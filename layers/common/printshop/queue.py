@@ -76,3 +76,11 @@ class MailQueue(_Queue):
     def send(self, mail_id: int) -> None:
         """Hand one committed mail to the mailer. Raises Unavailable; the janitor then sends it again."""
         self._send("mail.queued", {"mailId": mail_id})
+
+    def send_all(self, mail_ids: Iterable[int]) -> int:
+        """Send the mails that a repair found unsent; return how many went."""
+        sent = 0
+        for mail_id in mail_ids:
+            self.send(mail_id)
+            sent += 1
+        return sent

@@ -1,4 +1,4 @@
-"""Reading what goes on paper: a document, its business, and the link to act on it."""
+"""What goes on paper: a document, its business, and the link to act on it."""
 
 from typing import Any
 
@@ -16,24 +16,32 @@ def read_invoice(
 ) -> tuple[Invoice, Business]:
     """An invoice for print, with a link to pay while it is owed. Raises NotFound, also for another client's."""
     answer = _read(database, user, "invoice", invoice_id)
-    document = answer["document"]
-    owed = document["status"] in {"PENDING", "OVERDUE"} and document["balanceCents"] > 0
-    if owed and settings.stripe_key:
-        document["payUrl"] = pay_link(settings, document["payToken"])
-    elif owed:
-        document["payNote"] = NO_CARD_PAYMENTS
-    return Invoice.model_validate(document), Business.model_validate(answer["business"])
+    return invoice_paper(answer["document"], settings), Business.model_validate(answer["business"])
 
 
 def read_quote(database: Database, settings: Settings, user: User, quote_id: int) -> tuple[Quote, Business]:
     """A quote for print, with a link to accept it while it is open. Raises NotFound, also for another client's."""
     answer = _read(database, user, "quote", quote_id)
-    document = answer["document"]
+    return quote_paper(answer["document"], settings), Business.model_validate(answer["business"])
+
+
+def invoice_paper(document: dict[str, Any], settings: Settings) -> Invoice:
+    """An invoice of the database as it is printed: while it is owed, with its pay link or why there is none."""
+    owed = document["status"] in {"PENDING", "OVERDUE"} and document["balanceCents"] > 0
+    if owed and settings.stripe_key:
+        document = {**document, "payUrl": pay_link(settings, document["payToken"])}
+    elif owed:
+        document = {**document, "payNote": NO_CARD_PAYMENTS}
+    return Invoice.model_validate(document)
+
+
+def quote_paper(document: dict[str, Any], settings: Settings) -> Quote:
+    """A quote of the database as it is printed: while it is open, with the link to accept it."""
     if document["status"] == "PENDING":
-        document["acceptUrl"] = accept_link(settings, document["publicToken"])
-    return Quote.model_validate(document), Business.model_validate(answer["business"])
+        document = {**document, "acceptUrl": accept_link(settings, document["publicToken"])}
+    return Quote.model_validate(document)
 
 
 def _read(database: Database, user: User, kind: str, document_id: int) -> dict[str, Any]:
     answer = database.call("get_document", p_kind=kind, p_id=document_id, p_client_id=user.reads_as)
-    return {"document": dict(answer["document"]), "business": answer["business"]}
+    return dict(answer)

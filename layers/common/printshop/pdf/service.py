@@ -83,6 +83,10 @@ class PdfService:
         self._cache = cache
         self._storage_limit = storage_limit
 
+    async def pdf(self, document: Document, business: Business) -> Pdf:
+        """A quote's or an invoice's. Raises Unavailable when it has to be printed and cannot be."""
+        return await self._pdf(document, business)
+
     async def invoice_pdf(self, invoice: Invoice, business: Business) -> Pdf:
         """`invoice-{number}.pdf`. Raises Unavailable when it has to be printed and cannot be."""
         return await self._pdf(invoice, business)

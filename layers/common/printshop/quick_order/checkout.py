@@ -16,7 +16,14 @@ from printshop.idempotency import body_hash
 from printshop.log import get_logger
 from printshop.price_book import SlicedModel, lot, print_details, required_model
 from printshop.pricing import RULE_VERSION
-from printshop.quick_order.order import OrderInputs, PricedLine, PricedOrder, PriceRequest, price_order
+from printshop.quick_order.order import (
+    OrderInputs,
+    PriceBreakdown,
+    PricedLine,
+    PricedOrder,
+    PriceRequest,
+    price_order,
+)
 from printshop.storage.objects import Storage
 from printshop.storage.order_copies import OrderCopy, keep_copies, order_copies
 
@@ -26,7 +33,7 @@ log = get_logger()
 class CheckoutRequest(PriceRequest):
     """An order, with the total that the customer saw. `review` asks for a price by hand instead."""
 
-    expected_total_cents: Annotated[int | None, Field(ge=0)] = None
+    expected_total_cents: Annotated[int | None, Field(ge=0, examples=[7924])] = None
     review: bool = False
     notes: Annotated[str, Field(max_length=5000)] = ""
 
@@ -48,7 +55,7 @@ def client_of(user: User, client_id: int | None) -> int:
     return user.client_id
 
 
-def price(database: Database, user: User, request: PriceRequest, currency: str) -> dict[str, Any]:
+def price(database: Database, user: User, request: PriceRequest, currency: str) -> PriceBreakdown:
     """The breakdown of an order at today's rates."""
     inputs = _inputs(database, user, request, client_of(user, request.client_id))
     return price_order(
@@ -78,7 +85,7 @@ def checkout(
             raise Conflict(
                 "PRICE_CHANGED",
                 "The price is not the one expected; look at the new breakdown and send its totalCents.",
-                order.breakdown(),
+                order.breakdown().model_dump(mode="json", by_alias=True),
             )
         document, items, files = _invoice(order, request, client_id, folder)
     keep_copies(storage, files)

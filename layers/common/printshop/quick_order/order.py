@@ -23,9 +23,9 @@ from printshop.shipping import ShippingRegion, region_for
 class OrderedModel(Model):
     """One line of an order: a sliced file, by the hash of the slice, and how many pieces."""
 
-    file_id: Annotated[int, Field(ge=1, le=2**53)]
+    file_id: Annotated[int, Field(ge=1, le=2**53, examples=[12])]
     settings_hash: SliceHash
-    quantity: Annotated[int, Field(ge=1, le=1000)] = 1
+    quantity: Annotated[int, Field(ge=1, le=1000, examples=[2])] = 1
     fast_track: bool = False
 
 
@@ -43,6 +43,49 @@ class PriceRequest(Model):
     shipping: Address
     client_id: Annotated[int | None, Field(ge=1, le=2**53)] = None
     """An admin orders for this client; a client for himself."""
+
+
+class LineBreakdown(Stored):
+    """What one line costs and why. Material, machine time and so on add up to `totalCents`."""
+
+    file_id: int
+    filename: str
+    settings_hash: str
+    quantity: int
+    fast_track: bool
+    material: Annotated[str, Field(examples=["PLA"])]
+    mass_mg: Annotated[int, Field(description="Of one piece")]
+    time_sec: Annotated[int, Field(description="Of one piece")]
+    material_cents: Annotated[int, Field(examples=[54])]
+    machine_cents: Annotated[int, Field(examples=[3900])]
+    setup_cents: Annotated[int, Field(description="Once a line", examples=[2000])]
+    minimum_applied: Annotated[bool, Field(description="The line costs the shop's minimum", examples=[False])]
+    minimum_top_up_cents: int
+    fast_track_cents: int
+    total_cents: Annotated[int, Field(examples=[5954])]
+
+
+class ShippingChoice(Stored):
+    """The region that the address falls into, and its price."""
+
+    code: Annotated[str, Field(examples=["metro"])]
+    label: Annotated[str, Field(examples=["Metro delivery"])]
+    cents: Annotated[int, Field(examples=[1250])]
+
+
+class PriceBreakdown(Stored):
+    """An order's price, in minor units of `currency`."""
+
+    currency: str
+    rule_version: Annotated[int, Field(description="Of the pricing rules", examples=[1])]
+    items: list[LineBreakdown]
+    shipping: ShippingChoice
+    subtotal_cents: Annotated[int, Field(examples=[5954])]
+    discount_cents: int
+    shipping_cents: Annotated[int, Field(examples=[1250])]
+    tax_rate_bps: int
+    tax_cents: Annotated[int, Field(examples=[720])]
+    total_cents: Annotated[int, Field(description="Send it as expectedTotalCents", examples=[7924])]
 
 
 class OrderInputs(Stored):
@@ -73,40 +116,42 @@ class PricedOrder:
     region: ShippingRegion
     totals: Totals
 
-    def breakdown(self) -> dict[str, Any]:
+    def breakdown(self) -> PriceBreakdown:
         """The answer of `price`, and the details of `PRICE_CHANGED`."""
         sums = self.totals
-        return {
-            "currency": self.currency,
-            "ruleVersion": RULE_VERSION,
-            "items": [
-                {
-                    "fileId": line.model.file_id,
-                    "filename": line.model.filename,
-                    "settingsHash": line.ordered.settings_hash,
-                    "quantity": line.ordered.quantity,
-                    "fastTrack": line.ordered.fast_track,
-                    "material": line.material.name,
-                    "massMg": line.slice.mass_mg,
-                    "timeSec": line.slice.time_sec,
-                    "materialCents": line.cost.material_cents,
-                    "machineCents": line.cost.machine_cents,
-                    "setupCents": line.cost.setup_cents,
-                    "minimumApplied": line.cost.minimum_applied,
-                    "minimumTopUpCents": line.cost.minimum_top_up_cents,
-                    "fastTrackCents": line.cost.fast_track_cents,
-                    "totalCents": line.cost.total_cents,
-                }
-                for line in self.lines
-            ],
-            "shipping": {"code": self.region.code, "label": self.region.label, "cents": self.region.cents},
-            "subtotalCents": sums.subtotal_cents,
-            "discountCents": sums.discount_cents,
-            "shippingCents": sums.shipping_cents,
-            "taxRateBps": sums.tax_rate_bps,
-            "taxCents": sums.tax_cents,
-            "totalCents": sums.total_cents,
-        }
+        return PriceBreakdown(
+            currency=self.currency,
+            rule_version=RULE_VERSION,
+            items=[_breakdown(line) for line in self.lines],
+            shipping=ShippingChoice(code=self.region.code, label=self.region.label, cents=self.region.cents),
+            subtotal_cents=sums.subtotal_cents,
+            discount_cents=sums.discount_cents,
+            shipping_cents=sums.shipping_cents,
+            tax_rate_bps=sums.tax_rate_bps,
+            tax_cents=sums.tax_cents,
+            total_cents=sums.total_cents,
+        )
+
+
+def _breakdown(line: PricedLine) -> LineBreakdown:
+    cost = line.cost
+    return LineBreakdown(
+        file_id=line.model.file_id,
+        filename=line.model.filename,
+        settings_hash=line.ordered.settings_hash,
+        quantity=line.ordered.quantity,
+        fast_track=line.ordered.fast_track,
+        material=line.material.name,
+        mass_mg=line.slice.mass_mg,
+        time_sec=line.slice.time_sec,
+        material_cents=cost.material_cents,
+        machine_cents=cost.machine_cents,
+        setup_cents=cost.setup_cents,
+        minimum_applied=cost.minimum_applied,
+        minimum_top_up_cents=cost.minimum_top_up_cents,
+        fast_track_cents=cost.fast_track_cents,
+        total_cents=cost.total_cents,
+    )
 
 
 def price_order(

@@ -1,8 +1,9 @@
 """Slice requests: committed first, then sent; a sent-less one is sent again by the janitor."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
 
 from printshop.database import Database
 from printshop.errors import Unavailable
@@ -39,12 +40,26 @@ class SliceRequest(Model):
     material_id: Annotated[int | None, Field(ge=1, le=2**53)] = None
 
 
+class SliceFigures(BaseModel):
+    """What the slicer found, of one piece."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
+
+    mass_mg: int
+    volume_mm3: Annotated[int, Field(alias="volumeMm3", examples=[12400])]
+    filament_mm: Annotated[int, Field(examples=[5150])]
+    time_sec: int
+    slicer: Annotated[str, Field(examples=["prusa-slicer"])]
+    slicer_version: Annotated[str, Field(examples=["2.9.2"])]
+    profile: Annotated[str, Field(examples=["default"])]
+    notes: Annotated[list[str], Field(description="What was done differently than asked, and why")]
+
+
 class SliceStatus(TmpFile):
     """A file and its slice. `metadata.fallback` true: the figures are a guess that is never charged."""
 
     place_in_queue: int | None = None
-    result: dict[str, Any] | None = None
-    """massMg, volumeMm3, filamentMm, timeSec, slicer, slicerVersion, profile, notes."""
+    result: SliceFigures | None = None
     output_id: int | None = None
     """The g-code's own file: GET /api/tmp-files/{outputId} downloads it."""
 

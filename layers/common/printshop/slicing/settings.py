@@ -16,8 +16,10 @@ DEFAULT_PROFILE = "default"
 """PrusaSlicer's own defaults: 0.4 mm nozzle, 1.75 mm filament, 200 × 200 mm bed."""
 
 # 0.1 + 0.2 in a browser is 0.30000000000000004: the same layer height must be the same slice.
-Millimetres = Annotated[float, Field(ge=0.05, le=0.35), AfterValidator(lambda value: round(value, 3))]
-Percent = Annotated[float, Field(ge=0, le=100), AfterValidator(lambda value: round(value, 2))]
+Millimetres = Annotated[
+    float, Field(ge=0.05, le=0.35, examples=[0.2]), AfterValidator(lambda value: round(value, 3))
+]
+Percent = Annotated[float, Field(ge=0, le=100, examples=[15]), AfterValidator(lambda value: round(value, 2))]
 
 
 class _Strict(BaseModel):
@@ -36,9 +38,9 @@ class _Strict(BaseModel):
 class Supports(_Strict):
     """Support material. `angle` is the overhang threshold in degrees from the bed: steeper needs no support."""
 
-    enabled: bool
+    enabled: Annotated[bool, Field(examples=[False])]
     pattern: Literal["normal", "tree"]
-    angle: int = Field(ge=1, le=89)
+    angle: int = Field(ge=1, le=89, examples=[45])
 
 
 class SliceSettings(_Strict):

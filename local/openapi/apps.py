@@ -1,0 +1,50 @@
+"""The functions' apps, each loaded as a program of its own under the name of its folder."""
+
+import importlib.util
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+# An app reads the settings when it is made; no route is called here, and nothing is connected to.
+ENVIRONMENT = {
+    "APP_ENV": "development",
+    "NEXT_PUBLIC_SUPABASE_URL": "http://localhost",
+    "NEXT_PUBLIC_SUPABASE_ANON_KEY": "none",
+    "SUPABASE_SERVICE_ROLE_KEY": "none",
+    "SECRETS_ID": "",
+}
+
+os.environ.update(ENVIRONMENT)
+sys.path.insert(0, str(ROOT / "layers" / "common"))
+
+from fastapi import FastAPI  # noqa: E402
+from fastapi.routing import APIRoute  # noqa: E402
+
+
+@dataclass(frozen=True)
+class Served:
+    """A route and the folder of the function that serves it."""
+
+    folder: str
+    route: APIRoute
+
+
+def served() -> Iterator[Served]:
+    """Every route of every function, folders in the order of their names, routes in that of their program."""
+    for program in sorted(ROOT.glob("functions/*/app.py")):
+        folder = program.parent.name
+        spec = importlib.util.spec_from_file_location(folder, program)
+        if spec is None or spec.loader is None:
+            raise ImportError(f"{program} cannot be loaded")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[folder] = module  # type annotations are looked up there
+        spec.loader.exec_module(module)
+        app = getattr(module, "app", None)
+        if isinstance(app, FastAPI):
+            for route in app.routes:
+                if isinstance(route, APIRoute):
+                    yield Served(folder, route)
