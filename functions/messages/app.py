@@ -1,6 +1,104 @@
-"""Messages."""
+"""Messages: a client's thread with the shop, and all threads for the shop."""
 
-from printshop.http import create_app, lambda_handler
+from typing import Annotated
+
+from fastapi import Path
+
+from printshop.http import (
+    AdminUser,
+    ClientOrAdmin,
+    Data,
+    Page,
+    Provided,
+    create_app,
+    lambda_handler,
+    refusals,
+)
+from printshop.messages import (
+    InvoiceRelatedRequest,
+    Message,
+    MessageRequest,
+    Thread,
+    ThreadMessageRequest,
+    list_invoice_messages,
+    list_messages,
+    list_threads,
+    write_invoice_message,
+    write_message,
+    write_to_thread,
+)
+from printshop.paging import Cursor, Limit
 
 app = create_app("Messages")
 handler = lambda_handler(app)
+
+Id = Annotated[int, Path(ge=1, le=2**53)]
+WRITING = ("404 USER_NOT_FOUND", "404 INVOICE_NOT_FOUND", "422 INVOICE_OF_ANOTHER_CLIENT")
+
+
+@app.get("/api/messages", tags=["Messages"], responses=refusals("400 CURSOR_INVALID"))
+def messages(
+    user: ClientOrAdmin, services: Provided, limit: Limit = 50, cursor: Cursor = None
+) -> Page[Thread] | Page[Message]:
+    """To a client his thread, newest first, which reads it; to the shop one row a thread, latest first."""
+    if user.is_admin:
+        threads, more = list_threads(services.database, limit=limit, cursor=cursor)
+        return Page[Thread](data=threads, next_cursor=more)
+    page, more = list_messages(services.database, user, user.id, limit=limit, cursor=cursor)
+    return Page[Message](data=page, next_cursor=more)
+
+
+@app.post(
+    "/api/messages",
+    status_code=201,
+    tags=["Messages"],
+    responses=refusals(*WRITING, "422 USER_MISSING"),
+)
+def write(body: ThreadMessageRequest, user: ClientOrAdmin, services: Provided) -> Data[Message]:
+    """A client writes to the shop; the shop writes to the login that it names."""
+    return Data(data=write_to_thread(services.database, user, body))
+
+
+@app.get(
+    "/api/invoices/{id}/messages",
+    tags=["Messages"],
+    responses=refusals("404 INVOICE_NOT_FOUND", "400 CURSOR_INVALID"),
+)
+def invoice_messages(
+    id: Id, user: ClientOrAdmin, services: Provided, limit: Limit = 50, cursor: Cursor = None
+) -> Page[Message]:
+    """What was written about an invoice, newest first; a client sees his own thread's."""
+    page, more = list_invoice_messages(services.database, user, id, limit=limit, cursor=cursor)
+    return Page(data=page, next_cursor=more)
+
+
+@app.post(
+    "/api/invoices/{id}/messages",
+    status_code=201,
+    tags=["Messages"],
+    responses=refusals("404 INVOICE_NOT_FOUND", "409 NO_LOGIN"),
+)
+def write_about_invoice(
+    id: Id, body: MessageRequest, user: ClientOrAdmin, services: Provided
+) -> Data[Message]:
+    """A client writes to the shop about an invoice; the shop reaches the client's login who last wrote."""
+    return Data(data=write_invoice_message(services.database, user, id, body))
+
+
+@app.get(
+    "/api/admin/users/{id}/messages",
+    tags=["Messages"],
+    responses=refusals("404 USER_NOT_FOUND", "400 CURSOR_INVALID"),
+)
+def user_messages(
+    id: Id, admin: AdminUser, services: Provided, limit: Limit = 50, cursor: Cursor = None
+) -> Page[Message]:
+    """A login's thread, newest first, which reads it for the shop."""
+    page, more = list_messages(services.database, admin, id, limit=limit, cursor=cursor)
+    return Page(data=page, next_cursor=more)
+
+
+@app.post("/api/admin/users/{id}/messages", status_code=201, tags=["Messages"], responses=refusals(*WRITING))
+def write_to_user(id: Id, body: InvoiceRelatedRequest, admin: AdminUser, services: Provided) -> Data[Message]:
+    """The shop writes into a client login's thread."""
+    return Data(data=write_message(services.database, admin, id, body))

@@ -213,6 +213,7 @@ create index quotes_by_text on quotes using gin (search_text extensions.gin_trgm
 create index quotes_by_client on quotes (client_id, created_at desc, id desc);
 create index quotes_by_creator on quotes (created_by);
 create index quotes_to_expire on quotes (valid_until) where status = 'PENDING';
+create index quotes_to_review on quotes (created_at) where status = 'DRAFT' and needs_review;
 
 create table quote_items (
   id bigint generated always as identity primary key,
@@ -282,6 +283,10 @@ create index invoices_by_client_money on invoices (client_id, currency)
 create index invoices_by_quote on invoices (quote_id);
 create index invoices_by_creator on invoices (created_by);
 create index invoices_to_age on invoices (due_date) where status = 'PENDING';
+-- What is owed, and what is to be given back, without a look at the rest.
+create index invoices_owed on invoices (currency, due_date, status) include (balance_cents)
+  where status in ('PENDING', 'OVERDUE') and balance_cents > 0;
+create index invoices_with_credit on invoices (currency) include (credit_cents) where credit_cents > 0;
 
 create table invoice_items (
   id bigint generated always as identity primary key,
@@ -348,7 +353,7 @@ create table payments (
 create index payments_by_invoice on payments (invoice_id, paid_at, id);
 create index payments_by_parent on payments (parent_payment_id);
 create index payments_by_creator on payments (created_by);
-create index payments_by_day on payments (paid_at desc, id desc);
+create index payments_by_day on payments (paid_at desc, id desc) include (invoice_id, amount_cents);
 
 create table jobs (
   id bigint generated always as identity primary key,
@@ -380,6 +385,8 @@ create index jobs_by_status on jobs (status, created_at desc, id desc);
 create index jobs_by_printer on jobs (printer_id, status);
 create index jobs_by_client on jobs (client_id, created_at desc, id desc);
 create index jobs_by_text on jobs using gin (search_text extensions.gin_trgm_ops);
+create index jobs_open_by_status on jobs (status) where archived_at is null;
+create index jobs_held on jobs (id) where archived_at is null and held_reason is not null;
 create index jobs_to_archive on jobs (coalesce(completed_at, cancelled_at)) where archived_at is null;
 
 -- A job is found by its title and its client's names.
@@ -430,6 +437,7 @@ create index tmp_files_by_material on tmp_files (material_id);
 create index tmp_files_by_age on tmp_files (created_at) where parent_id is null;
 create index tmp_files_waiting on tmp_files (queued_at, id) where queued_at is not null;
 create index tmp_files_running on tmp_files (lease_until) where status = 'running';
+create index tmp_files_failed on tmp_files (updated_at) where status = 'failed';
 
 create table slice_results (
   id bigint generated always as identity primary key,
@@ -513,9 +521,30 @@ create table user_messages (
   created_at timestamptz not null default now()
 );
 comment on column user_messages.user_id is 'The client whose thread it is; sender_id null is the shop''s system.';
-create index user_messages_by_thread on user_messages (user_id, created_at desc, id desc);
-create index user_messages_by_sender on user_messages (sender_id);
+create index user_messages_by_thread on user_messages (user_id, id desc);
+create index user_messages_by_sender on user_messages (sender_id, id desc);
 create index user_messages_by_invoice on user_messages (invoice_id, id desc);
+create index user_messages_for_shop on user_messages (user_id) where read_at is null and sender_id = user_id;
+create index user_messages_for_client on user_messages (user_id)
+  where read_at is null and sender_id is distinct from user_id;
+
+create table message_threads (
+  user_id bigint primary key references users (id) on delete cascade,
+  latest_id bigint not null
+);
+comment on table message_threads is 'One row a thread, so that threads are listed by their latest message on an index; kept by a trigger.';
+create index message_threads_by_latest on message_threads (latest_id desc);
+
+create function keep_thread() returns trigger
+language plpgsql set search_path = public, pg_temp
+as $$
+begin
+  insert into message_threads as t (user_id, latest_id) values (new.user_id, new.id)
+  on conflict (user_id) do update set latest_id = greatest(t.latest_id, excluded.latest_id);
+  return null;
+end
+$$;
+create trigger keep_thread after insert on user_messages for each row execute function keep_thread();
 
 create table mails (
   id bigint generated always as identity primary key,
@@ -625,7 +654,7 @@ begin
   foreach name in array array['settings', 'clients', 'client_notes', 'users', 'closed_logins', 'revoked_sessions', 'materials', 'product_templates',
     'printers', 'quotes', 'quote_items', 'invoices', 'invoice_items', 'payments', 'jobs', 'tmp_files',
     'slice_results', 'order_files', 'attachments', 'activity_logs', 'user_messages', 'webhook_events',
-    'number_sequences', 'idempotency_keys', 'component_health', 'stray_objects', 'mails'] loop
+    'number_sequences', 'idempotency_keys', 'component_health', 'stray_objects', 'mails', 'message_threads'] loop
     execute format('alter table %I enable row level security', name);
     execute format('create policy service_role_only on %I to service_role using (true) with check (true)', name);
     execute format('revoke all on table %I from public, anon, authenticated, service_role', name);
@@ -634,6 +663,8 @@ begin
 end
 $$;
 revoke all on all sequences in schema public from public, anon, authenticated, service_role;
-revoke all on function unguessable_token(), set_updated_at(), keep_search_text(), keep_job_search_text(), spread_client_name() from public, anon, authenticated, service_role;
-grant execute on function unguessable_token(), set_updated_at(), keep_search_text(), keep_job_search_text(), spread_client_name() to service_role;
+revoke all on function unguessable_token(), set_updated_at(), keep_search_text(), keep_job_search_text(),
+  spread_client_name(), keep_thread() from public, anon, authenticated, service_role;
+grant execute on function unguessable_token(), set_updated_at(), keep_search_text(), keep_job_search_text(),
+  spread_client_name(), keep_thread() to service_role;
 grant usage on schema public to service_role;

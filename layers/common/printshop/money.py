@@ -37,3 +37,11 @@ def format_amount(minor: int, currency: str) -> str:
     fraction = f".{rest:0{places}d}" if places else ""
     sign = "-" if minor < 0 else ""
     return f"{sign}{_SYMBOLS.get(currency.upper(), currency.upper() + ' ')}{units:,}{fraction}"
+
+
+def decimal_text(minor: int, currency: str) -> str:
+    """An amount for spreadsheets, in the currency's own digits: `decimal_text(-5, "AUD")` is "-0.05"."""
+    places = decimals(currency)
+    units, rest = divmod(abs(minor), 10**places)
+    sign = "-" if minor < 0 else ""
+    return f"{sign}{units}.{rest:0{places}d}" if places else f"{sign}{units}"

@@ -51,6 +51,21 @@ def save_tmp_file(
     return TmpFile.model_validate(saved[0])
 
 
+def save_tmp_file_from(
+    storage: Storage, database: Database, user_id: int, filename: str, path: Path, content_type: str
+) -> TmpFile:
+    """Upload, streamed from disk, and register a file; the janitor removes it as any other."""
+    key = storage.upload_from(TMP, tmp_key(user_id, filename), path, content_type)
+    row = {
+        "storageKey": key,
+        "filename": filename,
+        "sizeBytes": path.stat().st_size,
+        "mimeType": content_type,
+    }
+    saved = database.call("save_tmp_files", p_user_id=user_id, p_files=[row], p_uploaded=True)
+    return TmpFile.model_validate(saved[0])
+
+
 def require_tmp_file(database: Database, user_id: int, file: str) -> TmpFile:
     """The user's file by id or storage key. Raises NotFound, also for somebody else's."""
     return TmpFile.model_validate(database.call("require_tmp_file", p_user_id=user_id, p_file=file))

@@ -1,0 +1,1 @@
+"""The shop's settings: one row, replaced whole, and its logo."""
