@@ -3,6 +3,7 @@
 import base64
 import binascii
 import json
+from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import Query
@@ -31,6 +32,17 @@ def decode_cursor(cursor: str | None, kinds: tuple[type, ...]) -> tuple[Any, ...
     if any(isinstance(part, int) and abs(part) >= 2**63 for part in place):
         raise _invalid()
     return tuple(place)
+
+
+def decode_time_cursor(cursor: str | None) -> tuple[str | None, int | None]:
+    """A place by time and id, of a list in the order of creation. Raises BadRequest CURSOR_INVALID."""
+    moment, row_id = decode_cursor(cursor, (str, int))
+    if moment is not None:
+        try:
+            datetime.fromisoformat(moment)
+        except ValueError as error:
+            raise _invalid() from error
+    return moment, row_id
 
 
 def _invalid() -> BadRequest:
