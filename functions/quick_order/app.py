@@ -144,7 +144,7 @@ def check_out(
         currency=services.settings.stripe_currency,
     )
     if made["kind"] == "invoice":
-        return Data(data=invoice_of(made, services.settings))
+        return Data(data=invoice_of(made, services.settings, reads_as=user.reads_as))
     return Data(data=quote_of(Quote, made, services.settings))
 
 

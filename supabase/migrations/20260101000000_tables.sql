@@ -280,6 +280,9 @@ create index invoices_by_text on invoices using gin (search_text extensions.gin_
 create index invoices_by_client on invoices (client_id, created_at desc, id desc);
 create index invoices_by_client_money on invoices (client_id, currency)
   include (status, total_cents, paid_cents, balance_cents, credit_cents);
+create index invoices_by_due on invoices (due_date, id);
+create index invoices_by_status_due on invoices (status, due_date, id);
+create index invoices_by_client_due on invoices (client_id, due_date, id);
 create index invoices_by_quote on invoices (quote_id);
 create index invoices_by_creator on invoices (created_by);
 create index invoices_to_age on invoices (due_date) where status = 'PENDING';
@@ -486,10 +489,16 @@ create table attachments (
   storage_key text not null unique,
   mime_type text not null,
   size_bytes bigint not null check (size_bytes >= 0),
+  replaces boolean not null default false,
   uploaded_by bigint references users (id) on delete set null,
-  uploaded_at timestamptz not null default now(),
-  unique (invoice_id, filename)
+  requested_at timestamptz not null default now(),
+  uploaded_at timestamptz default now()
 );
+comment on column attachments.uploaded_at is 'Null while its upload is under way: such a row is nobody''s to see.';
+comment on column attachments.replaces is 'Of an upload under way: it may take the place of the file of its name.';
+create index attachments_by_invoice on attachments (invoice_id, id);
+create unique index attachments_by_name on attachments (invoice_id, filename) where uploaded_at is not null;
+create index attachments_under_way on attachments (requested_at) where uploaded_at is null;
 create index attachments_by_uploader on attachments (uploaded_by);
 
 create table activity_logs (

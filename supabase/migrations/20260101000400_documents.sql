@@ -56,6 +56,7 @@ as $$
       from payments p, settings s where p.invoice_id = i.id),
     'job', (select jsonb_build_object('id', j.id, 'status', j.status, 'priority', j.priority)
       from jobs j where j.invoice_id = i.id),
+    'attachments', (select count(*) from attachments a where a.invoice_id = i.id and a.uploaded_at is not null),
     'discountType', i.discount_type, 'discountBps', i.discount_bps, 'discountFixedCents', i.discount_fixed_cents,
     'subtotalCents', i.subtotal_cents, 'discountCents', i.discount_cents, 'shippingCents', i.shipping_cents,
     'shippingLabel', i.shipping_label, 'taxRateBps', i.tax_rate_bps, 'taxCents', i.tax_cents,
@@ -87,30 +88,51 @@ as $$
     'notes', q.notes, 'terms', q.terms, 'decisionNote', q.decision_note, 'publicToken', q.public_token)
 $$;
 
+create function no_such_invoice() returns jsonb
+language sql immutable set search_path = public, pg_temp
+as $$ select refusal(404, 'INVOICE_NOT_FOUND', 'There is no such invoice of yours.') $$;
+
+-- What an invoice shows its client: his credit is between the shop and its books.
+create function without_credit(p_invoice jsonb, p_client_id bigint) returns jsonb
+language sql immutable set search_path = public, pg_temp
+as $$ select case when p_client_id is null then p_invoice else p_invoice || '{"creditCents": null}' end $$;
+
 -- `p_client_id` null reads as the shop; else only what is this client's, and 404 for the rest.
 create function get_invoice(p_invoice_id bigint, p_client_id bigint) returns jsonb
 language sql stable set search_path = public, pg_temp
 as $$
   select coalesce(
-    (select invoice_json(i) from invoices i
+    (select without_credit(invoice_json(i), p_client_id) from invoices i
       where i.id = p_invoice_id and (p_client_id is null or i.client_id = p_client_id)),
-    refusal(404, 'INVOICE_NOT_FOUND', 'There is no such invoice of yours.'))
+    no_such_invoice())
 $$;
 
--- Newest first, keyset by (created_at, id). `p_query` finds text in number and client, literally.
-create function list_invoices(p_client_id bigint, p_status invoice_status, p_query text, p_limit integer,
-                              p_before_created timestamptz, p_before_id bigint) returns jsonb
-language sql stable set search_path = public, pg_temp
+-- Keyset by (created_at or due_date, id), after the row that `p_after` and `p_after_id` name. Only what is asked for
+-- stands in the query, so that each list runs on its index. `p_query` finds text in number and client, literally.
+create function list_invoices(p_client_id bigint, p_status invoice_status, p_query text, p_sort text, p_limit integer,
+                              p_after text, p_after_id bigint) returns jsonb
+language plpgsql stable set search_path = public, pg_temp
 as $$
-  select coalesce(jsonb_agg(page.row order by page.created_at desc, page.id desc), '[]') from (
-    select i.created_at, i.id, invoice_summary_json(i) || jsonb_build_object('clientName', c.name) as row
-      from invoices i join clients c on c.id = i.client_id
-     where (p_client_id is null or i.client_id = p_client_id)
-       and (p_status is null or i.status = p_status)
-       and (p_query is null or position(lower(p_query) in lower(i.number)) > 0
-            or position(lower(p_query) in lower(c.name || ' ' || c.company)) > 0)
-       and (p_before_id is null or (i.created_at, i.id) < (p_before_created, p_before_id))
-     order by i.created_at desc, i.id desc limit p_limit) page
+declare
+  key text := case p_sort when 'dueDate' then 'due_date' else 'created_at' end;
+  direction text := case p_sort when '-createdAt' then 'desc' else 'asc' end;
+  place text := case p_sort when 'dueDate' then '($5::date, $6)' else '($5::timestamptz, $6)' end;
+  conditions text := concat_ws(' and ', 'true',
+    case when p_client_id is not null then 'i.client_id = $1' end,
+    case when p_status is not null then 'i.status = $2' end,
+    case when p_query is not null then 'i.search_text like $3' end,
+    case when p_after_id is not null then
+      format('(i.%s, i.id) %s %s', key, case direction when 'desc' then '<' else '>' end, place) end);
+  listed jsonb;
+begin
+  execute format($q$
+    select coalesce(jsonb_agg(without_credit(invoice_summary_json(page.i), $1) || jsonb_build_object('clientName', c.name)
+                              order by (page.i).%1$s %2$s, (page.i).id %2$s), '[]')
+      from (select i from invoices i where %3$s order by i.%1$s %2$s, i.id %2$s limit $4) page
+      join clients c on c.id = (page.i).client_id $q$, key, direction, conditions)
+    into listed using p_client_id, p_status, containing(p_query), p_limit, p_after, p_after_id;
+  return listed;
+end
 $$;
 
 -- What a PDF shows: the document and the business, one snapshot.
@@ -161,7 +183,8 @@ end
 $$;
 
 -- Settles the status after the ledger or the total moved; the caller holds the invoice's row lock. A full refund is
--- REFUNDED and never payable again; a partial one leaves PAID.
+-- REFUNDED and never payable again; a partial one leaves PAID. Should it be owed again, Stripe is asked under a new key:
+-- to the old one it would answer the page that is paid.
 create function settle_invoice(p_invoice_id bigint, p_actor jsonb) returns void
 language plpgsql volatile set search_path = public, pg_temp
 as $$
@@ -173,7 +196,7 @@ begin
   refunded := exists (select from payments where invoice_id = i.id and kind = 'REFUND');
   if i.status in ('PENDING', 'OVERDUE') and i.paid_cents >= i.total_cents then
     update invoices set status = 'PAID', paid_at = now(), stripe_session_id = null, stripe_checkout_url = null,
-      stripe_session_cents = null, stripe_session_expires_at = null
+      stripe_session_cents = null, stripe_session_expires_at = null, stripe_attempt = stripe_attempt + 1
     where id = i.id;
     perform log_activity(i.client_id, i.quote_id, i.id, null, null, 'INVOICE_PAID', 'Invoice ' || i.number || ' is paid', p_actor);
     perform ensure_job(i.id, p_actor);
@@ -196,8 +219,9 @@ begin
   foreach signature in array array[
     'client_json(clients)', 'business_json()',
     'item_json(integer, text, bigint, bigint, discount_type, integer, bigint, bigint, jsonb)',
-    'invoice_summary_json(invoices)', 'invoice_json(invoices)', 'quote_summary_json(quotes)', 'quote_json(quotes)', 'get_invoice(bigint, bigint)',
-    'list_invoices(bigint, invoice_status, text, integer, timestamptz, bigint)',
+    'invoice_summary_json(invoices)', 'invoice_json(invoices)', 'quote_summary_json(quotes)', 'quote_json(quotes)',
+    'get_invoice(bigint, bigint)', 'no_such_invoice()', 'without_credit(jsonb, bigint)',
+    'list_invoices(bigint, invoice_status, text, text, integer, text, bigint)',
     'get_document(text, bigint, bigint)', 'ensure_job(bigint, jsonb)', 'settle_invoice(bigint, jsonb)'] loop
     execute format('revoke all on function %s from public, anon, authenticated, service_role', signature);
     execute format('grant execute on function %s to service_role', signature);

@@ -36,6 +36,7 @@ def make_round(
         ("mails", lambda: resend_mails(database, mail_queue)),
         ("documents", lambda: dict(database.call("age_documents"))),
         ("expired", lambda: expire_tmp_files(database, storage, retention_hours, deadline)),
+        ("attachments", lambda: expire_attachments(database, storage)),
         ("strays", lambda: sweep_strays(database, storage, deadline)),
     ):
         try:
@@ -72,6 +73,13 @@ def expire_tmp_files(
         if found["files"] < BATCH:
             break
     return {"deleted": gone}
+
+
+def expire_attachments(database: Database, storage: Storage) -> dict[str, Any]:
+    """Remove attachments whose upload was never completed, once their upload URLs are dead."""
+    keys = database.call("expire_attachments", p_limit=BATCH)["storageKeys"]
+    storage.delete(ATTACHMENTS, keys)
+    return {"deleted": len(keys)}
 
 
 def sweep_strays(database: Database, storage: Storage, deadline: float) -> dict[str, Any]:

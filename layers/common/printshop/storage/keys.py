@@ -30,6 +30,7 @@ def order_key(client_id: int, folder: UUID, filename: str) -> str:
     return f"{client_id}/{folder}/{safe_name(filename)}"
 
 
-def attachment_key(invoice_id: int, filename: str) -> str:
-    """`{invoiceId}/{filename}`"""
-    return f"{invoice_id}/{safe_name(filename)}"
+def attachment_key(invoice_id: int, filename: str, *, mark: str = "") -> str:
+    """`{invoiceId}/{filename}`; `mark`, before the extension, tells it from another of that name."""
+    name = PurePath(safe_name(filename))
+    return f"{invoice_id}/{name.stem}-{mark}{name.suffix}" if mark else f"{invoice_id}/{name}"

@@ -33,6 +33,13 @@ class OrderFile(BaseModel):
     uploaded_at: str
 
 
+class OrderFileDownload(OrderFile):
+    """An order file and where to fetch it: `downloadUrl` opens for `expiresInSeconds`."""
+
+    download_url: str
+    expires_in_seconds: int
+
+
 def upload_order_file(
     storage: Storage, client_id: int, filename: str, contents: bytes, content_type: str
 ) -> str:
@@ -102,6 +109,15 @@ def get_order_file(database: Database, reads_as: int | None, file_id: int) -> Or
 
 def get_order_file_download_url(storage: Storage, file: OrderFile) -> str:
     return storage.signed_url(ORDER_FILES, file.storage_key, DOWNLOAD_SECONDS, file.filename)
+
+
+def open_order_file(
+    storage: Storage, database: Database, reads_as: int | None, file_id: int
+) -> OrderFileDownload:
+    """One file with its URL of 300 s. Raises NotFound, also for another client's."""
+    file = get_order_file(database, reads_as, file_id)
+    url = get_order_file_download_url(storage, file)
+    return OrderFileDownload(**file.model_dump(), download_url=url, expires_in_seconds=DOWNLOAD_SECONDS)
 
 
 def download_order_file_to_buffer(storage: Storage, file: OrderFile) -> bytes:
