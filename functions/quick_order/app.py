@@ -1,6 +1,6 @@
 """Quick order: signed uploads, slices and their status, prices, checkout, and a user's temporary files."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Path, Response
 from fastapi.responses import RedirectResponse
