@@ -297,7 +297,7 @@ def _(world: World, role: str) -> Scene:
 
 @scene("POST", "clients/{id}/notes")
 def _(world: World, role: str) -> Scene:
-    return Scene({"id": world.owner.user["clientId"]}, {"note": "Pays in cash."})
+    return Scene({"id": world.owner.user["clientId"]}, {"body": "Pays in cash."})
 
 
 @scene("GET", "clients/{id}/order-files")
