@@ -11,14 +11,12 @@ from printshop.clients.portal import (
     PortalInvoice,
     PortalJob,
     PortalMaterial,
-    Preferences,
     dashboard,
-    get_preferences,
     portal_invoices,
     portal_jobs,
     portal_materials,
-    save_preferences,
 )
+from printshop.clients.preferences import Preferences, get_preferences, save_preferences
 from printshop.clients.reading import get_client, list_client_order_files, list_clients
 from printshop.clients.writing import add_client_note, change_client, create_client, delete_client
 from printshop.http import (

@@ -29,11 +29,21 @@ as $$
   select jsonb_build_object('id', n.id, 'authorId', n.author_id, 'author', n.author, 'body', n.body, 'createdAt', n.created_at)
 $$;
 
--- As the shop sees a client: with its notes, its logins, and what happened last.
+-- A material that is no longer offered is no longer preferred.
+create function client_preferences(p_client_id bigint) returns jsonb
+language sql stable set search_path = public, pg_temp
+as $$
+  select c.preferences || jsonb_build_object('materialId', (
+      select m.id from materials m where m.id = (c.preferences ->> 'materialId')::bigint and m.is_active))
+    from clients c where c.id = p_client_id
+$$;
+
+-- As the shop sees a client: with its notes, its preferences, its logins, and what happened last.
 create function client_detail_json(c clients) returns jsonb
 language sql stable set search_path = public, pg_temp
 as $$
   select client_summary_json(c) || jsonb_build_object(
+    'preferences', client_preferences(c.id),
     'notes', (select coalesce(jsonb_agg(client_note_json(n) order by n.id desc), '[]')
       from client_notes n where n.client_id = c.id),
     'users', (select coalesce(jsonb_agg(jsonb_build_object('id', u.id, 'email', u.email, 'name', u.name,
@@ -292,15 +302,6 @@ as $$
     from materials m, settings s where m.is_active
 $$;
 
--- A material that is no longer offered is no longer preferred.
-create function portal_preferences(p_client_id bigint) returns jsonb
-language sql stable set search_path = public, pg_temp
-as $$
-  select c.preferences || jsonb_build_object('materialId', (
-      select m.id from materials m where m.id = (c.preferences ->> 'materialId')::bigint and m.is_active))
-    from clients c where c.id = p_client_id
-$$;
-
 create function save_preferences(p_user_id bigint, p_client_id bigint, p_preferences jsonb) returns jsonb
 language plpgsql volatile set search_path = public, pg_temp
 as $$
@@ -313,7 +314,7 @@ begin
   update clients set preferences = p_preferences where id = p_client_id;
   perform log_activity(p_client_id, null, null, null, null, 'PREFERENCES_CHANGED', 'A client changed its preferences',
                        jsonb_build_object('userId', p_user_id));
-  return portal_preferences(p_client_id);
+  return client_preferences(p_client_id);
 end
 $$;
 
@@ -329,7 +330,7 @@ begin
     'add_client_note(bigint, bigint, text, integer)',
     'list_client_order_files(bigint, bigint, integer, timestamptz, bigint)', 'portal_job_json(jobs)',
     'portal_dashboard(bigint, bigint)', 'portal_invoices(bigint, invoice_status, integer, timestamptz, bigint)',
-    'portal_jobs(bigint, integer, timestamptz, bigint)', 'portal_materials()', 'portal_preferences(bigint)',
+    'portal_jobs(bigint, integer, timestamptz, bigint)', 'portal_materials()', 'client_preferences(bigint)',
     'save_preferences(bigint, bigint, jsonb)'] loop
     execute format('revoke all on function %s from public, anon, authenticated, service_role', signature);
     execute format('grant execute on function %s to service_role', signature);

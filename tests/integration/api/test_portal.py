@@ -198,13 +198,14 @@ def test_materials_are_the_active_ones_without_what_they_cost(
 
 
 def test_preferences_are_kept_whole_and_replaced_whole(
-    customer: Client, database: psycopg.Connection
+    customer: Client, shop: Client, database: psycopg.Connection
 ) -> None:
     assert customer.data("GET", "client/preferences") == NONE_SET
     material = customer.data("GET", "client/materials")[0]["id"]
     wanted = {**PREFERENCES, "materialId": material}
     assert customer.data("PUT", "client/preferences", wanted) == wanted
     assert customer.data("GET", "client/preferences") == wanted
+    assert shop.data("GET", f"clients/{customer.user['clientId']}")["preferences"] == wanted
     assert customer.data("PUT", "client/preferences", {"infill": 33.333}) == {**NONE_SET, "infill": 33.33}
     logged = database.execute(
         "select count(*) from activity_logs where action = 'PREFERENCES_CHANGED' and client_id = %s"

@@ -6,6 +6,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, validate_emai
 from pydantic.alias_generators import to_camel
 
 from printshop.abn import Abn
+from printshop.clients.preferences import Preferences
 from printshop.http.envelope import Model
 
 type ClientSort = Literal["-createdAt", "createdAt", "name"]
@@ -120,8 +121,9 @@ class ClientActivity(_Read):
 
 
 class Client(ClientSummary):
-    """A client with its notes (newest first), its logins, and the last 20 things that happened."""
+    """A client with its notes (newest first), preferences, logins, and the last 20 things that happened."""
 
+    preferences: Preferences
     notes: list[ClientNote]
     users: list[ClientLogin]
     activity: list[ClientActivity]

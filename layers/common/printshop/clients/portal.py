@@ -1,4 +1,4 @@
-"""The portal: a client's own invoices, jobs and preferences, without what the shop keeps to itself."""
+"""The portal: a client's own invoices and jobs, without what the shop keeps to itself."""
 
 from typing import Annotated, Any
 
@@ -7,12 +7,10 @@ from pydantic.alias_generators import to_camel
 
 from printshop.auth.users import User
 from printshop.database import Database
-from printshop.http.envelope import Model
 from printshop.invoices import PAYABLE, InvoiceStatus
 from printshop.paging import decode_time_cursor, encode_cursor
 from printshop.payments.links import pay_link
 from printshop.settings import Settings
-from printshop.slicing.settings import Millimetres, Percent, Supports
 
 
 class _Read(BaseModel):
@@ -76,30 +74,6 @@ class PortalMaterial(_Read):
     is_default: bool
 
 
-class PreferredShipping(Model):
-    """Where parcels usually go."""
-
-    state: Annotated[str, Field(max_length=40, examples=["NSW"])] = ""
-    postcode: Annotated[str, Field(max_length=12, examples=["2000"])] = ""
-
-
-class Notifications(Model):
-    """How the client wants to hear from the shop."""
-
-    email: bool = True
-
-
-class Preferences(Model):
-    """What a client's orders begin with; each print may differ. Null: no preference."""
-
-    material_id: Annotated[int | None, Field(ge=1, le=2**53)] = None
-    layer_height: Annotated[Millimetres | None, Field(examples=[0.2])] = None
-    infill: Annotated[Percent | None, Field(examples=[15])] = None
-    supports: Supports | None = None
-    shipping: PreferredShipping | None = None
-    notifications: Notifications = Notifications()
-
-
 def dashboard(database: Database, user: User) -> PortalDashboard:
     """The portal's first page."""
     seen = database.call("portal_dashboard", p_client_id=user.client_id, p_user_id=user.id)
@@ -157,19 +131,3 @@ def portal_jobs(
 def portal_materials(database: Database) -> list[PortalMaterial]:
     """The active materials, by name."""
     return [PortalMaterial.model_validate(row) for row in database.call("portal_materials")]
-
-
-def get_preferences(database: Database, user: User) -> Preferences:
-    """The client's preferences; what was never set is null."""
-    return Preferences.model_validate(database.call("portal_preferences", p_client_id=user.client_id))
-
-
-def save_preferences(database: Database, user: User, preferences: Preferences) -> Preferences:
-    """Replace the client's preferences. Raises Unprocessable UNKNOWN_MATERIAL."""
-    saved = database.call(
-        "save_preferences",
-        p_user_id=user.id,
-        p_client_id=user.client_id,
-        p_preferences=preferences.model_dump(mode="json", by_alias=True),
-    )
-    return Preferences.model_validate(saved)
