@@ -260,6 +260,7 @@ create index invoices_by_client on invoices (client_id, created_at desc, id desc
 create index invoices_by_quote on invoices (quote_id);
 create index invoices_by_creator on invoices (created_by);
 create index invoices_to_age on invoices (due_date) where status = 'PENDING';
+create index invoices_by_issue on invoices (issue_date, id);
 -- What is owed, and what is to be given back, without a look at the rest.
 create index invoices_owed on invoices (currency, due_date, status) include (balance_cents)
   where status in ('PENDING', 'OVERDUE') and balance_cents > 0;
@@ -353,7 +354,7 @@ create table jobs (
 create index jobs_by_queue on jobs (queue_position, id) where archived_at is null;
 create index jobs_by_printer on jobs (printer_id, status);
 create index jobs_by_client on jobs (client_id, created_at desc, id desc);
-create index jobs_by_status on jobs (status) where archived_at is null;
+create index jobs_open_by_status on jobs (status) where archived_at is null;
 create index jobs_held on jobs (id) where archived_at is null and held_reason is not null;
 create index jobs_to_archive on jobs (completed_at) where archived_at is null and completed_at is not null;
 

@@ -18,7 +18,7 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
-from printshop.abn import is_abn
+from printshop.abn import Abn
 from printshop.http.envelope import Model
 from printshop.shipping import ShippingRegion
 
@@ -29,14 +29,6 @@ def _one_line(text: str) -> str:
     if _CONTROL.search(text):
         raise ValueError("must be one line of text")
     return text
-
-
-def _abn(text: str | None) -> str | None:
-    """Blanks between the digits are how the register prints them."""
-    digits = re.sub(r"\s", "", text) if text is not None else None
-    if digits is not None and not is_abn(digits):
-        raise ValueError("must be an ABN: 11 digits with a valid checksum")
-    return digits
 
 
 def _time_zone(name: str) -> str:
@@ -118,7 +110,7 @@ class SettingsRequest(Model):
         BeforeValidator(_blank_is_empty),
         Field(max_length=254, examples=["shop@example.com"]),
     ]
-    abn: Annotated[str | None, Field(max_length=20, examples=["51824753556"]), AfterValidator(_abn)]
+    abn: Abn | None
     logo_data_url: Annotated[
         str | None,
         Field(max_length=800_000, description="Null removes the logo; else the stored one", examples=[None]),
