@@ -207,16 +207,13 @@ as $$
   select jsonb_build_object('rows', coalesce(p_rows, '[]'), 'lastId', p_last_id, 'today', business_today())
 $$;
 
-create function client_columns(p_client_id bigint) returns jsonb
-language sql stable set search_path = public, pg_temp
-as $$ select jsonb_build_array(id, name, company) from clients where id = p_client_id $$;
-
 -- `p_from` and `p_to` are issue dates.
 create function export_invoices(p_after_id bigint, p_limit integer, p_from date, p_to date) returns jsonb
 language sql stable set search_path = public, pg_temp
 as $$
   select export_page(jsonb_agg(
-      jsonb_build_array(i.number, i.status, i.issue_date, i.due_date) || client_columns(i.client_id) ||
+      jsonb_build_array(i.number, i.status, i.issue_date, i.due_date) ||
+      (select jsonb_build_array(id, name, company) from clients where id = i.client_id) ||
       jsonb_build_array(i.currency, i.subtotal_cents, i.discount_cents, i.shipping_cents, i.tax_cents, i.total_cents,
         i.paid_cents, i.balance_cents, i.credit_cents, i.written_off_cents,
         (i.sent_at at time zone s.time_zone)::date, (i.paid_at at time zone s.time_zone)::date) order by i.id), max(i.id))
@@ -231,7 +228,9 @@ language sql stable set search_path = public, pg_temp
 as $$
   select export_page(jsonb_agg(
       jsonb_build_array(p.id, (p.paid_at at time zone s.time_zone)::date, p.kind, p.method) ||
-      (select jsonb_build_array(i.number) || client_columns(i.client_id) || jsonb_build_array(i.currency)
+      (select jsonb_build_array(i.number) ||
+              (select jsonb_build_array(id, name, company) from clients where id = i.client_id) ||
+              jsonb_build_array(i.currency)
          from invoices i where i.id = p.invoice_id) ||
       jsonb_build_array(p.amount_cents, p.reference, p.processor_id, p.note, p.is_flagged) order by p.id), max(p.id))
     from settings s, lateral (select * from payments
@@ -247,7 +246,7 @@ language sql stable set search_path = public, pg_temp
 as $$
   select export_page(jsonb_agg(
       jsonb_build_array(j.id, j.title, (select number from invoices where id = j.invoice_id)) ||
-      client_columns(j.client_id) ||
+      (select jsonb_build_array(id, name, company) from clients where id = j.client_id) ||
       jsonb_build_array(j.status, j.priority, (select name from printers where id = j.printer_id), j.held_reason,
         j.estimated_seconds, j.printed_seconds, j.estimated_mass_mg,
         (j.created_at at time zone s.time_zone)::date, (j.completed_at at time zone s.time_zone)::date,
@@ -264,7 +263,8 @@ create function export_ar_aging(p_after_id bigint, p_limit integer, p_today date
 language sql stable set search_path = public, pg_temp
 as $$
   select export_page(jsonb_agg(
-      jsonb_build_array(i.number) || client_columns(i.client_id) ||
+      jsonb_build_array(i.number) ||
+      (select jsonb_build_array(id, name, company) from clients where id = i.client_id) ||
       jsonb_build_array(i.due_date, greatest(0, d.day - i.due_date), ageing_bucket(i.due_date, d.day), i.currency,
         i.balance_cents) order by i.id), max(i.id))
     from (select coalesce(p_today, business_today()) as day) d, lateral (select * from invoices
@@ -280,7 +280,7 @@ begin
     'settings_json(settings)', 'get_settings()', 'log_settings(settings, settings, bigint)',
     'save_settings(bigint, jsonb, timestamptz)', 'save_logo(bigint, text)', 'ageing_bucket(date, date)',
     'receivables_json()', 'revenue_json()', 'workshop_json()', 'dashboard()', 'export_page(jsonb, bigint)',
-    'client_columns(bigint)', 'export_invoices(bigint, integer, date, date)',
+    'export_invoices(bigint, integer, date, date)',
     'export_payments(bigint, integer, date, date)', 'export_jobs(bigint, integer, date, date)',
     'export_ar_aging(bigint, integer, date)'] loop
     execute format('revoke all on function %s from public, anon, authenticated, service_role', signature);

@@ -47,7 +47,7 @@ _FUNCTIONS = {
     "",
 }
 _FRAGMENT = re.compile(r"#[^\s\"'()<>\\]+")
-_URL = re.compile(r"url\(([^)]*)\)", re.IGNORECASE)
+_URL = re.compile(r"url\(([^()]*)\)", re.IGNORECASE)
 _WORD_AT_THE_END = re.compile(r"[\w-]*\Z")
 
 
