@@ -285,6 +285,7 @@ as $$
 declare
   i invoices;
   refused jsonb;
+  retired text;
 begin
   select * into i from invoices where id = p_invoice_id for no key update;
   if not found then
@@ -294,7 +295,8 @@ begin
   if refused is not null then
     return refused;
   end if;
-  return changed_invoice(i.id, void_unpaid(i, 'it was taken back', jsonb_build_object('userId', p_user_id)));
+  retired := void_unpaid(i, 'it was taken back', jsonb_build_object('userId', p_user_id));
+  return changed_invoice(i.id, retired);
 end
 $$;
 

@@ -14,7 +14,7 @@ create function list_payments(p_client_id bigint, p_invoice_id bigint) returns j
 language sql stable set search_path = public, pg_temp
 as $$
   select coalesce(
-    (select coalesce((select jsonb_agg(payment_json(p) || case when p_client_id is null then '{}'
+    (select coalesce((select jsonb_agg(payment_json(p) || case when p_client_id is null then '{}'::jsonb
           else '{"note": null, "isFlagged": null}' end order by p.paid_at, p.id)
         from payments p where p.invoice_id = i.id), '[]')
        from invoices i where i.id = p_invoice_id and (p_client_id is null or i.client_id = p_client_id)),

@@ -13,8 +13,8 @@ from printshop.invoices.models import Invoice, invoice_of
 from printshop.invoices.requests import InvoiceRequest
 from printshop.invoices.retired_pages import expire_page
 from printshop.log import get_logger
-from printshop.pdf.document import pdf_filename
 from printshop.services import Services
+from printshop.storage.keys import pdf_filename
 from printshop.storage.objects import ATTACHMENTS, ORDER_FILES, PDFS, Bucket, Storage
 from printshop.storage.order_copies import OrderCopy, keep_copies, order_copies
 

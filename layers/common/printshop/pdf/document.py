@@ -11,6 +11,21 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from printshop.storage.keys import pdf_filename
+
+__all__ = [
+    "Address",
+    "Business",
+    "Client",
+    "Document",
+    "Invoice",
+    "Item",
+    "Payment",
+    "PrintDetails",
+    "Quote",
+    "pdf_filename",
+]
+
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 _INLINE_PICTURE = re.compile(r"data:image/(png|jpeg|webp|svg\+xml);base64,[A-Za-z0-9+/=\s]+")
 _LINE_END = re.compile("\r\n?")
@@ -149,11 +164,3 @@ class Business(_Model):
     bank_details: OptionalText = None
     logo_data_url: Picture = None
     locale: str = "en-AU"
-
-
-def pdf_filename(kind: str, number: str) -> str:
-    """`invoice-INV-0001.pdf`: its name for people and its key in the `pdfs` bucket.
-
-    A prefix is the business's own choice; what is not safe in a file name becomes `_`.
-    """
-    return f"{kind}-{re.sub(r'[^A-Za-z0-9._-]', '_', number)}.pdf"

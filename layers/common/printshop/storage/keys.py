@@ -34,3 +34,11 @@ def attachment_key(invoice_id: int, filename: str, *, mark: str = "") -> str:
     """`{invoiceId}/{filename}`; `mark`, before the extension, tells it from another of that name."""
     name = PurePath(safe_name(filename))
     return f"{invoice_id}/{name.stem}-{mark}{name.suffix}" if mark else f"{invoice_id}/{name}"
+
+
+def pdf_filename(kind: str, number: str) -> str:
+    """`invoice-INV-0001.pdf`: its name for people and its key in the `pdfs` bucket.
+
+    A prefix is the business's own choice; what is not safe in a file name becomes `_`.
+    """
+    return f"{kind}-{re.sub(r'[^A-Za-z0-9._-]', '_', number)}.pdf"
