@@ -27,7 +27,7 @@ _RAISED_CODE_FIRST = re.compile(rf"hint\s*=\s*'([A-Z0-9_]+)'[^;]*?message\s*=\s*
 def sentences() -> dict[str, str]:
     """Code to sentence; of several places the first."""
     found: dict[str, str] = {}
-    for path in [*sorted(ROOT.glob("layers/common/**/*.py")), *sorted(ROOT.glob("functions/*/app.py"))]:
+    for path in [*sorted(ROOT.glob("layers/common/**/*.py")), *sorted(ROOT.glob("functions/*/*.py"))]:
         for code, sentence in _of_python(path.read_text()):
             found.setdefault(code, sentence)
     for path in sorted(ROOT.glob("supabase/migrations/*.sql")):
