@@ -181,6 +181,23 @@ def test_an_edit_and_a_payment_at_once_leave_what_one_after_the_other_would(
         assert row(shop, invoice) == expected
 
 
+def test_an_edit_and_a_void_at_once_change_no_void_invoice(shop: Shop, customer: Customer) -> None:
+    for _ in range(TIMES // 2):
+        invoice = int(create(shop, customer)["id"])
+
+        def change(connection: psycopg.Connection, number: int, invoice: int = invoice) -> str | None:
+            if number == 0:
+                return code_of(edit(connection, customer, invoice, 4000))
+            return code_of(act(connection, customer, "void_invoice", invoice))
+
+        edited, void = shop.at_once(2, change)
+        assert void is None
+        log = shop.rows.execute(
+            "select action from activity_logs where invoice_id = %s order by id desc limit 2", (invoice,)
+        ).fetchall()
+        assert (edited, log[0]) in {("NOT_EDITABLE", ("INVOICE_VOIDED",)), (None, ("INVOICE_VOIDED",))}
+
+
 def test_a_void_and_a_card_payment_at_once_leave_no_void_that_was_unpaid(
     shop: Shop, customer: Customer
 ) -> None:
