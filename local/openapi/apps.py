@@ -70,5 +70,8 @@ def _import_from(folder: Path) -> Iterator[None]:
     finally:
         sys.path.remove(str(folder))
         for name in set(sys.modules) - known:
-            if str(getattr(sys.modules[name], "__file__", "")).startswith(str(folder)) and name != folder.name:
+            if (
+                str(getattr(sys.modules[name], "__file__", "")).startswith(str(folder))
+                and name != folder.name
+            ):
                 del sys.modules[name]

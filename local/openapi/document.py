@@ -126,20 +126,25 @@ def _complete_success(response: dict[str, Any], status: str, path: str) -> None:
                 del content[JSON]
                 content.setdefault(media_type, {"schema": {"type": "string"}})
     for media_type, body in content.items():
-        if media_type not in {JSON, "text/html", "text/csv"} and not media_type.startswith("text/"):
-            body.setdefault("schema", {"type": "string"})["format"] = "binary"
+        schema = body.setdefault("schema", {"type": "string"})
+        if media_type != JSON and not media_type.startswith("text/"):
+            schema["format"] = "binary"
 
 
 def _refuse(responses: dict[str, Any], status: str, codes: list[str]) -> None:
     """Add these codes to what the route names itself for that status."""
     response = responses.setdefault(status, {"description": "", "content": {}})
-    body = response.setdefault("content", {}).setdefault(JSON, {})
-    if "schema" in body and body["schema"] != REFUSED:
-        return  # readiness answers 503 with its findings
-    body["schema"] = REFUSED
+    content = response.setdefault("content", {})
+    if content and JSON not in content:
+        return  # whoever follows a pay link reads a page
+    body = content.setdefault(JSON, {})
+    # Readiness answers 503 with its findings.
+    own = body.get("schema", REFUSED)
+    body["schema"] = own if own == REFUSED else {"anyOf": [own, REFUSED]}
     named = [*body.get("examples", {}), *codes]
     body["examples"] = {code: {"$ref": f"#/components/examples/{code}"} for code in named}
-    response["description"] = " or ".join(body["examples"])
+    reasons = [response["description"]] if own != REFUSED else []
+    response["description"] = " or ".join([*reasons, *body["examples"]])
 
 
 def _codes(document: dict[str, Any]) -> dict[str, Any]:
@@ -181,22 +186,29 @@ def _sentence(name: str) -> str:
 
 
 def _renamed(document: dict[str, Any]) -> dict[str, Any]:
-    """Schemas without the brackets of generics: `Data_Invoice_` is `InvoiceData`, `Page_Job_` is `JobPage`."""
+    """Schemas under names that a client's classes can have, as their titles too: `Data_Invoice_` is `InvoiceData`,
+    `Page_Job_` is `JobPage`. Fields need no title beside their name."""
     names = {name: _plain(name) for name in document["components"]["schemas"]}
-    if len(set(names.values())) < len(names):
-        names = {name: name for name in names}
+    twice = [name for name, count in Counter(names.values()).items() if count > 1]
+    if twice:
+        raise ValueError(f"two schemas would be called {', '.join(twice)}: rename one of their classes")
     text = json.dumps(document)
     for old, new in names.items():
         text = text.replace(f'"#/components/schemas/{old}"', f'"#/components/schemas/{new}"')
     renamed: dict[str, Any] = json.loads(text)
-    schemas = renamed["components"]["schemas"]
-    renamed["components"]["schemas"] = {names[name]: schema for name, schema in schemas.items()}
+    schemas = {names[name]: schema for name, schema in renamed["components"]["schemas"].items()}
+    for name, schema in schemas.items():
+        schema["title"] = name
+        for field in schema.get("properties", {}).values():
+            field.pop("title", None)
+    renamed["components"]["schemas"] = schemas
     return renamed
 
 
 def _plain(name: str) -> str:
-    wrapped = re.fullmatch(r"(Data|Page)_(.+?)_+", name)
-    if wrapped is None:
-        return name
-    inner = wrapped[2].removeprefix("Union_").replace("__", "_or_")
-    return "".join(part[:1].upper() + part[1:] for part in inner.split("_")) + wrapped[1]
+    if wrapped := re.fullmatch(r"(Data|Page)_(.+?)_+", name):
+        inner = wrapped[2].removeprefix("Union_").replace("__", "_or_")
+        return "".join(part[:1].upper() + part[1:] for part in inner.split("_")) + wrapped[1]
+    # `printshop__quick_order__order__Address` is one of several: `OrderAddress`.
+    *modules, last = name.replace("-", "").split("__")
+    return (modules[-1].title().replace("_", "") if modules else "") + last

@@ -100,6 +100,8 @@ class _Sampler:
                 }
             case "array":
                 found = [self.of(schema.get("items", {}), name, within)]
+            case "string" if name == "number" and "Quote" in "".join(within):
+                found = "QT-0001"
             case "string":
                 found = _string(schema, name)
             case "integer" | "number":

@@ -18,7 +18,10 @@ _SQL_TEXT = r"'(?:[^']|'')*'"
 _SQL_SENTENCE = (
     rf"(?:{_SQL_TEXT}|format\s*\(\s*{_SQL_TEXT})(?:\s*\|\|\s*(?:{_SQL_TEXT}|[\w.]+(?:\([^()]*\))?))*"
 )
-_REFUSAL = re.compile(rf"refusal\(\s*\d+,\s*'([A-Z0-9_]+)',\s*({_SQL_SENTENCE})")
+# `refusal(…)` or a function around it that says the rest; of several sentences the first.
+_REFUSAL = re.compile(
+    rf"\w+\(\s*[\w.]+,\s*'([A-Z0-9_]+)',\s*(?:format\s*\(\s*)?(?:case\b[^;]*?then\s*)?({_SQL_SENTENCE})"
+)
 _RAISED = re.compile(rf"message\s*=\s*({_SQL_SENTENCE})[^;]*?hint\s*=\s*'([A-Z0-9_]+)'")
 _RAISED_CODE_FIRST = re.compile(rf"hint\s*=\s*'([A-Z0-9_]+)'[^;]*?message\s*=\s*({_SQL_SENTENCE})")
 

@@ -43,7 +43,7 @@ def count(world: World, method: str, path: str, role: str, *, cold: bool = False
         world.stack.gateway.recycle(function_of(world, method, path))
     supabase = world.stack.supabase
     before = len(supabase.requests())
-    answer = scene.send(method, path, caller_of(world, scene, role))
+    answer = scene.send(method, path, caller_of(world, scene, role), role)
     assert answer.status_code < 400, f"{method} {path}: {answer.status_code} {answer.text}"
     seen = -1
     while seen != len(supabase.requests()):

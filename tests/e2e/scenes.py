@@ -34,7 +34,8 @@ DOCUMENT = {
 
 @dataclass
 class Scene:
-    """One request; `caller` when the role's own login must not be the one (its session would end)."""
+    """One request; `caller` when the role's own login must not be the one (its session would end). `shop_adds` are
+    fields of the body that the shop must give and a client must not."""
 
     path: dict[str, Any] = field(default_factory=dict)
     body: Any = None
@@ -42,12 +43,14 @@ class Scene:
     headers: dict[str, str] = field(default_factory=dict)
     query: dict[str, Any] = field(default_factory=dict)
     caller: Client | None = None
+    shop_adds: dict[str, Any] = field(default_factory=dict)
 
-    def send(self, method: str, path: str, caller: Client) -> httpx.Response:
+    def send(self, method: str, path: str, caller: Client, role: str) -> httpx.Response:
         headers = dict(self.headers)
         if "Idempotency-Key" in headers:
             headers["Idempotency-Key"] = str(uuid4())
-        options: dict[str, Any] = {"json": self.body} if self.body is not None else {}
+        body = {**self.body, **self.shop_adds} if role == "admin" and self.shop_adds else self.body
+        options: dict[str, Any] = {"json": body} if body is not None else {}
         if self.content is not None:
             options = {"content": self.content}
         return caller.request(
@@ -485,15 +488,15 @@ def _(world: World, role: str) -> Scene:
 
 @scene("POST", "quick-order/price")
 def _(world: World, role: str) -> Scene:
-    clients = {"clientId": world.owner.user["clientId"]} if role == "admin" else {}
-    return Scene(body={**order_of(world.slice), **clients})
+    return Scene(body=order_of(world.slice), shop_adds={"clientId": world.owner.user["clientId"]})
 
 
 @scene("POST", "quick-order/checkout")
 def _(world: World, role: str) -> Scene:
     order = order_of(world.slice)
     total = world.owner.data("POST", "quick-order/price", order)["totalCents"]
-    return Scene(body={**order, "expectedTotalCents": total}, headers=key())
+    body = {**order, "expectedTotalCents": total}
+    return Scene(body=body, headers=key(), shop_adds={"clientId": world.owner.user["clientId"]})
 
 
 for _route in ("GET", "DELETE"):

@@ -12,12 +12,21 @@ from tests.e2e.rights.matrix import Rights, read_matrix
 from tests.e2e.round_trips import count
 from tests.e2e.scenes import World
 
+EXPORT = "the page of rows, then the file's own row once it is stored"
+STRIPE = "what is owed, before Stripe makes the page; then the page"
 TWO_RPCS = {
-    "POST /api/quick-order/uploads/{id}/complete": "whose file it is, before its object is looked at; then its state",
+    "POST /api/quick-order/uploads/{id}/complete": "whose file it is, before its object is looked at; its state",
+    "POST /api/invoices/{id}/attachments/{aid}/complete": "the same",
     "POST /api/quick-order/checkout": "what prices it, before the copies are made; then the order",
-    "GET /api/health/ready": "every part is tried",
+    "POST /api/auth/reset-password": "the account, before the password is set at the login service; its sessions",
+    "POST /api/invoices/{id}/stripe-session": STRIPE,
+    "GET /api/pay/{token}": STRIPE,
+    "GET /api/export/invoices.csv": EXPORT,
+    "GET /api/export/payments.csv": EXPORT,
+    "GET /api/export/jobs.csv": EXPORT,
+    "GET /api/export/ar-aging.csv": EXPORT,
 }
-"""Routes whose file transfer stands between a look and a write."""
+"""Routes where another service's work stands between a look and a write."""
 
 
 @pytest.fixture(scope="module")

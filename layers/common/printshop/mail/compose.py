@@ -27,7 +27,8 @@ FOLDER: Final = Path(__file__).with_name("templates")
 class Letter:
     """What a mail says, of which document, from whom and to whom.
 
-    `identity` names the mail for ever: a second sending of the same mail is the same message.
+    `identity` names the mail for ever, so that a second sending is the same message. (SES itself writes Date and
+    Message-ID anew on the way out; other relays keep them.)
     """
 
     document: Document

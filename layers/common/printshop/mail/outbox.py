@@ -1,7 +1,7 @@
 """One mail on its way: claimed, put on paper, written, sent, and its row settled.
 
 A mail is sent at least once. A mailer that dies between SES's answer and the row leaves a claim that runs out, and
-the next one sends again under the same Message-ID; everything before and after that one moment is exactly once.
+the next one sends again, as the same message; everything before and after that one moment is exactly once.
 """
 
 import time
