@@ -7,7 +7,6 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from benchmarks.requests import count
 from local.stack import Stack
 from tests.conftest import Client, sign_up
 from tests.integration.api.refusals import refused
@@ -255,19 +254,3 @@ def test_a_client_and_nobody_are_kept_from_the_shops_routes(
     body = {"json": {"name": "Mine"}} if method in {"POST", "PUT"} else {}
     refused(regular.request(method, target, **body), 403, "ADMIN_ONLY")
     refused(nobody.request(method, target, **body), 401, "NO_TOKEN")
-
-
-def test_every_route_of_a_client_costs_one_request_beside_the_look_up(stack: Stack, shop: Client) -> None:
-    made = shop.data("POST", "clients", ADA)
-    calls: list[tuple[str, str, dict[str, Any]]] = [
-        ("POST", "clients", {"json": ADA}),
-        ("PUT", f"clients/{made['id']}", {"json": ADA}),
-        ("POST", f"clients/{made['id']}/notes", {"json": {"body": "Note."}}),
-        ("GET", f"clients/{made['id']}", {}),
-        ("GET", "clients", {}),
-        ("GET", f"clients/{made['id']}/order-files", {}),
-        ("DELETE", f"clients/{made['id']}", {}),
-    ]
-    for method, path, options in calls:
-        asked, names = count(stack, lambda: shop.request(method, path, **options))  # noqa: B023
-        assert asked - names.count("authenticate") == 1, (method, path, names)

@@ -6,7 +6,6 @@ from typing import Any
 import psycopg
 import pytest
 
-from benchmarks.requests import count
 from local.stack import Stack
 from tests.conftest import Client, sign_up
 from tests.integration.api.refusals import refused
@@ -258,9 +257,3 @@ def test_the_portal_is_no_place_for_the_shop_or_for_nobody(shop: Client, nobody:
 
 def test_the_shop_has_no_preferences_to_write(shop: Client) -> None:
     refused(shop.request("PUT", "client/preferences", json={}), 403, "CLIENT_ONLY")
-
-
-def test_a_page_of_the_portal_costs_one_request_beside_the_look_up(stack: Stack, regular: Client) -> None:
-    for path in ("dashboard", "invoices", "jobs", "materials", "preferences"):
-        asked, names = count(stack, lambda: regular.data("GET", f"client/{path}"))  # noqa: B023
-        assert asked - names.count("authenticate") == 1, (path, names)
