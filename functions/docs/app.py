@@ -103,8 +103,10 @@ def docs_page() -> HTMLResponse:
     "/api/docs/{asset}",
     tags=["Documentation"],
     response_class=StyleSheet,
-    responses={200: {"content": {"text/javascript": {"schema": {"type": "string"}}}}}
-    | refusals("404 FILE_NOT_FOUND"),
+    responses={
+        200: {"content": {"text/javascript": {"schema": {"type": "string"}}}},
+        **refusals("404 FILE_NOT_FOUND"),
+    },
 )
 def docs_asset(
     asset: Annotated[str, Path(json_schema_extra={"enum": [*ASSETS]})],

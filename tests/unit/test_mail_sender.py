@@ -5,6 +5,7 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
+from typing import Any
 
 import pytest
 
@@ -19,13 +20,13 @@ REFUSAL = (
 @pytest.fixture
 def ses(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int, str, str], Sender]]:
     """A server that answers every call with one refusal, and a sender that calls it."""
-    answer = [500, ""]
+    answer: list[Any] = [500, ""]
 
     class Answers(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers["content-length"]))
             body = str(answer[1]).encode()
-            self.send_response(int(answer[0]))
+            self.send_response(answer[0])
             self.send_header("content-length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)

@@ -479,9 +479,9 @@ def test_nobody_but_the_shop_and_the_owner_gets_in(
         assert ada.request(method, url).status_code == 200
         assert other_customer.request(method, url).status_code == 404
         assert nobody.request(method, url).status_code == 401
-    for method, path in [*SHOPS, ("POST", None)]:
-        url = "invoices" if path is None else f"invoices/{invoice['id']}{path}"
-        body = bodies.get(path or "") if method != "DELETE" else None
+    for method, below in [*SHOPS, ("POST", None)]:
+        url = "invoices" if below is None else f"invoices/{invoice['id']}{below}"
+        body = bodies.get(below or "") if method != "DELETE" else None
         for who, status in ((ada, 403), (other_customer, 403), (nobody, 401)):
             assert who.request(method, url, json=body, headers=keyed()).status_code == status, (method, url)
     assert shop.data("GET", f"invoices/{invoice['id']}") == before
