@@ -5,7 +5,6 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
-from typing import Any
 
 import pytest
 
@@ -20,13 +19,14 @@ REFUSAL = (
 @pytest.fixture
 def ses(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int, str, str], Sender]]:
     """A server that answers every call with one refusal, and a sender that calls it."""
-    answer: list[Any] = [500, ""]
+    answer: tuple[int, str] = (500, "")
 
     class Answers(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers["content-length"]))
-            body = str(answer[1]).encode()
-            self.send_response(answer[0])
+            status, text = answer
+            body = text.encode()
+            self.send_response(status)
             self.send_header("content-length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
@@ -46,7 +46,8 @@ def ses(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int, str, str], S
         monkeypatch.setenv(name, value)
 
     def refusing(status: int, code: str, text: str) -> Sender:
-        answer[:] = [status, REFUSAL.format(code=code, text=text)]
+        nonlocal answer
+        answer = (status, REFUSAL.format(code=code, text=text))
         return Sender()
 
     yield refusing
