@@ -287,6 +287,7 @@ create index invoices_by_quote on invoices (quote_id);
 create index invoices_by_creator on invoices (created_by);
 create index invoices_to_age on invoices (due_date) where status = 'PENDING';
 create index invoices_by_issue on invoices (issue_date, id);
+create index invoices_by_currency on invoices (currency);
 -- What is owed, and what is to be given back, without a look at the rest.
 create index invoices_owed on invoices (currency, due_date, status) include (balance_cents)
   where status in ('PENDING', 'OVERDUE') and balance_cents > 0;

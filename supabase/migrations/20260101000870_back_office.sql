@@ -115,16 +115,17 @@ as $$
               else '90+ days' end
 $$;
 
--- What is owed, late and to be given back, by currency. One look at the index of open invoices gives it all.
+-- What is owed, late and to be given back, by currency. One look at the index of open invoices gives it all; the bounds
+-- of the ages are those of ageing_bucket, which would cost more than the sums.
 create function receivables_json() returns jsonb
 language sql stable set search_path = public, pg_temp
 as $$
   with owed as materialized (
-    select currency, due_date, status, count(*) as invoices, sum(balance_cents) as cents
+    select currency, due_date, status, count(*) as invoices, sum(balance_cents)::bigint as cents
       from invoices where status in ('PENDING', 'OVERDUE') and balance_cents > 0
      group by currency, due_date, status
   ), aged as (
-    select currency, ageing_bucket(due_date, business_today()) as bucket, sum(cents) as cents from owed group by 1, 2
+    select *, (select business_today()) - due_date as late from owed
   ), credit as (
     select currency, count(*) as invoices, sum(credit_cents) as cents from invoices where credit_cents > 0 group by currency
   )
@@ -135,26 +136,30 @@ as $$
              coalesce(sum(cents) filter (where status = 'OVERDUE'), 0)::bigint as "overdueCents"
         from owed group by currency) r),
     'arAging', (select coalesce(jsonb_agg(to_jsonb(a) order by a.currency), '[]') from (
-      select currency, coalesce(sum(cents) filter (where bucket = 'CURRENT'), 0)::bigint as "currentCents",
-             coalesce(sum(cents) filter (where bucket = '1-30 days'), 0)::bigint as "days1To30Cents",
-             coalesce(sum(cents) filter (where bucket = '31-60 days'), 0)::bigint as "days31To60Cents",
-             coalesce(sum(cents) filter (where bucket = '61-90 days'), 0)::bigint as "days61To90Cents",
-             coalesce(sum(cents) filter (where bucket = '90+ days'), 0)::bigint as "daysOver90Cents"
+      select currency, coalesce(sum(cents) filter (where late <= 0), 0)::bigint as "currentCents",
+             coalesce(sum(cents) filter (where late between 1 and 30), 0)::bigint as "days1To30Cents",
+             coalesce(sum(cents) filter (where late between 31 and 60), 0)::bigint as "days31To60Cents",
+             coalesce(sum(cents) filter (where late between 61 and 90), 0)::bigint as "days61To90Cents",
+             coalesce(sum(cents) filter (where late > 90), 0)::bigint as "daysOver90Cents"
         from aged group by currency) a),
     'credit', (select coalesce(jsonb_agg(jsonb_build_object('currency', currency, 'invoiceCount', invoices,
       'creditCents', cents::bigint) order by currency), '[]') from credit))
 $$;
 
--- Payments less refunds of this month and the last, by currency, months being the business's.
+-- Payments less refunds of this month and the last, by currency, months being the business's. Where all invoices are of
+-- one currency, as in most shops, no payment's invoice is looked up.
 create function revenue_json() returns jsonb
 language sql stable set search_path = public, pg_temp
 as $$
-  with months as (
+  with months as materialized (
     select m.this at time zone time_zone as this, (m.this - interval '1 month') at time zone time_zone as last,
            (m.this + interval '1 month') at time zone time_zone as next
       from settings, lateral (select date_trunc('month', now() at time zone time_zone) as this) m
+  ), sole as materialized (
+    select case when min(currency) = max(currency) then min(currency) end as currency from invoices
   ), received as (
-    select (select currency from invoices where id = p.invoice_id) as currency, p.paid_at >= m.this as is_this, p.amount_cents
+    select coalesce((select currency from sole), (select currency from invoices where id = p.invoice_id)) as currency,
+           p.paid_at >= m.this as is_this, p.amount_cents
       from months m join payments p on p.paid_at >= m.last and p.paid_at < m.next
   )
   select coalesce(jsonb_agg(to_jsonb(r) order by r.currency), '[]') from (
