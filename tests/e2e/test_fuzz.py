@@ -131,7 +131,9 @@ def fuzz_all(world: World, cases: int) -> Tally:
             scene = build(world, role)
             caller = scene.caller or world.client_of(role)
             ask(as_case(operation, scene), caller, tally)
-            fuzz(operation, build(world, role), build(world, role).caller or caller, cases, tally)
+            if cases > 1:  # the row that was just deleted, paid or sent has less to tell
+                scene = build(world, role)
+            fuzz(operation, scene, scene.caller or caller, cases, tally)
     return tally
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 from postgrest import APIError, SyncPostgrestClient
 
-from printshop.errors import BY_STATUS, ApiError, Unavailable, Unprocessable
+from printshop.errors import BY_STATUS, ApiError, Conflict, Unavailable, Unprocessable
 from printshop.settings import Settings
 from printshop.supabase import service_headers
 
@@ -88,6 +88,10 @@ def _refusal(function: str, error: APIError) -> Exception:
         details = json.loads(error.details) if error.details else None
         return _api_error(
             status=int(code[2:]), code=error.hint or "REFUSED", message=error.message or "", details=details
+        )
+    if code == "23503":
+        return Conflict(
+            "REFERENCE_GONE", "Something that this request names was removed meanwhile; read it again."
         )
     if code in _PASSING or code in {"502", "503", "504"}:
         return _unavailable()
