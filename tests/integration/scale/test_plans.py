@@ -1,7 +1,7 @@
 """Every list, search and the dashboard runs on an index, whatever it is asked: judged by plans that really ran."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import psycopg
@@ -43,8 +43,14 @@ class Plans:
             connection.execute(setting.encode())
 
     def of(self, function: str, **params: Any) -> list[str]:
+        return self._told(lambda: call(self._connection, function, **params))
+
+    def of_query(self, query: str) -> list[str]:
+        return self._told(lambda: self._connection.execute(query.encode()))
+
+    def _told(self, act: Callable[[], object]) -> list[str]:
         self._seen.clear()
-        call(self._connection, function, **params)
+        act()
         return [text for text in self._seen if "Query Text" in text]
 
 
@@ -59,3 +65,92 @@ def plans(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
             yield Plans(connection)
     finally:
         postgres.stop()
+
+
+INVOICES = {
+    "p_client_id": None,
+    "p_status": None,
+    "p_query": None,
+    "p_sort": "-createdAt",
+    "p_limit": 51,
+    "p_after": None,
+    "p_after_id": None,
+}
+MOMENT = "2026-01-01T00:00:00+00:00"
+QUOTES = {
+    "p_client_id": None,
+    "p_status": None,
+    "p_query": None,
+    "p_oldest_first": False,
+    "p_limit": 51,
+    "p_after_created": None,
+    "p_after_id": None,
+}
+JOBS = {
+    "p_status": None,
+    "p_printer_id": None,
+    "p_archived": True,
+    "p_query": None,
+    "p_sort": "-createdAt",
+    "p_limit": 51,
+    "p_after_position": None,
+    "p_after_created": None,
+    "p_after_id": None,
+}
+CLIENTS = {
+    "p_query": None,
+    "p_sort": "-createdAt",
+    "p_limit": 51,
+    "p_after_created": None,
+    "p_after_name": None,
+    "p_after_id": None,
+}
+READS: list[tuple[str, dict[str, Any]]] = [
+    *[("list_invoices", {**INVOICES, "p_sort": sort}) for sort in ("-createdAt", "createdAt", "dueDate")],
+    *[("list_invoices", {**INVOICES, "p_status": status}) for status in ("PENDING", "VOID", "PAID")],
+    *[
+        ("list_invoices", {**INVOICES, "p_query": text})
+        for text in ("load-0000123", "load-", "nothing at all", "%_")
+    ],
+    *[
+        ("list_invoices", {**INVOICES, "p_client_id": 5, "p_sort": sort})
+        for sort in ("-createdAt", "dueDate")
+    ],
+    ("list_invoices", {**INVOICES, "p_after": MOMENT, "p_after_id": 1000}),
+    (
+        "list_invoices",
+        {**INVOICES, "p_status": "OVERDUE", "p_sort": "dueDate", "p_after": "2026-01-01", "p_after_id": 9},
+    ),
+    ("list_quotes", QUOTES),
+    ("list_quotes", {**QUOTES, "p_query": "nothing at all"}),
+    *[("list_jobs", {**JOBS, "p_sort": sort}) for sort in ("-createdAt", "createdAt", "queue")],
+    ("list_jobs", {**JOBS, "p_query": "nothing at all"}),
+    ("list_jobs", {**JOBS, "p_status": "QUEUED", "p_archived": False}),
+    *[("list_clients", {**CLIENTS, "p_sort": sort}) for sort in ("-createdAt", "createdAt", "name")],
+    ("list_clients", {**CLIENTS, "p_query": "company 12"}),
+    ("portal_dashboard", {"p_client_id": 5, "p_user_id": 1}),
+    ("portal_jobs", {"p_client_id": 5, "p_limit": 51, "p_before_created": None, "p_before_id": None}),
+    ("get_client", {"p_client_id": 5}),
+    ("get_invoice", {"p_invoice_id": 77, "p_client_id": None}),
+    ("list_payments", {"p_client_id": None, "p_invoice_id": 77}),
+    ("dashboard", {}),
+    ("age_documents", {}),
+]
+
+
+@pytest.mark.parametrize(
+    ("function", "params"), READS, ids=[f"{name}-{number}" for number, (name, _) in enumerate(READS)]
+)
+def test_nothing_that_grows_is_read_from_end_to_end(
+    plans: Plans, function: str, params: dict[str, Any]
+) -> None:
+    seen = plans.of(function, **params)
+    assert seen
+    scanned = [plan for plan in seen if SEQUENTIAL.search(plan)]
+    assert scanned == []
+
+
+def test_the_judge_knows_a_sequential_scan(plans: Plans) -> None:
+    """Else the test above would judge nothing."""
+    (plan,) = plans.of_query("select sum(total_cents) from invoices")
+    assert SEQUENTIAL.search(plan)
