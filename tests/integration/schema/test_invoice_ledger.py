@@ -213,7 +213,7 @@ class Ledger(RuleBasedStateMachine):
 
 def test_the_ledger_rule_holds_after_any_sequence(shop: Shop) -> None:
     Ledger.shop, Ledger.customer = shop, shop.customer()
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(
         Ledger,
         settings=settings(
             max_examples=30, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
