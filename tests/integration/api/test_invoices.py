@@ -8,7 +8,6 @@ import psycopg
 import pytest
 
 from local.stack import Stack
-from local.stripe_stand_in import pay
 from tests.conftest import Client, sign_up
 from tests.invoices import actions, book, invoice_request, keyed, new_client, refused, written
 from tests.models import cube_stl
@@ -226,50 +225,6 @@ def test_a_closed_invoice_changes_no_more(
         assert refused(post(shop, invoice, action)) == (409, "INVOICE_CLOSED")
     for action, body in (("mark-paid", None), ("payments", {"amountCents": 1})):
         assert refused(post(shop, invoice, action, body)) == (409, "NOT_PAYABLE")
-
-
-# -- the live payment page -----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("change", ["edit", "void", "write-off", "mark-paid", "part payment", "delete"])
-def test_a_change_expires_the_open_payment_page(
-    shop: Client, ada: Client, invoice: dict[str, Any], change: str
-) -> None:
-    page = ada.data("POST", f"invoices/{invoice['id']}/stripe-session")
-    match change:
-        case "edit":
-            assert put(shop, invoice, 9000).is_success
-        case "part payment":
-            book(shop, invoice, 100)
-        case "delete":
-            assert shop.request("DELETE", f"invoices/{invoice['id']}").status_code == 204
-        case _:
-            act(shop, invoice, change)
-    assert pay(page["url"]).status_code != 303
-    if change in {"edit", "part payment"}:
-        assert ada.data("POST", f"invoices/{invoice['id']}/stripe-session")["sessionId"] != page["sessionId"]
-
-
-def test_an_invoice_that_is_owed_again_gets_a_page_of_its_own(
-    shop: Client, ada: Client, invoice: dict[str, Any]
-) -> None:
-    first = ada.data("POST", f"invoices/{invoice['id']}/stripe-session")
-    act(shop, invoice, "mark-paid")
-    act(shop, invoice, "mark-unpaid")
-    second = ada.data("POST", f"invoices/{invoice['id']}/stripe-session")
-    assert second["sessionId"] != first["sessionId"]
-    assert httpx.get(second["url"]).status_code == 200
-
-
-def test_a_silent_stripe_fails_no_change(
-    stack: Stack, shop: Client, ada: Client, invoice: dict[str, Any]
-) -> None:
-    ada.data("POST", f"invoices/{invoice['id']}/stripe-session")
-    stack.stripe.control.fail_next("server_error", times=10)
-    try:
-        assert act(shop, invoice, "void")["status"] == "VOID"
-    finally:
-        stack.stripe.control.clear_faults()
 
 
 # -- endings -------------------------------------------------------------------------------------------------------
