@@ -103,7 +103,11 @@ async def pricing_admin(request: Request, services: Provided) -> PricingAdmin:
     """The shop only, and its price book in the same look-up. The slices that the body names come with it."""
     token = _token(request, services.settings.next_public_app_url)
     identity = await run_in_threadpool(services.tokens.verify, token)
-    slices = named_slices(await request.json())
+    try:
+        body = await request.json()
+    except ValueError:
+        body = None  # no JSON: the route's own body refuses it
+    slices = named_slices(body)
     user, book = await run_in_threadpool(services.users.get_with_price_book, identity, slices)
     if book is None:
         raise _admin_only()
