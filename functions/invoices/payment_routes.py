@@ -42,7 +42,9 @@ def record_payment(
 
 
 @router.delete(
-    "/api/invoices/{id}/payments/{pid}", status_code=204, responses=refusals(*KEPT, "404 PAYMENT_NOT_FOUND")
+    "/api/invoices/{id}/payments/{pid}",
+    status_code=204,
+    responses=refusals(*KEPT, "404 PAYMENT_NOT_FOUND", "409 PAYMENT_DELETED"),
 )
 def delete_payment(id: Id, pid: Id, user: AdminUser, services: Provided) -> Response:
     """Take back a payment that was booked by hand; what it paid is owed again."""

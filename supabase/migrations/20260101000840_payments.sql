@@ -107,7 +107,10 @@ begin
   end if;
   perform from payments where id = p_payment_id and invoice_id = i.id;
   if not found then
-    return refusal(404, 'PAYMENT_NOT_FOUND', 'The invoice has no such payment.');
+    return case when exists (select from activity_logs where invoice_id = i.id and action = 'PAYMENT_DELETED'
+                                and metadata ->> 'paymentId' = p_payment_id::text)
+      then refusal(409, 'PAYMENT_DELETED', 'This payment was deleted already; read the invoice again.')
+      else refusal(404, 'PAYMENT_NOT_FOUND', 'The invoice has no such payment.') end;
   end if;
   refused := not_deletable(i, array[p_payment_id]);
   if refused is not null then

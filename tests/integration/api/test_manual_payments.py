@@ -118,7 +118,7 @@ def test_a_deleted_payment_is_owed_again_and_deleted_once(
     url = path(invoice, f"payments/{paid['payments'][0]['id']}")
     assert shop.request("DELETE", url).status_code == 204
     assert amounts(shop.data("GET", f"invoices/{invoice['id']}")) == ("PENDING", 0, 11_000)
-    assert refused(shop.request("DELETE", url)) == (404, "PAYMENT_NOT_FOUND")
+    assert refused(shop.request("DELETE", url)) == (409, "PAYMENT_DELETED")
     assert actions(database, invoice["id"])[-2:] == ["PAYMENT_DELETED", "INVOICE_UNPAID"]
 
 
