@@ -1,4 +1,5 @@
-"""A shop with years behind it, loaded by SQL: clients, invoices with lines, their payments and jobs."""
+"""A shop with years behind it, loaded by SQL: clients and their logins, messages, quotes, invoices with lines, their
+payments and jobs, and what the activity log says of them."""
 
 import psycopg
 
@@ -44,6 +45,28 @@ with made as (
   select id, client_id, 'Loaded job', 'COMPLETED', 0, created_at, created_at, created_at from stored
    where status = 'PAID'
   returning 1
+), quoted as (
+  insert into quotes (number, client_id, status, issue_date, valid_until, currency, subtotal_cents, tax_rate_bps,
+                      tax_cents, total_cents, search_text, created_at, sent_at)
+  select 'LOADQ-' || lpad(n::text, 7, '0'), client_id,
+         (case when n %% 50 = 0 then 'PENDING' when n %% 3 = 0 then 'EXPIRED' else 'CONVERTED' end)::quote_status,
+         made_at::date, made_at::date + 30, 'AUD', cents, 1000, cents / 10, cents + cents / 10,
+         lower('LOADQ-' || lpad(n::text, 7, '0') || ' ' || name || ' ' || company), made_at, made_at
+    from planned where n %% 2 = 0
+  returning 1
+), logged as (
+  insert into activity_logs (client_id, invoice_id, action, message, created_at)
+  select client_id, id, 'INVOICE_CREATED', 'An invoice was written', created_at from stored
+  returning 1
+), logins as (
+  insert into users (email, name, role, client_id)
+  select 'login' || k || '@example.com', name, 'CLIENT', id from numbered where k < 200
+  returning id
+), written as (
+  insert into user_messages (user_id, sender_id, body, created_at)
+  select l.id, case when m %% 2 = 0 then l.id end, 'Message ' || m, now() - make_interval(hours => m)
+    from logins l, generate_series(1, least(50, %(invoices)s / 100)) m
+  returning 1
 )
 select count(*) from stored
 """
@@ -54,4 +77,5 @@ def load_invoices(connection: psycopg.Connection, invoices: int) -> None:
     connection.execute("set session_replication_role = replica")
     connection.execute(_LOAD, {"invoices": invoices})
     connection.execute("set session_replication_role = default")
+    connection.execute("insert into message_threads select user_id, max(id) from user_messages group by 1")
     connection.execute("vacuum analyze")

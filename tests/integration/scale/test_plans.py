@@ -62,6 +62,8 @@ def plans(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         url = replay(postgres.url, "plans", legacy=False)
         with psycopg.connect(url, autocommit=True) as connection:
             load_invoices(connection, request.param)
+            if request.param < 10_000:  # so few rows are read at once as they lie, index or not
+                connection.execute("set enable_seqscan = off")
             yield Plans(connection)
     finally:
         postgres.stop()
@@ -152,5 +154,5 @@ def test_nothing_that_grows_is_read_from_end_to_end(
 
 def test_the_judge_knows_a_sequential_scan(plans: Plans) -> None:
     """Else the test above would judge nothing."""
-    (plan,) = plans.of_query("select sum(total_cents) from invoices")
+    (plan,) = plans.of_query("select sum(subtotal_cents) from invoices")
     assert SEQUENTIAL.search(plan)

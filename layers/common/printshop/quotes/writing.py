@@ -8,12 +8,12 @@ from printshop.document_lines import PricedDocument, price_document
 from printshop.errors import ApiError, Conflict, Unavailable
 from printshop.http.security import PricingAdmin
 from printshop.log import get_logger
-from printshop.pdf.document import pdf_filename
-from printshop.quotes.files import copy_of, kept, printed_files, remove
+from printshop.quotes.files import copy_of
 from printshop.quotes.models import Quote, QuoteRequest, quote_of
 from printshop.settings import Settings
-from printshop.storage.objects import Storage
-from printshop.storage.pdfs import delete_pdf
+from printshop.storage.keys import pdf_filename
+from printshop.storage.objects import ORDER_FILES, PDFS, Storage
+from printshop.storage.order_copies import kept, printed_files, remove_objects
 
 log = get_logger()
 
@@ -44,7 +44,7 @@ def update_quote(
     with kept(storage, printed_files(document, request.client_id)) as files:
         written = _written(admin.user, request, document, files)
         edited = database.call("update_quote", p_quote_id=quote_id, **written)
-    remove(storage, edited["storageKeys"])
+    remove_objects(storage, ORDER_FILES, edited["storageKeys"])
     return quote_of(Quote, edited["quote"], settings)
 
 
@@ -65,11 +65,8 @@ def _written(
 def delete_quote(storage: Storage, database: Database, user: User, quote_id: int) -> None:
     """Delete a DRAFT with its files. Raises NotFound, Conflict NOT_A_DRAFT."""
     gone = database.call("delete_quote", p_user_id=user.id, p_quote_id=quote_id)
-    remove(storage, gone["storageKeys"])
-    try:
-        delete_pdf(storage, pdf_filename("quote", gone["number"]))
-    except Unavailable as error:
-        log.warn(scope="quotes.pdf_left", error=error, data={"number": gone["number"]})
+    remove_objects(storage, ORDER_FILES, gone["storageKeys"])
+    remove_objects(storage, PDFS, [pdf_filename("quote", gone["number"])])
 
 
 def duplicate_quote(
@@ -87,12 +84,12 @@ def duplicate_quote(
         except Unavailable:
             raise
         except ApiError:
-            remove(storage, _keys(copies))
+            remove_objects(storage, ORDER_FILES, _keys(copies))
             raise
         if "quote" in answer:
             return quote_of(Quote, answer["quote"], settings)
         copies += [copy_of(storage, file) for file in answer["copy"]]
-    remove(storage, _keys(copies))
+    remove_objects(storage, ORDER_FILES, _keys(copies))
     raise Conflict("FILES_CHANGED", "The quote's files were changed meanwhile; duplicate it again.")
 
 

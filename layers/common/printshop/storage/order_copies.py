@@ -4,14 +4,20 @@ Copies are made first, under their final keys; the rows follow in the transactio
 """
 
 import json
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
-from printshop.errors import Conflict, NotFound
+from printshop.document_lines import PricedDocument
+from printshop.errors import ApiError, Conflict, NotFound, Unavailable
+from printshop.log import get_logger
 from printshop.price_book import StoredModel, StoredObject
 from printshop.storage.keys import order_key
-from printshop.storage.objects import ORDER_FILES, TMP, Storage
+from printshop.storage.objects import ORDER_FILES, TMP, Bucket, Storage
+
+log = get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,3 +87,36 @@ def keep_copies(storage: Storage, copies: list[OrderCopy]) -> None:
             raise Conflict(
                 "FILE_EXPIRED", f"{copy.filename} is no longer kept; upload and slice it again."
             ) from error
+
+
+def printed_files(document: PricedDocument, client_id: int) -> list[OrderCopy]:
+    """Model, g-code and settings of each printed line of a quote or an invoice, under keys of their own."""
+    return [
+        file
+        for item in document.items
+        if item.sliced
+        for file in order_copies(item.sliced.model, item.details, client_id, uuid4())
+    ]
+
+
+@contextmanager
+def kept(storage: Storage, copies: list[OrderCopy]) -> Iterator[list[dict[str, Any]]]:
+    """Store the copies and give their rows to the block, whose transaction keeps them; when it is refused, the
+    copies go again. Without an answer they stay, for the transaction may have passed: the janitor flags strays."""
+    try:
+        keep_copies(storage, copies)
+        yield [copy.row() for copy in copies]
+    except Unavailable:
+        raise
+    except ApiError:
+        remove_objects(storage, ORDER_FILES, [copy.key for copy in copies])
+        raise
+
+
+def remove_objects(storage: Storage, bucket: Bucket, keys: Iterable[str]) -> None:
+    """Remove objects that no row names any more. One that cannot be removed now is the janitor's to flag."""
+    keys = list(keys)
+    try:
+        storage.delete(bucket, keys)
+    except ApiError as error:
+        log.warn(scope="storage.strays", error=error, data={"bucket": bucket, "keys": keys[:20]})
