@@ -117,8 +117,10 @@ class World:
         return int(self.shop.data("POST", "quotes", body)["id"])
 
     def sent_quote(self) -> int:
+        """As `send` leaves it, but for the mail, which a browser would draw for each."""
         quote = self.quote()
-        self.shop.data("POST", f"quotes/{quote}/send", {}, headers=key())
+        with psycopg.connect(self.stack.postgres.url, autocommit=True) as database:
+            database.execute("update quotes set status = 'PENDING', sent_at = now() where id = %s", (quote,))
         return quote
 
     def public_token(self) -> str:

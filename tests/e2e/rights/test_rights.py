@@ -74,7 +74,9 @@ def test_what_is_denied_is_refused_and_changes_no_row(
 
 @pytest.mark.parametrize("rights", MATRIX, ids=lambda rights: rights.name)
 def test_what_is_allowed_succeeds(world: World, callers: dict[str, Client], rights: Rights) -> None:
+    scene: Scene | None = None
     for role in rights.allowed:
-        scene = SCENES[rights.method, rights.path](world, role)
+        if scene is None or rights.method != "GET":  # what is only read can be read again
+            scene = SCENES[rights.method, rights.path](world, role)
         answer = send(scene, rights, callers, role)
         assert answer.status_code < 400, f"{role}: {answer.status_code} {answer.text}"

@@ -10,8 +10,8 @@ import pytest
 from tests.integration.schema.bare import replay
 from tests.integration.schema.invoices import create, record
 from tests.integration.schema.shop import Customer, Shop, call
-from tests.integration.schema.test_jobs import printer, queued
 from tests.integration.schema.test_quotes import deciding, draft, send
+from tests.integration.schema.workshop import printer, queued
 
 LOCK = " for no key update;"
 SLOW = " perform pg_sleep(0.1);"
