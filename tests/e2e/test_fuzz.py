@@ -37,9 +37,10 @@ CHECKS = [
     response_schema_conformance,
 ]
 type Operation = APIOperation[Any, Any, Any, Any]
+type Modes = tuple[GenerationMode, ...]
 type AnyCase = Case[Operation]
 
-MODES = (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
+MODES: Modes = (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
 EXPENDABLE = 12
 """Logins with the lowest ids: a fuzzer that deletes users likes small numbers."""
 
@@ -105,7 +106,7 @@ def fuzz(
     caller: Client,
     cases: int,
     tally: Tally,
-    modes: tuple[GenerationMode, ...] = MODES,
+    modes: Modes = MODES,
 ) -> None:
     """`cases` of what the schema allows and as many of what it forbids; the same ones each run."""
     for mode in modes:
@@ -129,7 +130,7 @@ def fuzz(
             run()
 
 
-def fuzz_all(world: World, cases: int, modes: dict[str, tuple[GenerationMode, ...]]) -> Tally:
+def fuzz_all(world: World, cases: int, modes: dict[str, Modes]) -> Tally:
     """`modes` by the caller's role."""
     tally = Tally()
     for operation in operations():
@@ -151,7 +152,7 @@ def judge(tally: Tally) -> None:
 
 
 def test_a_few_cases_of_every_operation(world: World) -> None:
-    modes = {"owner": (GenerationMode.NEGATIVE,), "admin": (GenerationMode.POSITIVE,)}
+    modes: dict[str, Modes] = {"owner": (GenerationMode.NEGATIVE,), "admin": (GenerationMode.POSITIVE,)}
     tally = fuzz_all(world, cases=1, modes=modes)
     judge(tally)
 
