@@ -67,3 +67,9 @@ def test_the_janitors_event_is_the_schedulers() -> None:
 def test_the_slicers_event_is_one_record_of_the_slice_queue() -> None:
     (record,) = SqsModel.model_validate(event("slicer-sqs.json")).Records
     assert json.loads(str(record.body)).keys() == {"fileId", "requestId"}
+
+
+def test_the_mailers_event_is_one_record_of_the_mail_queue() -> None:
+    (record,) = SqsModel.model_validate(event("mailer-sqs.json")).Records
+    assert json.loads(str(record.body)).keys() == {"mailId"}
+    assert record.eventSourceARN.endswith(":mail-queue")

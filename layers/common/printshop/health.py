@@ -33,7 +33,7 @@ class Part(BaseModel):
     reason: Annotated[str | None, Field(description="Why it is broken, or was not tried")] = None
     migrated: Annotated[bool | None, Field(description="database: the schema is there")] = None
     deleted: Annotated[bool | None, Field(description="storage: what was uploaded went again")] = None
-    waiting: Annotated[int | None, Field(description="queue: messages", examples=[0])] = None
+    waiting: Annotated[int | None, Field(description="queue and mailQueue: messages", examples=[0])] = None
     livemode: Annotated[bool | None, Field(description="stripe: the key takes real money")] = None
     age_seconds: Annotated[int | None, Field(description="Since the heartbeat", examples=[120])] = None
     binary: Annotated[str | None, Field(examples=["/usr/bin/prusa-slicer"])] = None
@@ -57,6 +57,7 @@ def readiness(services: Services) -> Readiness:
         "database": database,
         **{f"storage.{bucket}": _check(partial(_try_bucket, services.storage, bucket)) for bucket in BUCKETS},
         "queue": _check(lambda: {"waiting": services.queue.depth()}),
+        "mailQueue": _check(lambda: {"waiting": services.mail_queue.depth()}),
         "stripe": _stripe(services),
         "webhook": {"ok": bool(services.settings.webhook_secret) or not services.settings.stripe_key},
     }

@@ -16,6 +16,16 @@ from tests.integration.api.traces import nothing_left_behind
 
 MATRIX = read_matrix()
 
+UNLOGGED = {
+    f"POST /api/{path}"
+    for path in (
+        "auth/login", "auth/refresh", "auth/logout", "auth/resend", "auth/forgot-password",
+        "quick-order/uploads", "quick-order/uploads/{id}/complete", "quick-order/slice", "quick-order/price",
+        "invoices/{id}/attachments", "stripe/webhook",
+    )
+} | {"DELETE /api/tmp-files/{id}", "DELETE /api/invoices/{id}/pdf", "DELETE /api/quotes/{id}/pdf"}  # fmt: skip
+"""Sessions, uploads that are no part of a document yet, prices that nobody took, and copies that are made anew."""
+
 
 @pytest.fixture(scope="module")
 def world(stack: Stack, shop: Client) -> World:
@@ -80,3 +90,23 @@ def test_what_is_allowed_succeeds(world: World, callers: dict[str, Client], righ
             scene = SCENES[rights.method, rights.path](world, role)
         answer = send(scene, rights, callers, role)
         assert answer.status_code < 400, f"{role}: {answer.status_code} {answer.text}"
+
+
+@pytest.mark.parametrize(
+    "rights", [rights for rights in MATRIX if rights.method != "GET"], ids=lambda rights: rights.name
+)
+def test_every_change_is_in_the_activity_log(
+    database: psycopg.Connection, world: World, callers: dict[str, Client], rights: Rights
+) -> None:
+    role = next(role for role in ("admin", "owner") if rights.cells[role] == "ok")
+    scene = SCENES[rights.method, rights.path](world, role)
+    world.rest()
+    before = entries(database)
+    assert send(scene, rights, callers, role).status_code < 400
+    assert (entries(database) > before) is (rights.name not in UNLOGGED)
+
+
+def entries(database: psycopg.Connection) -> int:
+    row = database.execute("select count(*) from activity_logs").fetchone()
+    assert row is not None
+    return int(row[0])

@@ -37,6 +37,7 @@ def test_readiness_tries_every_part(stack: Stack, shop: Client, customer: Client
         assert parts[f"storage.{bucket}"]["deleted"] is True
     assert parts["stripe"]["livemode"] is False
     assert parts["queue"]["waiting"] == 0
+    assert parts["mailQueue"]["ok"] is True
     assert parts["webhook"]["ok"] is True
     assert parts["slicer"]["tmpWritable"] is True
     assert parts["slicer"]["version"][0].isdigit()
