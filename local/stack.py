@@ -210,6 +210,7 @@ class Stack:
             "SecretsId": SECRETS_ID,
             "StripeApiBase": self.stripe.url,
             "EmailFrom": f"3D Print Bureau <{SENDER}>",
+            "EmailIdentity": SENDER,
             "StripeSuccessUrl": f"{url}/paid",
             "StripeCancelUrl": f"{url}/cancelled",
             "SlicerBin": os.environ.get("SLICER_BIN") or _slicer(),

@@ -25,6 +25,10 @@ def security_of(route: APIRoute) -> list[dict[str, list[str]]]:
 
 
 def _needs_login(calls: set[Callable[..., Any]]) -> bool:
+    return security.any_caller in calls or _needs_own_password(calls)
+
+
+def _needs_own_password(calls: set[Callable[..., Any]]) -> bool:
     return bool(calls & {security.current_caller, security.admin_user, security.pricing_admin})
 
 
@@ -50,6 +54,7 @@ def refusals_of(route: APIRoute, operation: dict[str, Any]) -> dict[int, list[st
     add(400, "CURSOR_INVALID", when="cursor" in parameters)
     add(401, "NO_TOKEN", "TOKEN_EXPIRED", "INVALID_TOKEN", "SESSION_ENDED", when=login)
     add(403, "NO_PROFILE", when=login)
+    add(403, "PASSWORD_CHANGE_REQUIRED", when=_needs_own_password(calls))
     add(403, "ADMIN_ONLY", when=bool(calls & {security.admin_user, security.pricing_admin}))
     add(403, "CLIENT_ONLY", when=security.client_user in calls)
     add(403, "ORIGIN_MISMATCH", when=login and bool(set(route.methods or ()) - security.SAFE_METHODS))

@@ -2,11 +2,11 @@
 -- of two at once the second sees what the first did. What takes a live payment page out of use answers its session as
 -- `retired`, for whoever called to expire at Stripe after the commit.
 
-create function invoice_closed(i invoices, p_code text default 'INVOICE_CLOSED') returns jsonb
+create function invoice_closed(i invoices) returns jsonb
 language sql stable set search_path = public, pg_temp
 as $$
   select case when i.status in ('VOID', 'WRITTEN_OFF', 'REFUNDED') then
-    refusal(409, p_code, format('Invoice %s is %s, which is the end of it; write a new one.', i.number, i.status),
+    refusal(409, 'INVOICE_CLOSED', format('Invoice %s is %s, which is the end of it; write a new one.', i.number, i.status),
             jsonb_build_object('status', i.status)) end
 $$;
 
@@ -155,7 +155,10 @@ $$;
 create function not_editable(i invoices, p_client_id bigint, p_document jsonb) returns jsonb
 language sql stable set search_path = public, pg_temp
 as $$
-  select coalesce(invoice_closed(i, 'NOT_EDITABLE'), case
+  select case
+    when i.status in ('VOID', 'WRITTEN_OFF', 'REFUNDED') then
+      refusal(409, 'NOT_EDITABLE', format('Invoice %s is %s and stays as it is; write a new one.', i.number, i.status),
+              jsonb_build_object('status', i.status))
     when p_client_id <> i.client_id then
       refusal(409, 'CLIENT_FIXED', format('Invoice %s stays its client''s; void it and write one for the other.', i.number),
               jsonb_build_array(jsonb_build_object('field', 'clientId')))
@@ -165,7 +168,7 @@ as $$
     when (p_document ->> 'totalCents')::bigint > i.total_cents
          and exists (select from payments where invoice_id = i.id and kind = 'REFUND') then
       refusal(409, 'HAS_REFUNDS', format('Invoice %s has a refund, so nothing more is owed on it; write a new one for what comes on top.',
-              i.number), jsonb_build_object('totalCents', i.total_cents)) end)
+              i.number), jsonb_build_object('totalCents', i.total_cents)) end
 $$;
 
 -- Replaces everything that the shop wrote; payments stay, and the status follows the ledger. Files that the new lines
@@ -441,7 +444,7 @@ declare
   signature text;
 begin
   foreach signature in array array[
-    'invoice_closed(invoices, text)', 'has_payments(invoices, text)', 'retire_session(bigint)',
+    'invoice_closed(invoices)', 'has_payments(invoices, text)', 'retire_session(bigint)',
     'changed_invoice(bigint, text)', 'stop_job(bigint, text, jsonb)', 'hold_job(bigint, text, jsonb)',
     'due_day(bigint, date, date, text)', 'due_day_refused(date, date)',
     'create_invoice(bigint, bigint, date, text, jsonb, jsonb, jsonb)', 'with_kept_details(bigint, jsonb)',

@@ -15,8 +15,12 @@ from typing import Any
 from local.gateway.intrinsics import ACCOUNT, REGION
 from tests.template.bundle import Bundle, deploy
 
-SUPABASE = {"SupabaseUrl": "https://project.supabase.co", "SupabasePublishableKey": "publishable"}
-"""The parameters without a default; no role depends on them."""
+PARAMETERS = {
+    "SupabaseUrl": "https://project.supabase.co",
+    "SupabasePublishableKey": "publishable",
+    "EmailIdentity": "shop@example.com",
+}
+"""Those without a default, and the sender of the local stack."""
 
 _KNOWN_KEYS = {"Sid", "Effect", "Action", "Resource"}
 
@@ -115,7 +119,7 @@ def _matches(pattern: str, text: str) -> bool:
 @lru_cache(maxsize=8)
 def load_roles(secrets_id: str = "printshop/local", stack_name: str = "local") -> Roles:
     """The roles of template.yaml, for a secret of that name and a stack of that name."""
-    return Roles(deploy({**SUPABASE, "SecretsId": secrets_id}, stack_name))
+    return Roles(deploy({**PARAMETERS, "SecretsId": secrets_id}, stack_name))
 
 
 def allowed(function: str, action: str, resource: str) -> bool:
