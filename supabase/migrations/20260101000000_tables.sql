@@ -2,8 +2,16 @@
 -- points (_bps), quantities thousandths (_milli), lengths whole millimetres unless the name says otherwise.
 -- Writes go through the functions of the later migrations; what must always hold, holds here.
 
--- Search by any part of a text, on an index (trigrams).
+-- Search by any part of a text, on an index: by trigrams, which know letters and digits alone, or, for what has no three
+-- of them in a row, by its characters and pairs of characters.
 create extension if not exists pg_trgm with schema extensions;
+
+create function search_marks(p_text text) returns text[]
+language sql immutable parallel safe set search_path = public, pg_temp
+as $$
+  select coalesce(array_agg(distinct substr(p_text, start, size)), '{}')
+    from generate_series(1, length(p_text)) start, generate_series(1, 2) size where start + size - 1 <= length(p_text)
+$$;
 
 create type user_role as enum ('ADMIN', 'CLIENT');
 create type quote_status as enum ('DRAFT', 'PENDING', 'ACCEPTED', 'DECLINED', 'EXPIRED', 'CONVERTED');
@@ -85,6 +93,7 @@ create table clients (
 );
 create index clients_by_name on clients (lower(name), id);
 create index clients_by_text on clients using gin (search_text extensions.gin_trgm_ops);
+create index clients_by_marks on clients using gin (search_marks(search_text));
 create index clients_by_created on clients (created_at desc, id desc);
 
 create table users (
@@ -106,6 +115,7 @@ comment on column users.sessions_valid_from is 'Tokens issued before are refused
 create index users_by_client on users (client_id);
 create index users_by_created on users (created_at desc, id desc);
 create index users_by_text on users using gin (search_text extensions.gin_trgm_ops);
+create index users_by_marks on users using gin (search_marks(search_text));
 
 create table closed_logins (
   user_id bigint primary key,
@@ -210,6 +220,7 @@ create table quotes (
 create index quotes_by_created on quotes (created_at desc, id desc);
 create index quotes_by_status on quotes (status, created_at desc, id desc);
 create index quotes_by_text on quotes using gin (search_text extensions.gin_trgm_ops);
+create index quotes_by_marks on quotes using gin (search_marks(search_text));
 create index quotes_by_client on quotes (client_id, created_at desc, id desc);
 create index quotes_by_creator on quotes (created_by);
 create index quotes_to_expire on quotes (valid_until) where status = 'PENDING';
@@ -277,6 +288,7 @@ alter table quotes add foreign key (converted_invoice_id) references invoices (i
 create index invoices_by_created on invoices (created_at desc, id desc);
 create index invoices_by_status on invoices (status, created_at desc, id desc);
 create index invoices_by_text on invoices using gin (search_text extensions.gin_trgm_ops);
+create index invoices_by_marks on invoices using gin (search_marks(search_text));
 create index invoices_by_client on invoices (client_id, created_at desc, id desc);
 create index invoices_by_client_money on invoices (client_id, currency)
   include (status, total_cents, paid_cents, balance_cents, credit_cents);
@@ -390,6 +402,7 @@ create index jobs_by_status on jobs (status, created_at desc, id desc);
 create index jobs_by_printer on jobs (printer_id, status);
 create index jobs_by_client on jobs (client_id, created_at desc, id desc);
 create index jobs_by_text on jobs using gin (search_text extensions.gin_trgm_ops);
+create index jobs_by_marks on jobs using gin (search_marks(search_text));
 create index jobs_open_by_status on jobs (status) where archived_at is null;
 create index jobs_held on jobs (id) where archived_at is null and held_reason is not null;
 create index jobs_to_archive on jobs (coalesce(completed_at, cancelled_at)) where archived_at is null;
@@ -674,8 +687,8 @@ begin
 end
 $$;
 revoke all on all sequences in schema public from public, anon, authenticated, service_role;
-revoke all on function unguessable_token(), set_updated_at(), keep_search_text(), keep_job_search_text(),
+revoke all on function unguessable_token(), search_marks(text), set_updated_at(), keep_search_text(), keep_job_search_text(),
   spread_client_name(), keep_thread() from public, anon, authenticated, service_role;
-grant execute on function unguessable_token(), set_updated_at(), keep_search_text(), keep_job_search_text(),
+grant execute on function unguessable_token(), search_marks(text), set_updated_at(), keep_search_text(), keep_job_search_text(),
   spread_client_name(), keep_thread() to service_role;
 grant usage on schema public to service_role;

@@ -156,6 +156,15 @@ create function containing(p_text text) returns text
 language sql immutable set search_path = public, pg_temp
 as $$ select '%' || replace(replace(replace(lower(p_text), '\', '\\'), '%', '\%'), '_', '\_') || '%' $$;
 
+-- The condition that a row's search_text holds the text of a parameter, literally, in the form that an index serves.
+create function found_by(p_row text, p_parameter text, p_query text) returns text
+language sql immutable set search_path = public, pg_temp
+as $$
+  select format('%1$s.search_text like containing(%2$s)', p_row, p_parameter)
+    || case when p_query !~ '[[:alnum:]]{3}'
+         then format(' and search_marks(%1$s.search_text) @> search_marks(lower(%2$s))', p_row, p_parameter) else '' end
+$$;
+
 do $$
 declare
   signature text;
@@ -164,7 +173,7 @@ begin
     'refusal(integer, text, text, jsonb)', 'business_today()', 'next_document_number(text, text)',
     'log_activity(bigint, bigint, bigint, bigint, bigint, text, text, jsonb)', 'keep_ledger()', 'hold_ledger()',
     'hold_subtotal()', 'replayed(bigint, text, text, text)', 'keep_answer(bigint, text, text, text, jsonb)',
-    'containing(text)'] loop
+    'containing(text)', 'found_by(text, text, text)'] loop
     execute format('revoke all on function %s from public, anon, authenticated, service_role', signature);
     execute format('grant execute on function %s to service_role', signature);
   end loop;

@@ -120,7 +120,7 @@ declare
   conditions text := concat_ws(' and ', 'true',
     case when p_client_id is not null then 'i.client_id = $1' end,
     case when p_status is not null then 'i.status = $2' end,
-    case when p_query is not null then 'i.search_text like $3' end,
+    case when p_query is not null then found_by('i', '$3', p_query) end,
     case when p_after_id is not null then
       format('(i.%s, i.id) %s %s', key, case direction when 'desc' then '<' else '>' end, place) end);
   listed jsonb;
@@ -130,7 +130,7 @@ begin
                               order by (page.i).%1$s %2$s, (page.i).id %2$s), '[]')
       from (select i from invoices i where %3$s order by i.%1$s %2$s, i.id %2$s limit $4) page
       join clients c on c.id = (page.i).client_id $q$, key, direction, conditions)
-    into listed using p_client_id, p_status, containing(p_query), p_limit, p_after, p_after_id;
+    into listed using p_client_id, p_status, p_query, p_limit, p_after, p_after_id;
   return listed;
 end
 $$;

@@ -76,7 +76,7 @@ declare
   page jsonb;
 begin
   if p_query is not null then
-    wanted := wanted || ' and c.search_text like containing($1)';
+    wanted := wanted || ' and ' || found_by('c', '$1', p_query);
   end if;
   if p_after_id is not null then
     wanted := wanted || ' and ' || place;

@@ -17,7 +17,7 @@ declare
   page jsonb;
 begin
   if p_query is not null then
-    wanted := wanted || ' and u.search_text like containing($1)';
+    wanted := wanted || ' and ' || found_by('u', '$1', p_query);
   end if;
   if p_before_id is not null then
     wanted := wanted || ' and (u.created_at, u.id) < ($2, $3)';

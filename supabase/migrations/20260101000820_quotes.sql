@@ -62,7 +62,7 @@ declare
   conditions text := concat_ws(' and ', 'true',
     case when p_client_id is not null then 'q.client_id = $1 and q.status <> ''DRAFT''' end,
     case when p_status is not null then 'q.status = $2' end,
-    case when p_query is not null then 'q.search_text like $3' end,
+    case when p_query is not null then found_by('q', '$3', p_query) end,
     case when p_after_id is not null then
       case when p_oldest_first then '(q.created_at, q.id) > ($5, $6)' else '(q.created_at, q.id) < ($5, $6)' end end);
   listed jsonb;
@@ -72,7 +72,7 @@ begin
                               order by (page.q).created_at %1$s, (page.q).id %1$s), '[]')
       from (select q from quotes q where %2$s order by q.created_at %1$s, q.id %1$s limit $4) page
       join clients c on c.id = (page.q).client_id $q$, direction, conditions)
-    into listed using p_client_id, p_status, containing(p_query), p_limit, p_after_created, p_after_id;
+    into listed using p_client_id, p_status, p_query, p_limit, p_after_created, p_after_id;
   return listed;
 end
 $$;

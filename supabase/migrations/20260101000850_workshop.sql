@@ -77,7 +77,7 @@ declare
 begin
   if p_status is not null then conditions := conditions || ' and j.status = $1'; end if;
   if p_printer_id is not null then conditions := conditions || ' and j.printer_id = $2'; end if;
-  if p_query is not null then conditions := conditions || ' and j.search_text like containing($3)'; end if;
+  if p_query is not null then conditions := conditions || ' and ' || found_by('j', '$3', p_query); end if;
   if p_after_id is not null then
     conditions := conditions || case p_sort
       when 'queue' then ' and (j.queue_position, j.id) > ($5, $7)' when 'createdAt' then ' and (j.created_at, j.id) > ($6, $7)'

@@ -562,9 +562,12 @@ def _(world: World, role: str) -> Scene:
 
 @scene("PUT", "settings")
 def _(world: World, role: str) -> Scene:
-    return Scene(body=world.shop.data("GET", "settings"))
+    phone = f"+61 2 {uuid4().int % 10**8:08d}"
+    return Scene(body={**world.shop.data("GET", "settings"), "businessPhone": phone})
 
 
 @scene("POST", "settings/logo")
 def _(world: World, role: str) -> Scene:
-    return Scene(content=PNG, headers={"content-type": "image/png"})
+    square = f'<rect width="8" height="8" fill="#{uuid4().hex[:6]}"/>'
+    logo = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 8 8">{square}</svg>'
+    return Scene(content=logo.encode(), headers={"content-type": "image/svg+xml"})

@@ -130,16 +130,18 @@ def fuzz(
             run()
 
 
-def fuzz_all(world: World, cases: int, modes: dict[str, Modes]) -> Tally:
-    """`modes` by the caller's role."""
+def fuzz_all(world: World, cases: int, modes: dict[str, Modes], every: int = 1) -> Tally:
+    """A scene of each operation, and made-up cases of one in `every`. `modes` by the caller's role."""
     tally = Tally()
-    for operation in operations():
+    for number, operation in enumerate(operations()):
         method, _, path = operation.label.partition(" ")
         build = SCENES[method, path]
         for role in ("owner", "admin"):
             scene = build(world, role)
             caller = scene.caller or world.client_of(role)
             ask(as_case(operation, scene), caller, tally)
+            if number % every:
+                continue
             if cases > 1:  # the row that was just deleted, paid or sent has less to tell
                 scene = build(world, role)
             fuzz(operation, scene, scene.caller or caller, cases, tally, modes[role])
@@ -151,9 +153,9 @@ def judge(tally: Tally) -> None:
     assert {operation.label for operation in operations()} - tally.succeeded == set()
 
 
-def test_a_few_cases_of_every_operation(world: World) -> None:
+def test_a_scene_of_every_operation_and_a_few_made_up_cases(world: World) -> None:
     modes: dict[str, Modes] = {"owner": (GenerationMode.NEGATIVE,), "admin": (GenerationMode.POSITIVE,)}
-    tally = fuzz_all(world, cases=1, modes=modes)
+    tally = fuzz_all(world, cases=1, modes=modes, every=3)
     judge(tally)
 
 
