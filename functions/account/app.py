@@ -180,7 +180,7 @@ def forgot_password(body: EmailAddress, services: Provided) -> Data[Outcome]:
 @app.post(
     "/api/auth/reset-password",
     tags=["Account"],
-    responses=refusals("401 RECOVERY_LINK_INVALID", WEAK, TOO_OFTEN, AUTH_DOWN),
+    responses=refusals("422 RECOVERY_LINK_INVALID", WEAK, TOO_OFTEN, AUTH_DOWN),
 )
 def reset_password(body: ResetPassword, response: Response, services: Provided) -> Data[Session]:
     """Set a new password by the link of the mail; other sessions end."""

@@ -145,7 +145,7 @@ def check_out(
     )
     if made["kind"] == "invoice":
         return Data(data=invoice_of(made, services.settings, reads_as=user.reads_as))
-    return Data(data=quote_of(Quote, made, services.settings))
+    return Data(data=quote_of(Quote, made, services.settings, for_shop=user.is_admin))
 
 
 @app.get("/api/tmp-files", tags=["Temporary files"])

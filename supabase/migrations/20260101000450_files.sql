@@ -34,12 +34,20 @@ begin
 end
 $$;
 
+-- Of a quote that the shop is still writing; what a client sent in for a review is his own.
+create function is_in_the_making(f order_files) returns boolean
+language sql stable set search_path = public, pg_temp
+as $$
+  select f.invoice_id is null
+     and exists (select from quotes q where q.id = f.quote_id and q.status = 'DRAFT' and not q.needs_review)
+$$;
+
 -- Files by document or by client; `p_reads_as` null reads as the shop, else only this client's.
 create function list_order_files(p_reads_as bigint, p_invoice_id bigint, p_quote_id bigint, p_client_id bigint) returns jsonb
 language sql stable set search_path = public, pg_temp
 as $$
   select coalesce(jsonb_agg(order_file_json(f) order by f.uploaded_at desc, f.id desc), '[]') from order_files f
-   where (p_reads_as is null or f.client_id = p_reads_as)
+   where (p_reads_as is null or (f.client_id = p_reads_as and not is_in_the_making(f)))
      and (f.invoice_id = p_invoice_id or f.quote_id = p_quote_id or f.client_id = p_client_id)
 $$;
 
@@ -57,7 +65,7 @@ create function get_order_file(p_reads_as bigint, p_id bigint) returns jsonb
 language sql stable set search_path = public, pg_temp
 as $$
   select coalesce(
-    (select order_file_json(f) from order_files f where f.id = p_id and (p_reads_as is null or f.client_id = p_reads_as)),
+    (select order_file_json(f) from order_files f where f.id = p_id and (p_reads_as is null or (f.client_id = p_reads_as and not is_in_the_making(f)))),
     refusal(404, 'FILE_NOT_FOUND', 'There is no such file of yours.'))
 $$;
 
@@ -258,7 +266,7 @@ declare
   signature text;
 begin
   foreach signature in array array[
-    'order_file_json(order_files)', 'save_order_file(bigint, bigint, bigint, jsonb)',
+    'is_in_the_making(order_files)', 'order_file_json(order_files)', 'save_order_file(bigint, bigint, bigint, jsonb)',
     'list_order_files(bigint, bigint, bigint, bigint)', 'get_order_file(bigint, bigint)',
     'delete_order_file(bigint, bigint)', 'attachment_json(attachments)', 'save_attachment(bigint, bigint, jsonb)',
     'list_invoice_files(bigint, bigint)', 'no_such_attachment()', 'attachment_exists(text)',

@@ -59,7 +59,7 @@ declare
   i invoices;
 begin
   select * into i from invoices where id = p_invoice_id for no key update;
-  if i.stripe_attempt <> p_attempt or i.balance_cents <> p_cents or not_payable(i) is not null then
+  if i.id is null or i.stripe_attempt <> p_attempt or i.balance_cents <> p_cents or not_payable(i) is not null then
     return jsonb_build_object('stored', false);
   end if;
   update invoices set stripe_session_id = p_session_id, stripe_checkout_url = p_url, stripe_session_cents = p_cents,

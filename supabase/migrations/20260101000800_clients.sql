@@ -211,7 +211,8 @@ create function list_client_order_files(p_reads_as bigint, p_client_id bigint, p
 language plpgsql stable set search_path = public, pg_temp
 as $$
 declare
-  place text := case when p_before_id is null then '' else ' and (f.uploaded_at, f.id) < ($2, $3)' end;
+  place text := concat_ws(' ', '', case when p_before_id is not null then 'and (f.uploaded_at, f.id) < ($2, $3)' end,
+                          case when p_reads_as is not null then 'and not is_in_the_making(f)' end);
   page jsonb;
 begin
   if p_reads_as <> p_client_id or not exists (select from clients where id = p_client_id) then

@@ -61,7 +61,8 @@ as $$
 $$;
 
 -- Deletes a user, never the last admin, and answers the login that Supabase Auth has to forget next. Until it has, the
--- login is closed; deleting the same user again answers it again. What he wrote stays, without his name.
+-- login is closed; deleting the same user again answers it again. His own thread of messages goes with him; what he
+-- wrote to others stays, without his name.
 create function delete_user(p_user_id bigint, p_deleted_id bigint) returns jsonb
 language plpgsql volatile set search_path = public, pg_temp
 as $$

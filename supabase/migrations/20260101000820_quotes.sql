@@ -119,9 +119,16 @@ begin
     shipping_cents = (p_document ->> 'shippingCents')::bigint, shipping_label = p_document ->> 'shippingLabel',
     tax_rate_bps = (p_document ->> 'taxRateBps')::integer, tax_cents = (p_document ->> 'taxCents')::bigint,
     total_cents = (p_document ->> 'totalCents')::bigint, notes = p_document ->> 'notes', terms = p_document ->> 'terms',
-    snapshot = p_snapshot
+    -- Where a review is to be sent stays with it.
+    snapshot = p_snapshot || case when snapshot ? 'shipping' then jsonb_build_object('shipping', snapshot -> 'shipping')
+                                  else '{}' end
   where id = p_quote_id;
-  perform write_quote_items(p_quote_id, p_items);
+  -- A line that was priced by hand keeps what its client asked for.
+  perform write_quote_items(p_quote_id, (
+    select jsonb_agg(n.value || case when coalesce(n.value -> 'details', '{}') = '{}' then jsonb_build_object('details', coalesce(
+        (select l.details from quote_items l where l.quote_id = p_quote_id and l.description = n.value ->> 'description'
+          order by l.position limit 1), '{}')) else '{}' end order by n.ordinality)
+      from jsonb_array_elements(p_items) with ordinality n));
 end
 $$;
 

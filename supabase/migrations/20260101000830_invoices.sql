@@ -207,6 +207,10 @@ begin
                   then 'PENDING' else invoices.status end
     from settings s where invoices.id = i.id;
   perform write_invoice_items(i.id, items);
+  -- Who pays for the fast track from now on is on it.
+  update jobs set priority = 'FAST_TRACK'
+   where invoice_id = i.id and priority = 'NORMAL' and archived_at is null and status not in ('COMPLETED', 'CANCELLED')
+     and exists (select from invoice_items l where l.invoice_id = i.id and (l.details ->> 'fastTrack')::boolean);
   with gone as (
     delete from order_files f using jsonb_array_elements(p_files) n
      where f.invoice_id = i.id and f.filename = n.value ->> 'filename'
@@ -418,6 +422,15 @@ begin
 end
 $$;
 
+-- What a client may read of an invoice's activity: what happened to it and to its money, not the shop's own work.
+create function client_reads(p_action text) returns boolean
+language sql immutable set search_path = public, pg_temp
+as $$
+  select p_action = any ('{INVOICE_CREATED, INVOICE_EDITED, INVOICE_SENT, INVOICE_MAILED, INVOICE_PAID, INVOICE_UNPAID,
+    INVOICE_OVERDUE, INVOICE_VOIDED, INVOICE_WRITTEN_OFF, INVOICE_REFUNDED, QUOTE_CONVERTED, CHECKOUT_OPENED,
+    PAYMENT_RECEIVED, PAYMENT_RECORDED, PAYMENT_DELETED, ATTACHMENT_SAVED, ATTACHMENT_REPLACED, ATTACHMENT_DELETED}'::text[])
+$$;
+
 -- Newest first, keyset by id. Its client reads what happened, not who did it nor with what.
 create function list_invoice_activity(p_client_id bigint, p_invoice_id bigint, p_limit integer, p_before_id bigint) returns jsonb
 language plpgsql stable set search_path = public, pg_temp
@@ -433,7 +446,8 @@ begin
     select coalesce(jsonb_agg(jsonb_build_object('id', a.id, 'action', a.action, 'message', a.message,
         'createdAt', a.created_at, 'metadata', case when $2 is null then a.metadata end) order by a.id desc), '[]')
       from (select * from activity_logs where invoice_id = $1 %s order by id desc limit $3) a $q$,
-    case when p_before_id is not null then 'and id < $4' end)
+    concat_ws(' ', case when p_before_id is not null then 'and id < $4' end,
+              case when p_client_id is not null then 'and client_reads(action)' end))
     into listed using p_invoice_id, p_client_id, p_limit, p_before_id;
   return listed;
 end
@@ -452,7 +466,7 @@ begin
     'update_invoice(bigint, bigint, bigint, date, text, jsonb, jsonb, jsonb)', 'delete_invoice(bigint, bigint)',
     'void_unpaid(invoices, text, jsonb)', 'void_invoice(bigint, bigint)', 'write_off_invoice(bigint, bigint)',
     'revert_invoice(bigint, bigint)', 'send_invoice(bigint, bigint, text, text, boolean, text, text)',
-    'rotate_pay_token(bigint, bigint)', 'list_invoice_activity(bigint, bigint, integer, bigint)'] loop
+    'rotate_pay_token(bigint, bigint)', 'client_reads(text)', 'list_invoice_activity(bigint, bigint, integer, bigint)'] loop
     execute format('revoke all on function %s from public, anon, authenticated, service_role', signature);
     execute format('grant execute on function %s to service_role', signature);
   end loop;

@@ -39,6 +39,7 @@ _NOT_STORABLE = {
     "22P02",  # a text that is none of the kind
     "22007",
     "22008",
+    "22009",  # a time zone beyond every zone
 }
 
 
@@ -67,6 +68,8 @@ class Database:
             raise _refusal(function, error) from error
         except httpx.HTTPError as error:
             raise _unavailable() from error
+        except UnicodeEncodeError as error:  # half a character, which no UTF-8 holds
+            raise _not_storable() from error
         if isinstance(answer, dict) and isinstance(answer.get("error"), dict):
             raise _api_error(**answer["error"])
         return answer
@@ -74,6 +77,13 @@ class Database:
 
 def _api_error(*, status: int, code: str, message: str, details: Any = None, **_: Any) -> ApiError:
     return BY_STATUS[status](code, message, details, retry_after=10 if status == 429 else None)
+
+
+def _not_storable() -> Unprocessable:
+    return Unprocessable(
+        "VALUE_REFUSED",
+        "Remove control characters from texts, keep numbers to 15 digits, and dates and time zones to real ones.",
+    )
 
 
 def _unavailable() -> Unavailable:
@@ -96,7 +106,5 @@ def _refusal(function: str, error: APIError) -> Exception:
     if code in _PASSING or code in {"502", "503", "504"}:
         return _unavailable()
     if code in _NOT_STORABLE:
-        return Unprocessable(
-            "VALUE_REFUSED", "Remove control characters from texts, and keep numbers to 15 digits."
-        )
+        return _not_storable()
     return DatabaseError(f"{function}: {code} {error.message}")

@@ -25,6 +25,7 @@ def decode_cursor(cursor: str | None, kinds: tuple[type, ...]) -> tuple[Any, ...
         return (None,) * len(kinds)
     try:
         place = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        json.dumps(place, ensure_ascii=False).encode()  # half a character is in no text of ours
     except (ValueError, binascii.Error) as error:
         raise _invalid() from error
     if not isinstance(place, list) or [type(part) for part in place] != list(kinds):

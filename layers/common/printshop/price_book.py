@@ -176,6 +176,21 @@ def print_details(sliced: SlicedModel, *, pieces: int, fast_track: bool, rule_ve
     }
 
 
+CUSTOMERS_DETAILS = frozenset(
+    ("material", "pieces", "fastTrack", "massMg", "grams", "timeSec", "layerHeight", "infill", "settings")
+)
+
+
+def for_customer(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Lines as a customer reads them: what is printed, not what the material costs the shop nor how it is filed."""
+    return [
+        {**item, "details": {key: value for key, value in details.items() if key in CUSTOMERS_DETAILS}}
+        if (details := item["details"])
+        else item
+        for item in items
+    ]
+
+
 def lot(name: str, pieces: int, material: str | None, *, fast_track: bool = False) -> str:
     """A printed line's description. Set-up and minimum belong to the lot, so the lot is what is sold, once."""
     count = "1 piece" if pieces == 1 else f"{pieces} pieces"

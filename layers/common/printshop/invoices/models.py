@@ -7,6 +7,7 @@ from pydantic.alias_generators import to_camel
 
 from printshop.documents import DiscountType
 from printshop.payments.links import pay_link
+from printshop.price_book import for_customer
 from printshop.settings import Settings
 
 type InvoiceStatus = Literal["PENDING", "PAID", "OVERDUE", "VOID", "WRITTEN_OFF", "REFUNDED"]
@@ -76,7 +77,7 @@ class InvoiceClient(_Read):
 
 
 class InvoiceItem(_Read):
-    """A line. `details` is what priced a print: its slice, material and rates."""
+    """A line. `details` is what priced a print: its slice, material and rates; to a client, what is printed."""
 
     position: int
     description: str
@@ -179,6 +180,7 @@ def _shown(document: dict[str, Any], settings: Settings, reads_as: int | None) -
     owed = document["status"] in PAYABLE and document["balanceCents"] > 0 and settings.stripe_key
     return {
         **document,
+        "items": document["items"] if reads_as is None else for_customer(document["items"]),
         "creditCents": document["creditCents"] if reads_as is None else None,
         "payUrl": pay_link(settings, document["payToken"]) if owed else None,
     }

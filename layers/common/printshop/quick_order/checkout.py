@@ -192,12 +192,13 @@ def _review(
             "fileId": model.file_id,
             "settings": model.settings,
             "pieces": ordered.quantity,
+            "fastTrack": ordered.fast_track,
             "error": model.error,
             "fallback": model.fallback,
         }
         items.append(
             {
-                "description": lot(model.filename, ordered.quantity, None),
+                "description": lot(model.filename, ordered.quantity, None, fast_track=ordered.fast_track),
                 "quantityMilli": 1000,
                 "details": details,
             }

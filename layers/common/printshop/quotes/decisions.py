@@ -35,7 +35,7 @@ def send_quote(services: Services, user: User, quote_id: int, request: SendReque
         except Unavailable as error:
             # The mail is committed: the janitor sends what was never taken.
             log.warn(scope="quotes.mail_unsent", error=error, data=sent["mail"])
-    return quote_of(SentQuote, sent, settings)
+    return quote_of(SentQuote, sent, settings, for_shop=True)
 
 
 def decide(services: Services, user: User, quote_id: int, request: DecisionRequest, *, accept: bool) -> Quote:
@@ -49,7 +49,7 @@ def decide(services: Services, user: User, quote_id: int, request: DecisionReque
         p_accept=accept,
         p_note=request.note or None,
     )
-    return quote_of(Quote, decided, services.settings)
+    return quote_of(Quote, decided, services.settings, for_shop=user.is_admin)
 
 
 def decide_by_link(services: Services, token: str, request: DecisionRequest, *, accept: bool) -> Quote:

@@ -12,6 +12,7 @@ from printshop.documents import DiscountType
 from printshop.http.envelope import Model
 from printshop.invoices import InvoiceItem
 from printshop.payments.links import accept_link
+from printshop.price_book import for_customer
 from printshop.settings import Settings
 
 type QuoteStatus = Literal["DRAFT", "PENDING", "ACCEPTED", "DECLINED", "EXPIRED", "CONVERTED"]
@@ -151,9 +152,12 @@ class PublicQuote(Quote):
     """Still open to be accepted or declined."""
 
 
-def quote_of[Shown: Quote](kind: type[Shown], document: dict[str, Any], settings: Settings) -> Shown:
+def quote_of[Shown: Quote](
+    kind: type[Shown], document: dict[str, Any], settings: Settings, *, for_shop: bool = False
+) -> Shown:
     """A quote of the database as the API shows it: the link in the token's place, and none for a DRAFT, which the
-    link does not open."""
+    link does not open. `for_shop` with everything that priced its lines."""
     sent = document["status"] != "DRAFT"
     link = accept_link(settings, document["publicToken"]) if sent else None
-    return kind.model_validate({**document, "publicUrl": link})
+    items = document["items"] if for_shop else for_customer(document["items"])
+    return kind.model_validate({**document, "items": items, "publicUrl": link})

@@ -11,7 +11,7 @@ from printshop.storage.order_files import OrderFile
 def get_quote(database: Database, settings: Settings, user: User, quote_id: int) -> QuoteDetail:
     """One quote. Raises NotFound, also for another client's and, to a client, for a DRAFT."""
     document = database.call("get_quote", p_quote_id=quote_id, p_client_id=user.reads_as)
-    return quote_of(QuoteDetail, document, settings)
+    return quote_of(QuoteDetail, document, settings, for_shop=user.is_admin)
 
 
 def list_quotes(

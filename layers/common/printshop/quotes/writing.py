@@ -27,7 +27,7 @@ def create_quote(
     with kept(storage, printed_files(document, request.client_id)) as files:
         made = database.call("create_quote", **_written(admin.user, request, document, files))
     log.info(scope="quotes.created", data={"number": made["number"]})
-    return quote_of(Quote, made, settings)
+    return quote_of(Quote, made, settings, for_shop=True)
 
 
 def update_quote(
@@ -45,7 +45,7 @@ def update_quote(
         written = _written(admin.user, request, document, files)
         edited = database.call("update_quote", p_quote_id=quote_id, **written)
     remove_objects(storage, ORDER_FILES, edited["storageKeys"])
-    return quote_of(Quote, edited["quote"], settings)
+    return quote_of(Quote, edited["quote"], settings, for_shop=True)
 
 
 def _written(
@@ -87,7 +87,7 @@ def duplicate_quote(
             remove_objects(storage, ORDER_FILES, _keys(copies))
             raise
         if "quote" in answer:
-            return quote_of(Quote, answer["quote"], settings)
+            return quote_of(Quote, answer["quote"], settings, for_shop=True)
         copies += [copy_of(storage, file) for file in answer["copy"]]
     remove_objects(storage, ORDER_FILES, _keys(copies))
     raise Conflict("FILES_CHANGED", "The quote's files were changed meanwhile; duplicate it again.")
@@ -100,5 +100,8 @@ def _keys(copies: list[dict[str, Any]]) -> list[str]:
 def rotate_token(database: Database, settings: Settings, user: User, quote_id: int) -> Quote:
     """Give the quote a new link; the old one opens nothing any more. Raises NotFound."""
     return quote_of(
-        Quote, database.call("rotate_quote_token", p_user_id=user.id, p_quote_id=quote_id), settings
+        Quote,
+        database.call("rotate_quote_token", p_user_id=user.id, p_quote_id=quote_id),
+        settings,
+        for_shop=True,
     )
