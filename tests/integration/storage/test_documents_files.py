@@ -44,7 +44,8 @@ type NewCustomer = Callable[[], Customer]
 def quote(rows: psycopg.Connection, customer: Customer) -> int:
     row = rows.execute(
         "insert into quotes (status, number, client_id, issue_date, valid_until, currency, subtotal_cents,"
-        " tax_rate_bps, tax_cents, total_cents) values ('PENDING', %s, %s, now(), now(), 'AUD', 0, 0, 0, 0) returning id",
+        " tax_rate_bps, tax_cents, total_cents)"
+        " values ('PENDING', %s, %s, now(), now(), 'AUD', 0, 0, 0, 0) returning id",
         (str(uuid4()), customer.client_id),
     ).fetchone()
     assert row is not None
