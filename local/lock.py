@@ -18,6 +18,7 @@ FILES = {
     "layers/common/requirements.txt": ["pyproject.toml", "--constraint", ALL],
     "layers/chromium/requirements.txt": ["--group", "pyproject.toml:chromium", "--constraint", ALL],
     "functions/back_office/requirements.txt": ["--group", "pyproject.toml:back-office", "--constraint", ALL],
+    "functions/quick_order/requirements.txt": ["--group", "pyproject.toml:quick-order", "--constraint", ALL],
     "slicer-container/requirements.txt": ["--group", "pyproject.toml:slicer", "--constraint", ALL],
     "local/requirements-sam.txt": ["--group", "pyproject.toml:sam"],
 }

@@ -11,14 +11,14 @@ from pydantic import ValidationError
 
 from printshop.database import DatabaseError
 from printshop.errors import ApiError, NotFound, PayloadTooLarge, Unavailable
+from printshop.intake.prepare import prepare_model
+from printshop.intake.refusals import ModelRefused
 from printshop.log import get_logger
 from printshop.settings import Settings
 from printshop.slicing.child import MEMORY_BYTES, Limits
 from printshop.slicing.claims import Busy, Claim, Claims, Output, Result, SliceMessage
 from printshop.slicing.failures import SliceFailed, SliceStopped
-from printshop.slicing.intake import prepare_model
 from printshop.slicing.prusa import Sliced, SliceJob, Slicer, find_slicer, run
-from printshop.slicing.refusals import ModelRefused
 from printshop.slicing.scratch import is_writable, scratch_folder
 from printshop.slicing.settings import DEFAULT_PROFILE
 

@@ -28,6 +28,7 @@ create type job_priority as enum ('NORMAL', 'FAST_TRACK', 'URGENT');
 create type job_policy as enum ('ON_PAYMENT', 'ON_INVOICE');
 create type printer_status as enum ('ACTIVE', 'MAINTENANCE', 'OFFLINE');
 create type tmp_file_status as enum ('idle', 'running', 'completed', 'failed');
+create type slice_lane as enum ('SMALL', 'LARGE');
 create type order_file_type as enum ('model', 'settings');
 create type mail_kind as enum ('QUOTE', 'INVOICE');
 create type mail_status as enum ('QUEUED', 'SENDING', 'SENT', 'FAILED');
@@ -65,6 +66,7 @@ create table settings (
   guard_offline_printers boolean not null default true,
   guard_maintenance_printers boolean not null default true,
   max_active_prints_per_printer integer not null default 1 check (max_active_prints_per_printer between 1 and 100),
+  use_print_factors boolean not null default false,
   auto_detach_on_complete boolean not null default true,
   archive_jobs_after_days integer not null default 7 check (archive_jobs_after_days between 1 and 365),
   updated_at timestamptz not null default now()
@@ -149,6 +151,7 @@ create table materials (
   name text not null unique check (length(name) between 1 and 100),
   cost_per_kg_cents bigint not null check (cost_per_kg_cents >= 0),
   density_mg_cm3 integer not null check (density_mg_cm3 between 100 and 20000),
+  profile text not null default 'pla' check (profile ~ '^[a-z0-9-]{1,40}$'),
   is_active boolean not null default true,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now()
@@ -180,6 +183,7 @@ create table printers (
   bed_y_mm integer not null check (bed_y_mm between 1 and 5000),
   bed_z_mm integer not null check (bed_z_mm between 1 and 5000),
   nozzle_um integer not null default 400 check (nozzle_um between 100 and 2000),
+  profile text not null default 'generic' check (profile ~ '^[a-z0-9-]{1,40}$'),
   notes text not null default '' check (length(notes) <= 2000),
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now()
@@ -385,6 +389,7 @@ create table jobs (
   estimated_seconds bigint not null default 0 check (estimated_seconds >= 0),
   estimated_mass_mg bigint not null default 0 check (estimated_mass_mg >= 0),
   printed_seconds bigint not null default 0 check (printed_seconds >= 0),
+  printed_mass_mg bigint check (printed_mass_mg > 0),
   printing_since timestamptz,
   notes text not null default '' check (length(notes) <= 5000),
   completed_at timestamptz,
@@ -430,12 +435,23 @@ create table tmp_files (
   metadata jsonb not null default '{}',
   parent_id bigint references tmp_files (id) on delete cascade,
   uploaded_at timestamptz,
-  content_hash text,
+  object_key text,
+  content_hash text check (content_hash ~ '^[0-9a-f]{64}$'),
+  geometry jsonb,
+  inspection jsonb,
+  inspection_sent_at timestamptz,
+  inspection_sends integer not null default 0,
+  preview_key text,
   material_id bigint references materials (id),
+  printer_id bigint references printers (id) on delete set null,
+  profile jsonb,
   settings_hash text,
+  slice_result_id bigint,
+  lane slice_lane not null default 'SMALL',
   request_id uuid,
   queued_at timestamptz,
   sent_at timestamptz,
+  sends integer not null default 0,
   claim_token uuid,
   lease_until timestamptz,
   attempts integer not null default 0,
@@ -447,13 +463,20 @@ create table tmp_files (
 );
 comment on column tmp_files.metadata is 'Of a model: attempts, settings, metrics {timeSec, grams}, fallback, error, output.';
 comment on column tmp_files.parent_id is 'Of a g-code: the model it was sliced from.';
+comment on column tmp_files.object_key is 'Of a g-code that the slice cache holds: the object that storage_key stands for.';
+comment on column tmp_files.geometry is 'Of a model: what it measures, `printshop.intake.geometry.Geometry`.';
+comment on column tmp_files.inspection is 'Of a model, from the worker: its topology, or why there is none.';
+comment on column tmp_files.profile is 'Of a requested slice: `printshop.slicing.settings.PrintProfile`, as it was then.';
 comment on column tmp_files.sent_at is 'When its message was last sent; queued_at keeps its place in the queue.';
 comment on column tmp_files.reserved_until is 'A checkout is copying it: the janitor keeps its hands off until then.';
 create index tmp_files_by_user on tmp_files (user_id, id desc);
 create index tmp_files_by_parent on tmp_files (parent_id);
 create index tmp_files_by_material on tmp_files (material_id);
+create index tmp_files_by_printer on tmp_files (printer_id);
+create index tmp_files_by_result on tmp_files (slice_result_id);
+create index tmp_files_to_inspect on tmp_files (inspection_sent_at) where inspection_sent_at is not null and inspection is null;
 create index tmp_files_by_age on tmp_files (created_at) where parent_id is null;
-create index tmp_files_waiting on tmp_files (queued_at, id) where queued_at is not null;
+create index tmp_files_waiting on tmp_files (lane, queued_at, id) where queued_at is not null;
 create index tmp_files_running on tmp_files (lease_until) where status = 'running';
 create index tmp_files_failed on tmp_files (updated_at) where status = 'failed';
 
@@ -471,10 +494,17 @@ create table slice_results (
   filament_mm bigint not null check (filament_mm >= 0),
   time_sec bigint not null check (time_sec > 0),
   notes jsonb not null default '[]',
+  gcode_key text unique,
+  gcode_bytes bigint check (gcode_bytes > 0),
   created_at timestamptz not null default now(),
-  unique (content_hash, settings_hash)
+  used_at timestamptz not null default now(),
+  unique (content_hash, settings_hash, slicer, slicer_version),
+  check ((gcode_key is null) = (gcode_bytes is null))
 );
-comment on table slice_results is 'What the slicer said, by content and settings; prices come from here alone.';
+alter table tmp_files add foreign key (slice_result_id) references slice_results (id) on delete set null;
+comment on table slice_results is 'What the slicer said, by content, settings and slicer; prices come from here alone.';
+comment on column slice_results.gcode_key is 'Its g-code in the tmp bucket, nobody''s own; null once it has aged out.';
+create index slice_results_to_age on slice_results (used_at) where gcode_key is not null;
 create index slice_results_by_material on slice_results (material_id);
 
 create table order_files (

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from printshop.intake.prepare import prepare_model
 from printshop.slicing.child import Limits
 from printshop.slicing.gcode import parse_duration
-from printshop.slicing.intake import prepare_model
 from printshop.slicing.prusa import Sliced, SliceJob, find_slicer, run
 from printshop.slicing.settings import SliceSettings
 from tests.integration.slicing.by_hand import BUNNY, SCREW, SHAPES, slice_by_hand

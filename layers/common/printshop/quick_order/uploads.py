@@ -9,9 +9,9 @@ from pydantic import Field
 from printshop.database import Database
 from printshop.errors import Conflict, NotFound, PayloadTooLarge, Unprocessable
 from printshop.http.envelope import Model
+from printshop.intake.model_file import HEAD_BYTES, TAIL_BYTES, ModelKind, check_ends
 from printshop.log import get_logger
 from printshop.settings import Settings
-from printshop.slicing.model_file import HEAD_BYTES, TAIL_BYTES, ModelKind, check_ends
 from printshop.storage.keys import tmp_key
 from printshop.storage.objects import TMP, Storage
 from printshop.storage.tmp_files import TmpFile, delete_tmp_file, require_tmp_file, update_tmp_file

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from printshop.intake.model_file import HEAD_BYTES, TAIL_BYTES, check_ends
+from printshop.intake.prepare import prepare_model
+from printshop.intake.refusals import ModelRefused
 from printshop.slicing.gcode import StatisticsMissing, parse_duration, parse_statistics
-from printshop.slicing.intake import prepare_model
-from printshop.slicing.model_file import HEAD_BYTES, TAIL_BYTES, check_ends
-from printshop.slicing.refusals import ModelRefused
 from tests.unit.slicing.model_makers import ascii_stl, binary_stl, box, cube_model, three_mf
 
 SIZES = [pytest.param(150), pytest.param(5000, marks=pytest.mark.full)]

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from printshop.slicing import stl, threemf
-from printshop.slicing.model_file import ModelKind, check_file
+from printshop.intake import stl, threemf
+from printshop.intake.model_file import ModelKind, check_file
 
 
 def prepare_model(upload: Path, filename: str) -> Path:

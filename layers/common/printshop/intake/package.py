@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from printshop.slicing.refusals import ModelRefused
+from printshop.intake.refusals import ModelRefused
 
 MAX_ENTRIES = 1_000
 MAX_DIRECTORY_BYTES = 512 * 1024

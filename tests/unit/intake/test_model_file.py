@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from printshop.errors import Unprocessable
-from printshop.slicing.intake import prepare_model
-from printshop.slicing.model_file import HEAD_BYTES, TAIL_BYTES, ModelKind, check_ends, check_file
-from printshop.slicing.refusals import ModelRefused
+from printshop.intake.model_file import HEAD_BYTES, TAIL_BYTES, ModelKind, check_ends, check_file
+from printshop.intake.prepare import prepare_model
+from printshop.intake.refusals import ModelRefused
 from tests.unit.slicing.model_makers import ROOT, ascii_stl, binary_stl, box, sphere, three_mf
 
 NAN_BOX = [*box(20)[:11], ((float("nan"), 0.0, 0.0), (1.0, 0.0, 0.0), (0.0, 1.0, 0.0))]

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from printshop.slicing.model_xml import (
+from printshop.intake.model_xml import (
     MAX_TRIANGLES,
     GeometryWriter,
     ModelReader,
@@ -20,9 +20,9 @@ from printshop.slicing.model_xml import (
     Placement,
     too_complex,
 )
-from printshop.slicing.package import Package, open_package, part_name
-from printshop.slicing.refusals import ModelRefused
-from printshop.slicing.safe_xml import read_elements
+from printshop.intake.package import Package, open_package, part_name
+from printshop.intake.refusals import ModelRefused
+from printshop.intake.safe_xml import read_elements
 
 MAX_DEPTH = 64
 """Components within components."""

@@ -9,7 +9,7 @@ import re
 import struct
 from pathlib import Path
 
-from printshop.slicing.refusals import ModelRefused
+from printshop.intake.refusals import ModelRefused
 
 HEADER_BYTES = 84
 TRIANGLE_BYTES = 50

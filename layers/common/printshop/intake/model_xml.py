@@ -6,9 +6,9 @@ Every number is parsed and written anew, so no text of the customer's file reach
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from printshop.slicing.package import part_name
-from printshop.slicing.refusals import ModelRefused
-from printshop.slicing.safe_xml import read_elements
+from printshop.intake.package import part_name
+from printshop.intake.refusals import ModelRefused
+from printshop.intake.safe_xml import read_elements
 
 MAX_TRIANGLES = 5_000_000
 MAX_OBJECTS = 10_000

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import NoReturn
 from xml.parsers import expat
 
-from printshop.slicing.refusals import ModelRefused
+from printshop.intake.refusals import ModelRefused
 
 MAX_DEPTH = 32
 MAX_TAG_BYTES = 1024 * 1024

@@ -8,8 +8,8 @@ import os
 from enum import StrEnum
 from pathlib import Path, PurePath
 
-from printshop.slicing import package, stl
-from printshop.slicing.refusals import ModelRefused
+from printshop.intake import package, stl
+from printshop.intake.refusals import ModelRefused
 
 HEAD_BYTES = 1024
 TAIL_BYTES = 64 * 1024

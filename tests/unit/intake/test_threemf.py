@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from printshop.slicing.refusals import ModelRefused
-from printshop.slicing.threemf import Rebuilt, rebuild
+from printshop.intake.refusals import ModelRefused
+from printshop.intake.threemf import Rebuilt, rebuild
 from tests.unit.slicing.model_makers import (
     CORE,
     RELATIONSHIPS,
@@ -371,7 +371,7 @@ def test_memory_stays_bounded_whatever_the_xml(
     # VmHWM, because ru_maxrss begins with what the parent had at the fork.
     script = (
         "import sys; from pathlib import Path\n"
-        "from printshop.slicing.threemf import rebuild; from printshop.slicing.refusals import ModelRefused\n"
+        "from printshop.intake.threemf import rebuild; from printshop.intake.refusals import ModelRefused\n"
         "try: rebuild(Path(sys.argv[1]), Path(sys.argv[2]))\n"
         "except ModelRefused as error: print(error.code)\n"
         "print(Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0])\n"

@@ -1,0 +1,31 @@
+"""What a model file measures: the figures that need no slicer."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+type Unit = Literal["micron", "millimeter", "centimeter", "inch", "foot", "meter"]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True)
+
+
+class Box(_Frozen):
+    """A bounding box's edges in mm, to 0.001."""
+
+    x: Annotated[float, Field(examples=[64.2])]
+    y: Annotated[float, Field(examples=[51.6])]
+    z: Annotated[float, Field(examples=[48.1])]
+
+
+class Geometry(_Frozen):
+    """A model in mm, as it will stand on the bed: all build items of a 3MF, with their transforms."""
+
+    triangles: Annotated[int, Field(examples=[5682])]
+    box: Box
+    volume_mm3: Annotated[float, Field(alias="volumeMm3", description="Enclosed, whichever way it is wound")]
+    area_mm2: Annotated[float, Field(alias="areaMm2", description="Of the surface")]
+    is_inverted: Annotated[bool, Field(description="Wound inside out: its signed volume is negative")]
+    unit: Annotated[Unit | None, Field(description="What a 3MF states; an STL states none")]
