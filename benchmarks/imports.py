@@ -24,6 +24,7 @@ ENVIRONMENT = {
     "NEXT_PUBLIC_SUPABASE_ANON_KEY": "unused",
     "SUPABASE_SERVICE_ROLE_KEY": "unused",
     "SLICE_QUEUE_URL": "http://127.0.0.1:1/queue",
+    "LARGE_SLICE_QUEUE_URL": "http://127.0.0.1:1/large",
     "AWS_DEFAULT_REGION": "ap-southeast-2",
     "PYTHONPATH": str(ROOT / "layers" / "common"),
     "PATH": os.environ["PATH"],

@@ -148,6 +148,10 @@ class Stack:
         return self.gateway.queue_url("SliceQueue")
 
     @property
+    def large_queue_url(self) -> str:
+        return self.gateway.queue_url("LargeSliceQueue")
+
+    @property
     def mail_queue_url(self) -> str:
         return self.gateway.queue_url("MailQueue")
 
@@ -181,6 +185,7 @@ class Stack:
             "publishableKey": self.supabase.publishable_key,
             "databaseUrl": self.supabase.database_url,
             "queueUrl": self.queue_url,
+            "largeQueueUrl": self.large_queue_url,
             "outbox": str(self.aws.outbox),
             "awsEndpointUrl": self.aws.endpoint_url,
             "stripeUrl": self.stripe.url,

@@ -12,6 +12,7 @@ QUEUE_ACTIONS = {
     "SlicerFunction": {"ReceiveMessage", "DeleteMessage", "ChangeMessageVisibility", "GetQueueAttributes"},
 }
 """Written by hand from what each function is for; the others never touch a queue."""
+EVERY_ACTION = set().union(*QUEUE_ACTIONS.values()) | {"PurgeQueue", "DeleteQueue", "SetQueueAttributes"}
 
 
 @pytest.fixture(scope="module")
@@ -77,12 +78,21 @@ def test_only_the_mailer_sends_mail(function: str, roles: Roles) -> None:
     assert not roles.allowed(function, "ses:SendEmail", "shop@example.com")
 
 
+@pytest.mark.parametrize("queue", ["SliceQueue", "LargeSliceQueue"])
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_a_function_does_to_the_slice_queue_what_it_is_for(function: str, roles: Roles) -> None:
-    every = set().union(*QUEUE_ACTIONS.values()) | {"PurgeQueue", "DeleteQueue", "SetQueueAttributes"}
-    may = {action for action in every if roles.allowed(function, f"sqs:{action}", "SliceQueue")}
+def test_a_function_does_to_the_slice_queues_what_it_is_for(function: str, queue: str, roles: Roles) -> None:
+    may = {action for action in EVERY_ACTION if roles.allowed(function, f"sqs:{action}", queue)}
     assert may == QUEUE_ACTIONS.get(function, set())
-    assert not [each for each in every if roles.allowed(function, f"sqs:{each}", "SliceDeadLetters")]
+
+
+@pytest.mark.parametrize("letters", ["SliceDeadLetters", "LargeSliceDeadLetters"])
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_only_the_janitor_reads_what_slicing_gave_up_on_and_leaves_it(
+    function: str, letters: str, roles: Roles
+) -> None:
+    may = {action for action in EVERY_ACTION if roles.allowed(function, f"sqs:{action}", letters)}
+    reads = {"ReceiveMessage", "ChangeMessageVisibility", "GetQueueAttributes"}
+    assert may == (reads if function == "JanitorFunction" else set())
 
 
 def test_the_schedule_may_invoke_the_janitor_and_nothing_else(bundle: Bundle) -> None:

@@ -22,7 +22,7 @@ def test_every_queue_has_a_dead_letter_queue_that_keeps_for_14_days(
         for queue in queues.values()
         if "RedrivePolicy" in queue
     }
-    assert dead_letters == {"SliceDeadLetters", "MailDeadLetters"}
+    assert dead_letters == {"SliceDeadLetters", "LargeSliceDeadLetters", "MailDeadLetters"}
     for name, queue in queues.items():
         if name in dead_letters:
             assert queue["MessageRetentionPeriod"] == FOURTEEN_DAYS
@@ -57,6 +57,26 @@ def test_a_worker_takes_one_message_at_a_time_and_reports_each_failure(bundle: B
         assert int(mapping["ScalingConfig"]["MaximumConcurrency"]) >= 2
 
 
+def test_each_slice_lane_has_rules_dead_letters_and_functions_of_its_own(
+    bundle: Bundle, queues: dict[str, dict[str, Any]]
+) -> None:
+    small, large = queues["SliceQueue"], queues["LargeSliceQueue"]
+    letters = [queue["RedrivePolicy"].pop("deadLetterTargetArn") for queue in (small, large)]
+    assert letters == [
+        bundle.attributes[name]["Arn"] for name in ("SliceDeadLetters", "LargeSliceDeadLetters")
+    ]
+    assert small == large
+    sliced = {
+        bundle.named("Arn", each["EventSourceArn"], {"AWS::SQS::Queue"}): each["ScalingConfig"]
+        for each in bundle.of_type("AWS::Lambda::EventSourceMapping").values()
+        if bundle.named("Ref", each["FunctionName"], {"AWS::Lambda::Function"}) == "SlicerFunction"
+    }
+    assert sliced == {
+        "SliceQueue": {"MaximumConcurrency": "4"},
+        "LargeSliceQueue": {"MaximumConcurrency": "2"},
+    }
+
+
 def test_the_slicer_outlives_the_longest_slice_by_the_time_to_fetch_and_store(bundle: Bundle) -> None:
     longest = SOURCE["Parameters"]["SlicerTimeoutMs"]["MaxValue"] / 1000
     assert longest + 60 <= bundle.properties("SlicerFunction")["Timeout"] <= 900
@@ -65,7 +85,7 @@ def test_the_slicer_outlives_the_longest_slice_by_the_time_to_fetch_and_store(bu
 def test_one_dead_letter_raises_an_alarm(bundle: Bundle) -> None:
     alarms = list(bundle.of_type("AWS::CloudWatch::Alarm").values())
     watched = [alarm["Dimensions"] for alarm in alarms]
-    for queue in ("SliceDeadLetters", "MailDeadLetters"):
+    for queue in ("SliceDeadLetters", "LargeSliceDeadLetters", "MailDeadLetters"):
         assert [{"Name": "QueueName", "Value": bundle.attributes[queue]["QueueName"]}] in watched
     for alarm in alarms:
         assert alarm["MetricName"] == "ApproximateNumberOfMessagesVisible"

@@ -49,6 +49,7 @@ def test_production_asks_before_it_changes_anything_and_development_does_not() -
         ("SlicerTimeoutMs", "300001"),
         ("SlicerConcurrency", "5"),
         ("SlicerMaximumConcurrency", "1"),
+        ("SlicerLargeMaximumConcurrency", "1"),
         ("SlicerDisable", "yes"),
         ("SlicerHome", "ec2"),
         ("TmpRetentionHours", "23"),
@@ -66,12 +67,12 @@ def test_a_parameter_out_of_its_bounds_is_refused(parameter: str, value: str) ->
         parameter_values(SOURCE["Parameters"], {**configured_parameters("dev"), parameter: value}, str)
 
 
-def test_only_the_home_that_was_chosen_takes_the_slice_queue() -> None:
+def test_only_the_home_that_was_chosen_takes_the_slice_queues() -> None:
     for home, enabled in (("lambda", True), ("fargate", False)):
         bundle = deploy({**configured_parameters("prod"), "SlicerHome": home})
-        (mapping,) = [
-            each
+        switched = [
+            each["Enabled"]
             for each in bundle.of_type("AWS::Lambda::EventSourceMapping").values()
             if bundle.named("Ref", each["FunctionName"], {"AWS::Lambda::Function"}) == "SlicerFunction"
         ]
-        assert mapping["Enabled"] is enabled
+        assert switched == [enabled, enabled]

@@ -74,6 +74,9 @@ class Settings(BaseModel):
     slicer_concurrency: int = Field(1, ge=1, le=4)
     slicer_timeout_ms: int = Field(120_000, ge=30_000, le=300_000)
     slice_queue_url: Url | None = None
+    large_slice_queue_url: Url | None = None
+    slice_dead_letters_url: Url | None = None
+    large_slice_dead_letters_url: Url | None = None
     mail_queue_url: Url | None = None
     email_from: str | None = Field(None, pattern=r"^[^\r\n]*[^@\s]+@[^@\s]+$", max_length=320)
     """Who sends quotes and invoices by e-mail, as SES has verified it; without it no mail is sent."""
