@@ -40,6 +40,7 @@ def make_inspection(
             return
         key = str(PurePosixPath(model.storage_key).with_name(PREVIEW_NAME))
         objects.upload_from("tmp", key, preview, "image/png", upsert=True)
+        seen["previewBytes"] = preview.stat().st_size
     if not claims.store_inspection(file_id, seen, key):
         objects.delete("tmp", [key])
         return

@@ -75,7 +75,9 @@ class SliceMaker:
         with (
             gcode.open("rb") as plain,
             packed.open("wb") as file,
-            igzip.IGzipFile(filename="", mode="wb", fileobj=file, compresslevel=_COMPRESSION, mtime=0) as gzip,
+            igzip.IGzipFile(
+                filename="", mode="wb", fileobj=file, compresslevel=_COMPRESSION, mtime=0
+            ) as gzip,
         ):
             shutil.copyfileobj(plain, gzip, _CHUNK)
         key = f"gcode/{uuid.uuid4()}.gcode.gz"
@@ -88,7 +90,9 @@ def _turned(claim: Claim) -> bool:
     printer = BuildVolume(0, claim.printer or "the printer", claim.profile.bed_mm)
     (place,) = fit(claim.geometry.box, [printer], claim.settings.scale)
     if not place.fits:
-        raise SliceFailed("MODEL_TOO_LARGE", f"The model is {place.reason}; scale it down or split it.", can_heal=False)
+        raise SliceFailed(
+            "MODEL_TOO_LARGE", f"The model is {place.reason}; scale it down or split it.", can_heal=False
+        )
     return place.turned
 
 

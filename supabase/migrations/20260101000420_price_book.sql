@@ -35,7 +35,10 @@ as $$
         'filamentMm', r.filament_mm, 'timeSec', r.time_sec, 'slicer', r.slicer, 'slicerVersion', r.slicer_version,
         'profile', r.profile) end,
       'material', rated_material_json(m),
-      'logTail', f.metadata -> 'logTail', 'previewKey', f.preview_key,
+      'logTail', f.metadata -> 'logTail', 
+      'preview', case when f.preview_key is not null then jsonb_build_object('storageKey', f.preview_key,
+        'filename', left(regexp_replace(f.filename, '\.[^.]*$', ''), 251) || '.png',
+        'sizeBytes', f.inspection -> 'previewBytes', 'mimeType', 'image/png') end,
       -- The cache's own g-code: the customer may have removed his.
       'output', case when r.gcode_key is not null then jsonb_build_object('storageKey', r.gcode_key,
         'filename', left(regexp_replace(f.filename, '\.[^.]*$', ''), 245) || '.gcode.gz',

@@ -92,7 +92,9 @@ def expire_tmp_files(
 
 def expire_gcode(database: Database, storage: Storage) -> dict[str, Any]:
     """Forget cached g-code that nobody asked for in a month; its figures stay."""
-    keys = database.call("expire_gcode", p_retention_hours=GCODE_RETENTION_HOURS, p_limit=BATCH)["storageKeys"]
+    keys = database.call("expire_gcode", p_retention_hours=GCODE_RETENTION_HOURS, p_limit=BATCH)[
+        "storageKeys"
+    ]
     storage.delete(TMP, keys)
     return {"deleted": len(keys)}
 

@@ -51,7 +51,9 @@ class SlicingContext(Stored):
 
 
 # A shop that has yet to enter its printers is priced on a common one.
-_NO_PRINTER = SlicedPrinter(id=0, name="a common printer", profile="generic", bed_mm=(250, 210, 220), nozzle_um=400)
+_NO_PRINTER = SlicedPrinter(
+    id=0, name="a common printer", profile="generic", bed_mm=(250, 210, 220), nozzle_um=400
+)
 
 _Id = Annotated[int, Field(ge=1, le=2**53)]
 

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 from printshop.database import Database
+from printshop.errors import NotFound
 from printshop.intake.geometry import Geometry
 from printshop.slicing.settings import PrintProfile
 from printshop.storage.keys import tmp_key
@@ -106,6 +107,13 @@ def download_tmp_file_to(storage: Storage, file: StoredTmpFile, path: Path) -> s
 
 def get_tmp_file_signed_url(storage: Storage, file: StoredTmpFile, seconds: int) -> str:
     return storage.signed_url(TMP, file.object_key, seconds, file.filename)
+
+
+def get_preview_signed_url(storage: Storage, file: StoredTmpFile, seconds: int) -> str:
+    """Of a model's picture. Raises NotFound PREVIEW_NOT_READY."""
+    if file.preview_key is None:
+        raise NotFound("PREVIEW_NOT_READY", "The model has no picture yet; ask again in a few seconds.")
+    return storage.signed_url(TMP, file.preview_key, seconds)
 
 
 def delete_tmp_file(storage: Storage, database: Database, user_id: int, file: str) -> None:
