@@ -1,7 +1,7 @@
 """What a 3MF package places on the bed: its parts read in order, circles and absurd numbers refused."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from printshop.intake.geometry import Unit
@@ -59,7 +59,10 @@ def read_contents(package: Package, sink: GeometrySink) -> Contents:
     made = {key: (triangles, 1) for key, triangles in reader.meshes.items()}
     composites = {key: reader.composites[key] for key in _in_order(reader.composites)}
     for key, composite in composites.items():
+        if key not in reader.helpers:
+            _refuse_helper_objects(reader.helpers, composite.components)
         made[key] = _total(made, composite.components)
+    _refuse_helper_objects(reader.helpers, reader.items)
     triangles, instances = _total(made, reader.items)
     if triangles == 0:
         raise ModelRefused("MODEL_EMPTY", "The 3MF places no triangles on the bed; export the model again.")
@@ -124,6 +127,12 @@ def _model_part(package: Package) -> str:
     return root
 
 
+def _refuse_helper_objects(helpers: Container[ObjectId], placements: Iterable[Placement]) -> None:
+    # PrusaSlicer cannot read a file that prints a support or a surface, and what it costs nobody could say.
+    if any(placement.object in helpers for placement in placements):
+        raise _has_modifiers("supports or surfaces as objects of their own")
+
+
 def _refuse_helper_volumes(package: Package) -> None:
     # Slicers keep modifiers, negative volumes and support blockers inside the mesh and tell them apart in a config.
     # Without that config they would be printed as solid parts: better no price than a wrong one.
@@ -133,8 +142,11 @@ def _refuse_helper_volumes(package: Package) -> None:
         with package.chunks(name, _MAX_CONFIG_BYTES) as chunks:
             config = b"".join(chunks)
         if _HELPER_VOLUME.search(config):
-            raise ModelRefused(
-                "MODEL_HAS_MODIFIERS",
-                "The project holds modifiers, negative volumes or support blockers, which cannot be kept; "
-                "export the plain model as STL or 3MF.",
-            )
+            raise _has_modifiers("modifiers, negative volumes or support blockers")
+
+
+def _has_modifiers(what: str) -> ModelRefused:
+    return ModelRefused(
+        "MODEL_HAS_MODIFIERS",
+        f"The project holds {what}, which cannot be kept; export the plain model as STL or 3MF.",
+    )

@@ -81,13 +81,15 @@ class GeometrySink(Protocol):
 class ModelReader:
     """Reads model parts, the root first, and passes their meshes on to a GeometrySink at once.
 
-    Then `meshes` has the triangles of each object passed on, `composites` the objects made of others, `items`
-    the build, `parts` every part that was named (the root first), and `unit` the model's.
+    Then `meshes` has the triangles of each object passed on, `composites` the objects made of others, `helpers` which
+    of both are no models (but supports, say), `items` the build, `parts` every part that was named (the root first),
+    and `unit` the model's.
     """
 
     def __init__(self, out: GeometrySink, root: str) -> None:
         self.meshes: dict[ObjectId, int] = {}
         self.composites: dict[ObjectId, Composite] = {}
+        self.helpers: set[ObjectId] = set()
         self.items: list[Placement] = []
         self.parts = [root]
         self._out = out
@@ -204,7 +206,9 @@ class ModelReader:
             raise invalid("it defines an object twice")
         if len(self.meshes) + len(self.composites) >= MAX_OBJECTS:
             raise too_complex()
-        kind = attributes.get("type", "model")
+        kind = attributes.get("type") or "model"
+        if kind != "model":
+            self.helpers.add(key)
         self._object = _Object(key, kind if kind in _TYPES else "other")
 
     def _start_mesh(self, _: Mapping[str, str]) -> None:
