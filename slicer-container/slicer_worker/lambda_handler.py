@@ -6,28 +6,29 @@ from typing import Any
 
 from printshop.log import get_logger
 from printshop.settings import load_settings
-from slicer_worker.queue import SliceQueue, slice_queue
-from slicer_worker.start import start_worker
+from slicer_worker.queue import Lanes, slice_lanes
+from slicer_worker.start import memory_for_each, start_worker
 from slicer_worker.worker import SliceWorker
 
 log = get_logger()
 
 
 class SqsHandler:
-    """Delivers the records of an event; those to be tried again are reported and made visible soon."""
+    """Delivers the records of an event, one after the other; those to be tried again are reported, and shown soon."""
 
-    def __init__(self, worker: SliceWorker, queue: SliceQueue) -> None:
+    def __init__(self, worker: SliceWorker, lanes: Lanes) -> None:
         self._worker = worker
-        self._queue = queue
+        self._lanes = lanes
 
     def __call__(self, event: dict[str, Any]) -> dict[str, list[dict[str, str]]]:
         failures = []
         for record in event["Records"]:
             log.begin(record["messageId"])
+            lane = self._lanes.of_arn(record["eventSourceARN"])
             seconds = self._worker.deliver(record["body"])
             if seconds is not None:
                 # Without this it would stay hidden for the queue's whole visibility timeout.
-                self._queue.show_again(record["receiptHandle"], seconds)
+                lane.show_again(record["receiptHandle"], seconds)
                 failures.append({"itemIdentifier": record["messageId"]})
         return {"batchItemFailures": failures}
 
@@ -35,9 +36,8 @@ class SqsHandler:
 @lru_cache(maxsize=1)
 def _cold_start() -> SqsHandler:
     settings = load_settings()
-    megabytes = int(os.environ["AWS_LAMBDA_FUNCTION_MEMORY_SIZE"])
-    # The slicer must run out of memory before the sandbox does, which would take this process along.
-    return SqsHandler(start_worker(settings, memory_bytes=megabytes * 1024**2), slice_queue(settings))
+    sandbox = int(os.environ["AWS_LAMBDA_FUNCTION_MEMORY_SIZE"]) * 1024**2
+    return SqsHandler(start_worker(settings, memory_for_each(sandbox, 1)), slice_lanes(settings))
 
 
 def handler(event: dict[str, Any], _context: object) -> dict[str, list[dict[str, str]]]:

@@ -1,11 +1,12 @@
-"""The Fargate home: SLICER_CONCURRENCY threads that poll the queue.
+"""The Fargate home: SLICER_CONCURRENCY threads that poll the two lanes.
 
-    python -m slicer_worker.poller [--grace-seconds 90]
+    python -m slicer_worker.poller [--grace-seconds 90] [--renew-seconds 60]
 
 SIGTERM ends the polling; running slices have the grace time to finish, then they give their messages back.
 """
 
 import argparse
+import os
 import signal
 import sys
 import threading
@@ -17,12 +18,17 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from printshop.log import get_logger
 from printshop.settings import load_settings
-from slicer_worker.queue import Message, SliceQueue, slice_queue
-from slicer_worker.start import beat, start_worker
+from slicer_worker.ecs_task import ScaleInProtection, sandbox_bytes
+from slicer_worker.queue import Lanes, Message, SliceQueue, slice_lanes
+from slicer_worker.start import beat, memory_for_each, start_worker
 from slicer_worker.worker import SliceWorker
 
 HEARTBEAT_SECONDS = 60
 LONG_POLL_SECONDS = 20
+LOOK_SECONDS = 2
+"""How long a thread that takes both lanes looks at one: long enough for SQS to ask all its servers (1 s)."""
+SMALL_IN_A_ROW = 4
+"""After so many small ones a large one's turn comes, if one waits."""
 QUEUE_PAUSE_SECONDS = 5
 GRACE_SECONDS = 90
 """Less than the task's stopTimeout (120 s at most), after which Fargate kills."""
@@ -31,18 +37,37 @@ log = get_logger()
 
 
 class Poller:
-    """Threads that take messages one by one and keep them hidden while they work."""
+    """Threads that take messages one by one and keep them hidden while they work.
+
+    The first of several threads takes small ones only, so that never all of them are at large ones. The others, or
+    the only one, look for a small one first, and for a large one first after SMALL_IN_A_ROW small ones.
+    """
 
     def __init__(
-        self, worker: SliceWorker, queue: SliceQueue, threads: int, wait_seconds: int = LONG_POLL_SECONDS
+        self,
+        worker: SliceWorker,
+        lanes: Lanes,
+        threads: int,
+        protection: ScaleInProtection,
+        *,
+        renew_seconds: float | None = None,
+        long_poll_seconds: int = LONG_POLL_SECONDS,
+        look_seconds: int = LOOK_SECONDS,
     ) -> None:
+        """`renew_seconds`: how often a message at work is hidden anew; a third of the lease unless given."""
         self._worker = worker
-        self._queue = queue
-        self._wait_seconds = wait_seconds
+        self._lanes = lanes
+        self._protection = protection
+        self._renew_seconds = renew_seconds or worker.lease_seconds / 3
+        self._long_poll_seconds = long_poll_seconds
+        self._look_seconds = look_seconds
         self._draining = threading.Event()
+        loops = [
+            self._take_small if number == 0 and threads > 1 else self._take_both for number in range(threads)
+        ]
         self._threads = [
-            threading.Thread(target=self._poll, name=f"slice-{number}", daemon=True)
-            for number in range(threads)
+            threading.Thread(target=loop, name=f"slice-{number}", daemon=True)
+            for number, loop in enumerate(loops)
         ]
 
     def drain(self, *_: object) -> None:
@@ -58,6 +83,7 @@ class Poller:
             if not all(thread.is_alive() for thread in self._threads):
                 log.warn(scope="slicer.poller", message="A polling thread died; the task ends")
                 break
+            self._protection.tick()
             if time.monotonic() >= next_beat:
                 next_beat = time.monotonic() + HEARTBEAT_SECONDS
                 beat(self._worker)
@@ -73,37 +99,52 @@ class Poller:
         self._worker.stopping.set()
         for thread in self._threads:
             thread.join(10)
+        self._protection.end()
 
-    def _poll(self) -> None:
+    def _take_small(self) -> None:
         while not self._draining.is_set():
-            try:
-                message = self._queue.receive(self._worker.lease_seconds, self._wait_seconds)
-            except (BotoCoreError, ClientError) as error:
-                log.error(scope="slicer.queue", message="The queue does not answer", error=error)
-                self._draining.wait(QUEUE_PAUSE_SECONDS)
-                continue
-            if message and self._draining.is_set():
-                self._queue.show_again(message.receipt, 0)
-            elif message:
-                self._deliver(message)
+            self._take_from(self._lanes.small, self._long_poll_seconds)
 
-    def _deliver(self, message: Message) -> None:
-        with self._kept_hidden(message):
+    def _take_both(self) -> None:
+        small, large = self._lanes.small, self._lanes.large
+        in_a_row = 0
+        while not self._draining.is_set():
+            if in_a_row < SMALL_IN_A_ROW and self._take_from(small, self._look_seconds):
+                in_a_row += 1
+                continue
+            in_a_row = 0
+            self._take_from(large, self._look_seconds)
+
+    def _take_from(self, lane: SliceQueue, wait_seconds: int) -> bool:
+        """Work on the lane's next message, if one comes within that time; whether one did."""
+        try:
+            message = lane.receive(self._worker.lease_seconds, wait_seconds)
+        except (BotoCoreError, ClientError) as error:
+            log.error(scope="slicer.queue", message="The queue does not answer", error=error)
+            self._draining.wait(QUEUE_PAUSE_SECONDS)
+            return False
+        if message and self._draining.is_set():
+            lane.show_again(message.receipt, 0)
+        elif message:
+            self._deliver(lane, message)
+        return message is not None
+
+    def _deliver(self, lane: SliceQueue, message: Message) -> None:
+        with self._protection.held(), self._kept_hidden(lane, message):
             seconds = self._worker.deliver(message.body)
         if seconds is None:
-            self._queue.delete(message.receipt)
+            lane.delete(message.receipt)
         else:
-            self._queue.show_again(message.receipt, seconds)
+            lane.show_again(message.receipt, seconds)
 
     @contextmanager
-    def _kept_hidden(self, message: Message) -> Iterator[None]:
+    def _kept_hidden(self, lane: SliceQueue, message: Message) -> Iterator[None]:
         """Renew the message's visibility well before it runs out, for as long as the block takes."""
-        lease = self._worker.lease_seconds
         done = threading.Event()
 
         def renew() -> None:
-            while not done.wait(lease / 3):
-                self._queue.show_again(message.receipt, lease)
+            while not done.wait(self._renew_seconds):
+                lane.show_again(message.receipt, self._worker.lease_seconds)
 
         thread = threading.Thread(target=renew, name="visibility", daemon=True)
         thread.start()
@@ -115,14 +156,27 @@ class Poller:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Poll the slice queue until SIGTERM.")
+    parser = argparse.ArgumentParser(description="Poll the slice queues until SIGTERM.")
     parser.add_argument("--grace-seconds", type=float, default=GRACE_SECONDS)
+    parser.add_argument("--renew-seconds", type=float)
     options = parser.parse_args()
     settings = load_settings()
-    poller = Poller(start_worker(settings), slice_queue(settings), settings.slicer_concurrency)
+    threads = settings.slicer_concurrency
+    memory = memory_for_each(sandbox_bytes(os.environ.get("ECS_CONTAINER_METADATA_URI_V4")), threads)
+    poller = Poller(
+        start_worker(settings, memory),
+        slice_lanes(settings),
+        threads,
+        ScaleInProtection(os.environ.get("ECS_AGENT_URI")),
+        renew_seconds=options.renew_seconds,
+    )
     signal.signal(signal.SIGTERM, poller.drain)
     signal.signal(signal.SIGINT, poller.drain)
-    log.info(scope="slicer.poller", message="Polling", data={"threads": settings.slicer_concurrency})
+    log.info(
+        scope="slicer.poller",
+        message="Polling",
+        data={"threads": threads, "sliceMemoryMb": memory // 1024**2},
+    )
     return poller.run(options.grace_seconds)
 
 

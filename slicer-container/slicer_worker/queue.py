@@ -1,4 +1,4 @@
-"""The slice queue at SQS, as both homes use it."""
+"""The slice queues at SQS, two lanes, as both homes use them."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -27,6 +27,11 @@ class SliceQueue:
     def __init__(self, client: "SQSClient", url: str) -> None:
         self._client = client
         self._url = url
+
+    @property
+    def name(self) -> str:
+        """The end of its URL, which is the end of its ARN, too."""
+        return self._url.rsplit("/", 1)[-1]
 
     def receive(self, visibility_seconds: int, wait_seconds: int) -> Message | None:
         """The next message, hidden from others for a while; None after a wait without one. Raises BotoCoreError
@@ -57,8 +62,26 @@ class SliceQueue:
             log.warn(scope="slicer.queue", message="Message not deleted", error=error)
 
 
-def slice_queue(settings: Settings) -> SliceQueue:
-    """The queue that SLICE_QUEUE_URL names. Raises SettingsError without one."""
-    if settings.slice_queue_url is None:
-        raise SettingsError("The environment cannot be used. SLICE_QUEUE_URL: is missing. See .env.example.")
-    return SliceQueue(boto3.client("sqs"), settings.slice_queue_url)
+@dataclass(frozen=True, slots=True)
+class Lanes:
+    """Small models and inspections in one queue, large models in the other."""
+
+    small: SliceQueue
+    large: SliceQueue
+
+    def of_arn(self, arn: str) -> SliceQueue:
+        """The lane that a record's `eventSourceARN` names. Raises KeyError for another queue's."""
+        return {lane.name: lane for lane in (self.small, self.large)}[arn.rsplit(":", 1)[-1]]
+
+
+def slice_lanes(settings: Settings) -> Lanes:
+    """The queues that SLICE_QUEUE_URL and LARGE_SLICE_QUEUE_URL name. Raises SettingsError without them."""
+    urls = {
+        "SLICE_QUEUE_URL": settings.slice_queue_url,
+        "LARGE_SLICE_QUEUE_URL": settings.large_slice_queue_url,
+    }
+    if missing := [f"{name}: is missing" for name, url in urls.items() if url is None]:
+        raise SettingsError(f"The environment cannot be used. {'; '.join(missing)}. See .env.example.")
+    client = boto3.client("sqs")
+    small, large = (SliceQueue(client, url) for url in urls.values() if url)
+    return Lanes(small, large)

@@ -11,7 +11,18 @@ from printshop.storage import Storage
 from printshop.supabase import http_client
 from slicer_worker.worker import SliceWorker
 
+RESERVE_BYTES = 256 * 1024**2
+"""What the sandbox keeps for this process (under 150 MB whatever the model) and whatever else runs beside it."""
+
 log = get_logger()
+
+
+def memory_for_each(sandbox_bytes: int, children: int) -> int:
+    """The memory in bytes that each of so many children at once may take of a sandbox.
+
+    A child must run out of it before the sandbox does, which would take this process along.
+    """
+    return min(MEMORY_BYTES, (sandbox_bytes - RESERVE_BYTES) // children)
 
 
 def start_worker(settings: Settings, memory_bytes: int = MEMORY_BYTES) -> SliceWorker:

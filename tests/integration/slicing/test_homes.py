@@ -6,8 +6,10 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +17,13 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
+from printshop.slicing.child import MEMORY_BYTES
 from printshop.slicing.claims import Claims
+from slicer_worker.ecs_task import sandbox_bytes
 from slicer_worker.lambda_handler import SqsHandler
-from slicer_worker.queue import SliceQueue
+from slicer_worker.poller import SMALL_IN_A_ROW
+from slicer_worker.queue import Lanes, SliceQueue
+from slicer_worker.start import memory_for_each
 from slicer_worker.worker import LATER, SOON, SliceWorker
 from tests.integration.slicing.by_hand import BUNNY
 from tests.integration.slicing.stores import FolderObjects, Job, MemoryDatabase, worker_settings
@@ -52,9 +58,14 @@ def sqs(endpoint: str) -> "Iterator[SQSClient]":
 
 
 @pytest.fixture
-def queue_url(sqs: "SQSClient", request: pytest.FixtureRequest) -> str:
+def lanes(sqs: "SQSClient", request: pytest.FixtureRequest) -> tuple[str, str]:
+    """The URLs of a small and a large queue of the test's own."""
     name = f"slices-{abs(hash(request.node.nodeid))}"
-    return sqs.create_queue(QueueName=name, Attributes={"VisibilityTimeout": "180"})["QueueUrl"]
+    small, large = (
+        sqs.create_queue(QueueName=f"{name}-{lane}", Attributes={"VisibilityTimeout": "180"})["QueueUrl"]
+        for lane in ("small", "large")
+    )
+    return small, large
 
 
 def send(sqs: "SQSClient", url: str, file_id: int) -> None:
@@ -69,10 +80,10 @@ def counts(sqs: "SQSClient", url: str) -> tuple[int, int]:
 
 
 class Home:
-    """The Lambda handler over one queue, and what it tells SQS about visibility."""
+    """The Lambda handler over both lanes, and what it tells SQS about visibility."""
 
-    def __init__(self, sqs: "SQSClient", url: str, folder: Path) -> None:
-        self.sqs, self.url = sqs, url
+    def __init__(self, sqs: "SQSClient", lanes: tuple[str, str], folder: Path) -> None:
+        self.sqs, (self.small, self.large) = sqs, lanes
         self.objects = FolderObjects(folder / "tmp")
         self.database = MemoryDatabase()
         (folder / "scratch").mkdir()
@@ -83,19 +94,25 @@ class Home:
             worker_settings(slicer_bin=binary),
             scratch_parent=folder / "scratch",
         )
-        self.handler = SqsHandler(worker, SliceQueue(sqs, url))
-        self.visibility: list[int] = []
+        self.handler = SqsHandler(worker, Lanes(*(SliceQueue(sqs, url) for url in lanes)))
+        self.visibility: list[tuple[str, int]] = []
         sqs.meta.events.register("provide-client-params.sqs.ChangeMessageVisibility", self._watch)
 
     def _watch(self, params: dict[str, Any], **_: Any) -> None:
-        self.visibility.append(params["VisibilityTimeout"])
+        self.visibility.append((params["QueueUrl"], params["VisibilityTimeout"]))
 
-    def invoke(self, body: str | None = None) -> dict[str, Any]:
-        """What Lambda does with the next message: the sample event around it."""
-        if body is not None:
-            self.sqs.send_message(QueueUrl=self.url, MessageBody=body)
-        (message,) = self.sqs.receive_message(QueueUrl=self.url)["Messages"]
-        record = EVENT["Records"][0] | {"receiptHandle": message["ReceiptHandle"], "body": message["Body"]}
+    def invoke(self, body: str, url: str | None = None) -> dict[str, Any]:
+        """What Lambda does with the next message of a lane: the sample event around it."""
+        url = url or self.small
+        self.sqs.send_message(QueueUrl=url, MessageBody=body)
+        (message,) = self.sqs.receive_message(QueueUrl=url)["Messages"]
+        name: Any = "QueueArn"
+        arn = self.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[name])["Attributes"][name]
+        record = EVENT["Records"][0] | {
+            "receiptHandle": message["ReceiptHandle"],
+            "body": message["Body"],
+            "eventSourceARN": arn,
+        }
         return self.handler({"Records": [record]})
 
 
@@ -104,8 +121,8 @@ DONE: dict[str, Any] = {"batchItemFailures": []}
 
 
 @pytest.fixture
-def home(sqs: "SQSClient", queue_url: str, tmp_path: Path) -> Home:
-    return Home(sqs, queue_url, tmp_path)
+def home(sqs: "SQSClient", lanes: tuple[str, str], tmp_path: Path) -> Home:
+    return Home(sqs, lanes, tmp_path)
 
 
 def put_job(home: Home, data: bytes) -> Job:
@@ -126,19 +143,27 @@ def test_the_lambda_hands_back_a_message_whose_file_is_busy(home: Home) -> None:
     put_job(home, binary_stl(box(20)))
     home.database.take_over(12)
     assert home.invoke(EVENT["Records"][0]["body"]) == FAILED
-    assert home.visibility == [LATER]
+    assert home.visibility == [(home.small, LATER)]
 
 
 def test_the_lambda_hands_back_a_message_while_the_database_is_away(home: Home) -> None:
     put_job(home, binary_stl(box(20)))
     home.database.away_for.add("claim_slice")
     assert home.invoke(EVENT["Records"][0]["body"]) == FAILED
-    assert home.visibility == [LATER]
+    assert home.visibility == [(home.small, LATER)]
 
 
 def test_the_lambda_hands_back_what_it_cannot_read(home: Home) -> None:
     assert home.invoke("not json") == FAILED
-    assert home.visibility == [SOON]
+    assert home.visibility == [(home.small, SOON)]
+
+
+def test_the_lambda_hands_a_large_models_message_back_to_its_own_lane(home: Home) -> None:
+    put_job(home, binary_stl(box(20)))
+    home.database.take_over(12)
+    assert home.invoke(EVENT["Records"][0]["body"], home.large) == FAILED
+    assert home.visibility == [(home.large, LATER)]
+    assert counts(home.sqs, home.large) == (0, 1)
 
 
 def test_the_lambda_acknowledges_a_model_that_can_never_be_sliced(home: Home) -> None:
@@ -147,21 +172,87 @@ def test_the_lambda_acknowledges_a_model_that_can_never_be_sliced(home: Home) ->
     assert job.status == "failed"
 
 
-class PollerProcess:
-    """A poller of two threads; its lines are read until the expected one comes."""
+class EcsAgent:
+    """What ECS offers a task, as documented: its protection and its limits. `refuses` answers a failure."""
 
-    def __init__(self, endpoint: str, url: str, model: Path, grace_seconds: float) -> None:
+    def __init__(self) -> None:
+        self.states: list[dict[str, Any]] = []
+        self.refuses = False
+        agent = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_PUT(self) -> None:
+                assert self.path == "/api/1234/task-protection/v1/state"
+                state = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                agent.states.append(state)
+                failure = {"failure": {"Arn": "task", "Reason": "DEPLOYMENT_BLOCKED", "Detail": None}}
+                enabled = {"protection": {"ProtectionEnabled": state["ProtectionEnabled"], "TaskArn": "task"}}
+                self._answer(failure if agent.refuses else enabled)
+
+            def do_GET(self) -> None:
+                assert self.path == "/v4/1234/task"
+                self._answer({"Family": "slicer", "Limits": {"CPU": 2, "Memory": 4096}})
+
+            def _answer(self, document: dict[str, Any]) -> None:
+                body = json.dumps(document).encode()
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        self.agent_uri = f"http://127.0.0.1:{self._server.server_port}/api/1234"
+        self.metadata_uri = f"http://127.0.0.1:{self._server.server_port}/v4/1234"
+
+    def wait_for(self, state: dict[str, Any]) -> None:
+        deadline = time.monotonic() + 10
+        while state not in self.states:
+            assert time.monotonic() < deadline, self.states
+            time.sleep(0.05)
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+ON, OFF = {"ProtectionEnabled": True, "ExpiresInMinutes": 10}, {"ProtectionEnabled": False}
+
+
+@pytest.fixture
+def agent() -> Iterator[EcsAgent]:
+    agent = EcsAgent()
+    yield agent
+    agent.close()
+
+
+def test_a_child_gets_what_the_sandbox_has_beyond_the_worker_itself() -> None:
+    megabyte = 1024**2
+    assert memory_for_each(3008 * megabyte, 1) == 2752 * megabyte
+    assert memory_for_each(4096 * megabyte, 2) == 1920 * megabyte
+    assert memory_for_each(64 * 1024 * megabyte, 1) == MEMORY_BYTES
+
+
+def test_a_task_has_the_memory_that_ecs_tells_it_and_elsewhere_the_machines(agent: EcsAgent) -> None:
+    assert sandbox_bytes(agent.metadata_uri) == 4096 * 1024**2
+    total = int(Path("/proc/meminfo").read_text().split()[1]) * 1024
+    assert sandbox_bytes(None) == sandbox_bytes("http://127.0.0.1:1") == pytest.approx(total, rel=0.05)
+
+
+class PollerProcess:
+    """A poller; its lines are read until the expected one comes."""
+
+    def __init__(
+        self, endpoint: str, lanes: tuple[str, str], model: Path, *options: str, agent: EcsAgent | None = None
+    ) -> None:
         self._process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "tests.integration.slicing.poller_process",
-                url,
-                model,
-                str(grace_seconds),
-            ],
+            [sys.executable, "-m", "tests.integration.slicing.poller_process", *lanes, model, *options],
             env={
                 **AWS,
+                **({"ECS_AGENT_URI": agent.agent_uri} if agent else {}),
                 "AWS_ENDPOINT_URL": endpoint,
                 "PATH": os.environ["PATH"],
                 "PYTHONPATH": "layers/common:slicer-container:.",
@@ -196,42 +287,111 @@ class PollerProcess:
         self._process.communicate()
 
 
-def test_the_poller_works_off_the_queue_and_ends_on_sigterm(
-    endpoint: str, sqs: "SQSClient", queue_url: str, tmp_path: Path
+def test_the_poller_works_off_both_lanes_and_ends_on_sigterm(
+    endpoint: str, sqs: "SQSClient", lanes: tuple[str, str]
 ) -> None:
-    model = tmp_path / "cube.stl"
-    model.write_bytes(binary_stl(box(20)))
-    for file_id in (1, 2, 3):
-        send(sqs, queue_url, file_id)
-    with PollerProcess(endpoint, queue_url, model, 30) as poller:
-        poller.wait_for("1 completed", "2 completed", "3 completed")
+    small, large = lanes
+    for file_id in (11, 12):
+        send(sqs, small, file_id)
+    send(sqs, large, 13)
+    with PollerProcess(endpoint, lanes, BUNNY) as poller:
+        poller.wait_for("11 completed", "12 completed", "13 completed")
         code, seconds = poller.terminate()
-    assert (code, counts(sqs, queue_url)) == (0, (0, 0))
+    assert (code, counts(sqs, small), counts(sqs, large)) == (0, (0, 0), (0, 0))
     assert seconds < 5
 
 
-def test_sigterm_lets_a_running_slice_finish_within_the_grace_time(
-    endpoint: str, sqs: "SQSClient", queue_url: str
+def test_of_several_threads_one_is_always_left_to_small_models(
+    endpoint: str, sqs: "SQSClient", lanes: tuple[str, str]
 ) -> None:
-    with PollerProcess(endpoint, queue_url, BUNNY, 30) as poller:
+    small, large = lanes
+    with PollerProcess(endpoint, lanes, BUNNY) as poller:
+        for file_id in (1, 2, 3):
+            send(sqs, large, file_id)
+        poller.wait_for("1 running")
+        send(sqs, small, 11)
+        poller.wait_for("11 completed")
+        assert not {"2 running", "3 running"} & set(poller.lines)
+
+
+def test_a_single_thread_takes_small_models_first_and_then_a_large_one(
+    endpoint: str, sqs: "SQSClient", lanes: tuple[str, str]
+) -> None:
+    small, large = lanes
+    send(sqs, large, 19)
+    for file_id in range(11, 18):
+        send(sqs, small, file_id)
+    every = [*(f"{number} completed" for number in range(11, 18)), "19 completed"]
+    with PollerProcess(endpoint, lanes, BUNNY, "--threads=1") as poller:
+        poller.wait_for(*every)
+    order = [line for line in poller.lines if line in every]
+    assert order.index("19 completed") == SMALL_IN_A_ROW
+
+
+def test_a_message_at_work_is_hidden_anew_all_the_while(
+    endpoint: str, sqs: "SQSClient", lanes: tuple[str, str]
+) -> None:
+    with PollerProcess(endpoint, lanes, BUNNY, "--renew-seconds=0.3") as poller:
+        send(sqs, lanes[1], 1)
+        poller.wait_for("1 completed")
+        assert poller.lines.count("visible again in 180 s") >= 2
+        poller.terminate()
+    assert counts(sqs, lanes[1]) == (0, 0)
+
+
+def test_a_task_is_protected_while_it_slices_and_no_longer(
+    endpoint: str, sqs: "SQSClient", lanes: tuple[str, str], agent: EcsAgent
+) -> None:
+    with PollerProcess(endpoint, lanes, BUNNY, agent=agent) as poller:
         poller.wait_for("polling")
-        send(sqs, queue_url, 1)
+        send(sqs, lanes[1], 1)
+        poller.wait_for("1 running")
+        assert agent.states[:1] == [ON]
+        poller.wait_for("1 completed")
+        agent.wait_for(OFF)
+        *during, after = agent.states
+        assert (set(map(str, during)), after) == ({str(ON)}, OFF)
+        assert len(during) >= 2  # a long slice renews it
+        send(sqs, lanes[0], 11)
+        poller.wait_for("11 completed")
+        poller.terminate()
+    assert agent.states[len(during) + 1 :] == [ON, OFF]
+
+
+def test_a_task_whose_protection_is_refused_slices_all_the_same(
+    endpoint: str, sqs: "SQSClient", lanes: tuple[str, str], agent: EcsAgent
+) -> None:
+    agent.refuses = True
+    for file_id in (11, 12, 13):
+        send(sqs, lanes[0], file_id)
+    with PollerProcess(endpoint, lanes, BUNNY, "--threads=1", agent=agent) as poller:
+        poller.wait_for("11 completed", "12 completed", "13 completed")
+        poller.terminate()
+    assert agent.states == [ON]  # and does not ask at every message
+
+
+def test_sigterm_lets_a_running_slice_finish_within_the_grace_time(
+    endpoint: str, sqs: "SQSClient", lanes: tuple[str, str]
+) -> None:
+    with PollerProcess(endpoint, lanes, BUNNY) as poller:
+        poller.wait_for("polling")
+        send(sqs, lanes[0], 1)
         poller.wait_for("1 running")
         code, _ = poller.terminate()
         assert "1 completed" in poller.lines
-    assert (code, counts(sqs, queue_url)) == (0, (0, 0))
+    assert (code, counts(sqs, lanes[0])) == (0, (0, 0))
 
 
 def test_sigterm_without_time_to_finish_hands_the_message_back(
-    endpoint: str, sqs: "SQSClient", queue_url: str
+    endpoint: str, sqs: "SQSClient", lanes: tuple[str, str]
 ) -> None:
-    with PollerProcess(endpoint, queue_url, BUNNY, 0) as poller:
+    with PollerProcess(endpoint, lanes, BUNNY, "--grace-seconds=0") as poller:
         poller.wait_for("polling")
-        send(sqs, queue_url, 1)
+        send(sqs, lanes[1], 1)
         poller.wait_for("1 running")
         code, seconds = poller.terminate()
         assert "1 failed:WORKER_STOPPED" in poller.lines
         assert f"visible again in {SOON} s" in poller.lines
     assert code == 0
     assert seconds < 5
-    assert counts(sqs, queue_url) == (0, 1)
+    assert counts(sqs, lanes[1]) == (0, 1)
