@@ -2,8 +2,9 @@
 
 from pathlib import Path, PurePosixPath
 
-from printshop.errors import NotFound
 from printshop.intake.inspection import InspectionFailed, inspect
+
+from printshop.errors import NotFound
 from printshop.intake.prepare import prepare_model
 from printshop.intake.refusals import ModelRefused
 from printshop.log import get_logger

@@ -51,7 +51,7 @@ class SliceMaker:
             )
         model = prepare_model(upload, claim.filename)
         started = time.monotonic()
-        job = SliceJob(model, claim.settings, claim.profile, turned, scratch, self.limits)
+        job = SliceJob(model, claim.settings, claim.profile, scratch, self.limits, turned=turned)
         sliced = run(slicer, job, progress)
         _log_metrics(claim, slicer, sliced, time.monotonic() - started)
         key, size = self._store(sliced.gcode)
@@ -93,7 +93,7 @@ def _turned(claim: Claim) -> bool:
         raise SliceFailed(
             "MODEL_TOO_LARGE", f"The model is {place.reason}; scale it down or split it.", can_heal=False
         )
-    return place.turned
+    return place.is_turned
 
 
 def failure_of(

@@ -7,11 +7,11 @@ from pydantic import Field
 
 from printshop.intake.fit import Fit, fit
 from printshop.intake.geometry import Geometry
-from printshop.intake.warnings import ModelWarning, geometry_warnings
+from printshop.intake.warnings import ModelWarning, warnings_of
 from printshop.price_book import Stored
 from printshop.pricing import price_print
 from printshop.quick_order.context import SlicedPrinter, SlicingContext
-from printshop.slicing.estimate import Estimate, estimate
+from printshop.slicing.estimate import estimate
 from printshop.slicing.settings import SliceSettings, Supports
 
 USUAL_SETTINGS = SliceSettings(
@@ -39,19 +39,10 @@ class ModelEstimate(Stored):
     currency: Annotated[str, Field(examples=["AUD"])]
 
 
-class PrinterFit(Stored):
-    """Whether the model fits a printer; `reason` says by how much not."""
-
-    printer_id: int
-    printer: Annotated[str, Field(examples=["Prusa MK4"])]
-    fits: bool
-    reason: Annotated[str | None, Field(examples=["23.4 mm too tall for Prusa MK4 (220 mm)"])]
-
-
 class ModelReport(Stored):
     """Of a model whose upload is complete."""
 
-    fits: list[PrinterFit]
+    fits: list[Fit]
     warnings: list[ModelWarning]
     estimate: ModelEstimate | None
 
@@ -62,11 +53,8 @@ def report(
     """The model's report at `settings`, priced in `currency` unless the shop's settings name another."""
     places = printer_fits(context.printers, geometry, settings)
     return ModelReport(
-        fits=[
-            PrinterFit(printer_id=printer.id, printer=printer.name, fits=place.fits, reason=place.reason)
-            for printer, place in places
-        ],
-        warnings=geometry_warnings(geometry),
+        fits=[place for _, place in places],
+        warnings=warnings_of(geometry),
         estimate=_estimate(context, geometry, settings, chosen_printer(places), currency),
     )
 
