@@ -1,12 +1,13 @@
 """What can be said of a model before it is sliced: where it fits, what looks wrong, about what it will take."""
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
 from printshop.intake.fit import Fit, fit
 from printshop.intake.geometry import Geometry
+from printshop.intake.inspection import MeshTopology, TopologyWarning
 from printshop.intake.warnings import ModelWarning, warnings_of
 from printshop.price_book import Stored
 from printshop.pricing import price_print
@@ -43,20 +44,33 @@ class ModelReport(Stored):
     """Of a model whose upload is complete."""
 
     fits: list[Fit]
-    warnings: list[ModelWarning]
+    warnings: list[ModelWarning | TopologyWarning]
     estimate: ModelEstimate | None
 
 
 def report(
-    context: SlicingContext, geometry: Geometry, settings: SliceSettings, currency: str
+    context: SlicingContext,
+    geometry: Geometry,
+    settings: SliceSettings,
+    currency: str,
+    topology: MeshTopology | None = None,
 ) -> ModelReport:
-    """The model's report at `settings`, priced in `currency` unless the shop's settings name another."""
+    """The model's report at `settings`, priced in `currency` unless the shop's settings name another.
+
+    `topology` adds its warnings, once the worker has looked at the model.
+    """
     places = printer_fits(context.printers, geometry, settings)
     return ModelReport(
         fits=[place for _, place in places],
-        warnings=warnings_of(geometry),
+        warnings=[*warnings_of(geometry), *(topology.warnings if topology else [])],
         estimate=_estimate(context, geometry, settings, chosen_printer(places), currency),
     )
+
+
+def topology_of(inspection: dict[str, Any] | None) -> MeshTopology | None:
+    """What the worker saw, if it could."""
+    found = (inspection or {}).get("topology")
+    return MeshTopology.model_validate(found) if found else None
 
 
 def printer_fits(
