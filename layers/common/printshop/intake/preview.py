@@ -168,11 +168,11 @@ def _edges(face: Ints, normals: Floats, there: npt.NDArray[np.bool_], depth: Flo
     width = face.shape[1]
     places = np.arange(face.size, dtype=np.int32).reshape(face.shape)
     face, there, depth = face.ravel(), there.ravel(), depth.ravel()
-    for one, step in ((places[:, :-1].ravel(), 1), (places[:-1].ravel(), width)):
-        outline = there[one] != there[one + step]
-        for side in (one[outline], one[outline] + step):
+    for begins, step in ((places[:, :-1].ravel(), 1), (places[:-1].ravel(), width)):
+        outline = there[begins] != there[begins + step]
+        for side in (begins[outline], begins[outline] + step):
             kept[side] = _OUTLINE
-        one = one[there[one] & (face[one] != face[one + step]) & ~outline]
+        one = begins[there[begins] & (face[begins] != face[begins + step]) & ~outline]
         other = one + step
         bend = np.einsum("ij,ij->i", normals[face[one]], normals[face[other]])
         crease = 1 - _CREASE * np.clip((_FLAT - bend) / _FLAT, 0, 1)
