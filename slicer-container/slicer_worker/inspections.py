@@ -3,9 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
-from printshop.intake.inspection import Inspection, InspectionFailed, inspect
-
 from printshop.errors import NotFound
+from printshop.intake.inspection import Inspection, InspectionFailed, inspect
 from printshop.intake.prepare import prepare_model
 from printshop.intake.refusals import ModelRefused
 from printshop.log import get_logger

@@ -74,10 +74,7 @@ class SliceMaker:
         packed = gcode.with_name("model.gcode.gz")
         with (
             gcode.open("rb") as plain,
-            packed.open("wb") as file,
-            igzip.IGzipFile(
-                filename="", mode="wb", fileobj=file, compresslevel=_COMPRESSION, mtime=0
-            ) as gzip,
+            igzip.open(packed, "wb", compresslevel=_COMPRESSION) as gzip,  # type: ignore[no-untyped-call]
         ):
             shutil.copyfileobj(plain, gzip, _CHUNK)
         key = f"gcode/{uuid.uuid4()}.gcode.gz"

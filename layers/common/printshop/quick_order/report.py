@@ -12,7 +12,7 @@ from printshop.intake.warnings import ModelWarning, warnings_of
 from printshop.price_book import Stored
 from printshop.pricing import price_print
 from printshop.quick_order.context import SlicedPrinter, SlicingContext
-from printshop.slicing.estimate import estimate
+from printshop.slicing import estimate as estimates
 from printshop.slicing.settings import SliceSettings, Supports
 
 USUAL_SETTINGS = SliceSettings(
@@ -97,7 +97,7 @@ def _estimate(
     material = context.material
     if material is None:
         return None
-    guess = estimate(geometry, settings, context.profile(printer, material))
+    guess = estimates.estimate(geometry, settings, context.profile(printer, material))
 
     def price(mass_mg: int, time_sec: int) -> int:
         return price_print(
@@ -111,8 +111,8 @@ def _estimate(
     return ModelEstimate(
         settings=settings,
         material=material.name,
-        mass_mg=_range(guess, "mass_mg"),
-        time_sec=_range(guess, "time_sec"),
+        mass_mg=_range(guess.mass_mg),
+        time_sec=_range(guess.time_sec),
         price_cents=FigureRange(
             low=price(guess.mass_mg.low, guess.time_sec.low),
             likely=price(guess.mass_mg.likely, guess.time_sec.likely),
@@ -120,3 +120,7 @@ def _estimate(
         ),
         currency=context.rates.currency or currency,
     )
+
+
+def _range(figures: estimates.FigureRange) -> FigureRange:
+    return FigureRange(low=figures.low, likely=figures.likely, high=figures.high)
