@@ -116,5 +116,5 @@ def test_a_run_of_another_namespace_is_not_read(tmp_path: Path) -> None:
 def test_more_elements_than_any_model_needs_are_refused() -> None:
     chunks = chain([b"<a>"], repeat(b"<b/>" * 16_384, MAX_ELEMENTS // 16_384 + 1))
     with pytest.raises(ModelRefused) as refused:
-        read_elements(chunks, lambda name, attributes: None)
+        read_elements(chunks, lambda *_: None)
     assert refused.value.code == "MODEL_XML_UNSAFE"
