@@ -15,7 +15,8 @@ from printshop.intake.refusals import ModelRefused
 MAX_DEPTH = 32
 MAX_TAG_BYTES = 1024 * 1024
 MAX_NAMES = 20_000
-MAX_ELEMENTS = 20_000_000
+MAX_ELEMENTS = 10_000_000
+"""That expat reads: runs do not count."""
 _UNFINISHED_BYTES = 1024
 
 # What expat reads by itself. For others Python would look among all of its codecs, of which some are no encodings.
