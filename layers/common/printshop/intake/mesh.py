@@ -1,7 +1,7 @@
 """The triangles of a model as arrays, a chunk at a time or all at once. The only module here that needs numpy."""
 
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -85,14 +85,14 @@ class MeshCollector:
     def open_mesh(self, key: ObjectId, kind: str) -> None:  # noqa: ARG002
         self._mesh = self.meshes[key] = _Mesh()
 
-    def vertex(self, x: float, y: float, z: float) -> None:
-        self._mesh.corners.extend((x, y, z))
+    def vertices(self, numbers: Sequence[float]) -> None:
+        self._mesh.corners.extend(numbers)
 
     def list_triangles(self) -> None:
         pass
 
-    def triangle(self, a: int, b: int, c: int) -> None:
-        self._mesh.indices.extend((a, b, c))
+    def triangles(self, indices: Sequence[int]) -> None:
+        self._mesh.indices.extend(indices)
 
     def close_mesh(self) -> None:
         pass

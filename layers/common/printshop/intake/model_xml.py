@@ -1,6 +1,7 @@
 """The model parts of a 3MF, read as a stream: meshes go to a sink at once, what is built of them is kept."""
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -23,6 +24,13 @@ _MATERIALS = "http://schemas.microsoft.com/3dmanufacturing/material/2015/02"
 _VERTEX = f"{CORE} vertex"
 _TRIANGLE = f"{CORE} triangle"
 _PATH = f"{_PRODUCTION} path"
+# What slicers and CAD write, give or take white space. Whatever else there is goes through expat, element by element.
+_NUMBER = rb'="[-+.0-9eE]{1,40}+"'
+_INDEX = rb'="[0-9]{1,9}+"'
+_PLAIN_VERTICES = re.compile(rb"(?:\s*+<vertex x%b y%b z%b\s*+/>)++" % ((_NUMBER,) * 3))
+_PLAIN_TRIANGLES = re.compile(rb"(?:\s*+<triangle v1%b v2%b v3%b\s*+/>)++" % ((_INDEX,) * 3))
+_VALUES = re.compile(rb'"([^"]++)"')
+
 _UNITS: Mapping[str, Unit] = {unit: unit for unit in UNIT_MM}
 _TYPES = {"model", "solidsupport", "support", "surface", "other"}
 
@@ -69,11 +77,15 @@ class GeometrySink(Protocol):
 
     def open_mesh(self, key: ObjectId, kind: str) -> None: ...
 
-    def vertex(self, x: float, y: float, z: float) -> None: ...
+    def vertices(self, numbers: Sequence[float]) -> None:
+        """Corners, three numbers each."""
+        ...
 
     def list_triangles(self) -> None: ...
 
-    def triangle(self, a: int, b: int, c: int) -> None: ...
+    def triangles(self, indices: Sequence[int]) -> None:
+        """Triangles, three corners each."""
+        ...
 
     def close_mesh(self) -> None: ...
 
@@ -140,9 +152,10 @@ class ModelReader:
             if handler := self._ends.get(name):
                 handler()
 
-        read_elements(chunks, start, end, self._prefixes.__setitem__)
+        runs = {f"{CORE} vertices": self._vertex_run, f"{CORE} triangles": self._triangle_run}
+        read_elements(chunks, start, end, self._prefixes.__setitem__, runs)
 
-    # -- the two elements of which there are millions ------------------------------------------------------
+    # -- the two elements of which there are millions: one by one, and in runs as nearly everybody writes them --
 
     def _vertex(self, attributes: Mapping[str, str]) -> None:
         mesh = self._mesh
@@ -152,29 +165,54 @@ class ModelReader:
             x, y, z = float(attributes["x"]), float(attributes["y"]), float(attributes["z"])
         except (KeyError, ValueError):
             raise bad_number() from None
-        limit = MAX_COORDINATE
-        if not (-limit < x < limit and -limit < y < limit and -limit < z < limit):
+        self._take_vertices(mesh, (x, y, z))
+
+    def _vertex_run(self, data: bytes) -> int:
+        mesh = self._mesh
+        run = _PLAIN_VERTICES.match(data)
+        if mesh is None or mesh.listing or run is None:
+            return 0
+        try:
+            numbers = list(map(float, _VALUES.findall(data, 0, run.end())))
+        except ValueError:
+            raise bad_number() from None
+        self._take_vertices(mesh, numbers)
+        return run.end()
+
+    def _take_vertices(self, mesh: _Mesh, numbers: Sequence[float]) -> None:
+        # NaN is not less than anything; as max() may pass over it, each number is asked.
+        if not all(-MAX_COORDINATE < number < MAX_COORDINATE for number in numbers):
             raise bad_number()
-        mesh.vertices += 1
+        mesh.vertices += len(numbers) // 3
         if mesh.vertices > MAX_VERTICES:
             raise too_complex()
-        self._out.vertex(x, y, z)
+        self._out.vertices(numbers)
 
     def _triangle(self, attributes: Mapping[str, str]) -> None:
         mesh = self._mesh
         if mesh is None or not mesh.listing:
             raise invalid("a triangle stands outside its mesh")
         try:
-            a, b, c = int(attributes["v1"]), int(attributes["v2"]), int(attributes["v3"])
+            corners = int(attributes["v1"]), int(attributes["v2"]), int(attributes["v3"])
         except (KeyError, ValueError):
             raise bad_number() from None
-        count = mesh.vertices
-        if not (0 <= a < count and 0 <= b < count and 0 <= c < count):
+        self._take_triangles(mesh, corners)
+
+    def _triangle_run(self, data: bytes) -> int:
+        mesh = self._mesh
+        run = _PLAIN_TRIANGLES.match(data)
+        if mesh is None or not mesh.listing or run is None:
+            return 0
+        self._take_triangles(mesh, list(map(int, _VALUES.findall(data, 0, run.end()))))
+        return run.end()
+
+    def _take_triangles(self, mesh: _Mesh, indices: Sequence[int]) -> None:
+        if min(indices) < 0 or max(indices) >= mesh.vertices:
             raise invalid("a triangle refers to a corner that does not exist")
-        mesh.triangles += 1
-        self._out.triangle(a, b, c)
+        mesh.triangles += len(indices) // 3
         if mesh.triangles > MAX_TRIANGLES:
             raise too_complex()
+        self._out.triangles(indices)
 
     # -- the structure around them -------------------------------------------------------------------------
 

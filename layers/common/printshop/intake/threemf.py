@@ -8,8 +8,9 @@ memory does not grow with the model.
 """
 
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import batched
 from pathlib import Path
 
 from printshop.intake.contents import MODEL_TYPE, ROOT_PART, Contents, read_contents
@@ -74,16 +75,20 @@ class GeometryWriter:
         self._open_object(key, kind)
         self._append("<mesh><vertices>")
 
-    def vertex(self, x: float, y: float, z: float) -> None:
-        self._append(f'<vertex x="{x!r}" y="{y!r}" z="{z!r}"/>')
+    def vertices(self, numbers: Sequence[float]) -> None:
+        self._pieces += (
+            f'<vertex x="{x!r}" y="{y!r}" z="{z!r}"/>' for x, y, z in batched(numbers, 3, strict=True)
+        )
         if len(self._pieces) >= _WRITE_AT:
             self._flush()
 
     def list_triangles(self) -> None:
         self._append("</vertices><triangles>")
 
-    def triangle(self, a: int, b: int, c: int) -> None:
-        self._append(f'<triangle v1="{a}" v2="{b}" v3="{c}"/>')
+    def triangles(self, indices: Sequence[int]) -> None:
+        self._pieces += (
+            f'<triangle v1="{a}" v2="{b}" v3="{c}"/>' for a, b, c in batched(indices, 3, strict=True)
+        )
         if len(self._pieces) >= _WRITE_AT:
             self._flush()
 
