@@ -1,6 +1,6 @@
 """The slicer through our worker against the bare command line, on the same file and settings.
 
-Rival: `prusa-slicer --export-gcode --layer-height 0.2 --fill-density 15% --filament-density 1.24 --output OUT MODEL`
+Rival: `prusa-slicer` with the same profiles and settings on its command line (`local/by_hand.py`)
 """
 
 import statistics
@@ -27,7 +27,7 @@ def bare_seconds(model: Path) -> float:
 def main() -> None:
     model = gallery_model("bunny.stl")
     print(f"Slicing {model.name}, median of {RUNS}, in s")
-    print("  rival: " + (__doc__ or "").split("`")[1])
+    print("  rival: the bare command line with the same profiles and settings (local/by_hand.py)")
     ours, bare = [], []
     with tempfile.TemporaryDirectory() as folder, Stack(Path(folder) / "stack") as stack:
         client = sign_up(stack)

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from local.by_hand import ARGUMENTS, figures_of
+from local.by_hand import arguments, figures_of
 from local.demo import SETTINGS, Shop, StepFailed, must, upload, wait_for_slice
 from local.models import gallery_model
 from local.processes import start
@@ -30,6 +30,7 @@ BUILDAH: list[str | Path] = [
     "--storage-driver",
     "vfs",
 ]
+PROFILES = Path("/opt/slicer/app/printshop/slicing/profiles")
 MODELS = ("box.stl", "bunny.stl", "M3x10_screw.stl")
 
 
@@ -62,7 +63,7 @@ def by_hand(name: str, model: Path) -> tuple[float, int]:
         folder.chmod(0o777)  # the image's user is nobody in particular
         shutil.copy(model, folder)
         output = f"/exchange/{model.stem}.gcode"
-        command = ["prusa-slicer", *ARGUMENTS, "--output", output, f"/exchange/{model.name}"]
+        command = ["prusa-slicer", *arguments(PROFILES), "--output", output, f"/exchange/{model.name}"]
         subprocess.run(inside(name, *command, folder=folder), check=True, capture_output=True)
         return figures_of((folder / f"{model.stem}.gcode").read_text())
 

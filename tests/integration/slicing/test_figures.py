@@ -4,12 +4,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trimesh
 
+from printshop.intake.geometry import Box, Geometry
 from printshop.intake.prepare import prepare_model
 from printshop.slicing.child import Limits
+from printshop.slicing.estimate import estimate
 from printshop.slicing.gcode import parse_duration
 from printshop.slicing.prusa import Sliced, SliceJob, find_slicer, run
-from printshop.slicing.settings import SliceSettings
+from printshop.slicing.settings import PrintProfile, SliceSettings
 from tests.integration.slicing.by_hand import BUNNY, SCREW, SHAPES, slice_by_hand
 from tests.unit.slicing.model_makers import ascii_stl, binary_stl, box, cube_model, three_mf
 
@@ -18,13 +21,27 @@ NORMAL = {"enabled": True, "pattern": "normal", "angle": 40}
 TREE = {"enabled": True, "pattern": "tree", "angle": 40}
 
 
-def slice_upload(upload: Path, filename: str, folder: Path, **settings: Any) -> Sliced:
+MK4 = {"bedMm": (250, 210, 220), "nozzleUm": 400, "densityMgCm3": 1240}
+
+
+def slice_upload(
+    upload: Path,
+    filename: str,
+    folder: Path,
+    *,
+    printer: str = "generic",
+    material: str = "pla",
+    turned: bool = False,
+    **settings: Any,
+) -> Sliced:
     """What the worker does with a file, without its queue."""
     body = {"layerHeight": 0.2, "infill": 15, "supports": OFF} | settings
     folder.mkdir()
     (folder / "upload").write_bytes(upload.read_bytes())
     model = prepare_model(folder / "upload", filename)
-    job = SliceJob(model, SliceSettings.model_validate(body), 1240, folder, Limits(timeout_s=60))
+    profile = PrintProfile.model_validate(MK4 | {"printer": printer, "material": material})
+    limits = Limits(timeout_s=60)
+    job = SliceJob(model, SliceSettings.model_validate(body), profile, folder, limits, turned=turned)
     return run(find_slicer(), job)
 
 
@@ -37,8 +54,8 @@ def figures(sliced: Sliced) -> Figures:
     return statistics.mass_mg / 1000, statistics.volume_mm3 / 1000, statistics.time_s
 
 
-def by_hand(model: Path, folder: Path, *arguments: str) -> Figures:
-    grams, volume, duration = slice_by_hand(model, folder, *arguments)
+def by_hand(model: Path, folder: Path, *arguments: str, **profile: str) -> Figures:
+    grams, volume, duration = slice_by_hand(model, folder, *arguments, **profile)
     return grams, volume, parse_duration(duration)
 
 
@@ -69,6 +86,8 @@ def test_cube_bunny_and_screw_cost_what_they_cost_by_hand(tmp_path: Path, model:
         ),
         ({"infill": 33.33}, ("--layer-height", "0.2", "--fill-density", "33.33%")),
         ({"supports": NORMAL}, (*PLAIN, *SUPPORTED)),
+        ({"scale": 254}, (*PLAIN, "--scale", "2.54")),
+        ({"brimWidth": 5}, (*PLAIN, "--brim-width", "5")),
     ],
 )
 def test_every_setting_acts_as_it_does_by_hand(
@@ -76,6 +95,16 @@ def test_every_setting_acts_as_it_does_by_hand(
 ) -> None:
     sliced = slice_upload(SCREW, "screw.stl", tmp_path / "job", **settings)
     assert same(figures(sliced), by_hand(SCREW, tmp_path, *arguments))
+
+
+@pytest.mark.parametrize(("printer", "material"), [("bed-slinger", "petg"), ("core-xy", "tpu")])
+def test_printer_and_material_act_as_their_files_do_by_hand(
+    tmp_path: Path, printer: str, material: str
+) -> None:
+    sliced = slice_upload(SCREW, "screw.stl", tmp_path / "job", printer=printer, material=material)
+    expected = by_hand(SCREW, tmp_path, *PLAIN, printer=printer, material=material)
+    assert same(figures(sliced), expected)
+    assert not same(figures(sliced), by_hand(SCREW, tmp_path, *PLAIN))
 
 
 def test_tree_supports_are_organic_where_there_are_any_and_snug_with_a_note_elsewhere(tmp_path: Path) -> None:
@@ -141,3 +170,28 @@ def test_settings_inside_a_3mf_do_not_change_the_price(tmp_path: Path) -> None:
     expected = by_hand(plain, tmp_path, *PLAIN)
     assert not same(by_hand(loaded, tmp_path, *PLAIN), expected)
     assert same(figures(slice_upload(loaded, "loaded.3mf", tmp_path / "job")), expected)
+
+
+@pytest.mark.parametrize("model", sorted(SHAPES.glob("*.stl")), ids=lambda model: model.stem)
+def test_the_estimate_holds_what_the_slicer_says_of_every_model_of_the_gallery(
+    tmp_path: Path, model: Path
+) -> None:
+    mesh = trimesh.load_mesh(model)
+    x, y, z = (float(edge) for edge in mesh.extents)
+    geometry = Geometry(
+        triangles=len(mesh.faces),
+        box=Box(x=x, y=y, z=z),
+        volume_mm3=abs(float(mesh.volume)),
+        area_mm2=float(mesh.area),
+        is_inverted=False,
+        unit=None,
+    )
+    settings = SliceSettings.model_validate({"layerHeight": 0.2, "infill": 15, "supports": OFF})
+    expected = estimate(
+        geometry, settings, PrintProfile.model_validate(MK4 | {"printer": "generic", "material": "pla"})
+    )
+    said = slice_upload(model, model.name, tmp_path / "job").statistics
+    assert expected.mass_mg.low <= said.mass_mg <= expected.mass_mg.high
+    assert expected.time_sec.low <= said.time_s <= expected.time_sec.high
+    # A range that holds everything would say nothing.
+    assert expected.time_sec.high < 6 * expected.time_sec.low
