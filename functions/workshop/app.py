@@ -100,8 +100,8 @@ def job(id: RowId, _: AdminUser, services: Provided) -> Data[Job]:
     ),
 )
 def update_job(id: RowId, body: JobChanges, user: AdminUser, services: Provided) -> Data[Job]:
-    """Change only what is sent; a `heldReason` of null lets a held job print again. `printedMassMg` may be sent when it
-    is completed, too."""
+    """Change only what is sent; a `heldReason` of null lets a held job print again. `printedMassMg` may come later,
+    when the job is completed."""
     return Data(data=change_job(services.database, user, id, body))
 
 

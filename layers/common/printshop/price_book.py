@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from printshop.errors import Conflict, NotFound
-from printshop.print_factors import PrintFactor
 from printshop.pricing import AS_SLICED, Correction, Material, Rates
+from printshop.print_factors import PrintFactor
 from printshop.shipping import ShippingRegion
 
 SliceHash = Annotated[
@@ -197,7 +197,9 @@ CUSTOMERS_DETAILS = frozenset(
 def for_customer(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Lines as a customer reads them: what is printed, not what the material costs the shop nor how it is filed; time
     and mass are those that the price is of, corrected or not."""
-    return [{**item, "details": _for_customer(item["details"])} if item["details"] else item for item in items]
+    return [
+        {**item, "details": _for_customer(item["details"])} if item["details"] else item for item in items
+    ]
 
 
 def _for_customer(details: dict[str, Any]) -> dict[str, Any]:

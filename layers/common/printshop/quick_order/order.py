@@ -16,8 +16,8 @@ from printshop.price_book import (
     StoredSlice,
     sliced_model,
 )
-from printshop.print_factors import PrintFactor
 from printshop.pricing import RULE_VERSION, PrintCost, price_print
+from printshop.print_factors import PrintFactor
 from printshop.shipping import ShippingRegion, region_for
 
 

@@ -12,8 +12,8 @@ from typing import Any
 
 from printshop.documents import Discount, Line, totals
 from printshop.money import round_half_up
-from printshop.print_factors import corrected_figures, correction_of
 from printshop.pricing import RULE_VERSION, Material, Rates, price_print
+from printshop.print_factors import corrected_figures, correction_of
 
 MASS_TOLERANCE = Fraction(2, 100)
 

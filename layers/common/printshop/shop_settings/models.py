@@ -166,7 +166,8 @@ class SettingsRequest(Model):
     auto_detach_on_complete: Annotated[bool, Field(examples=[True])]
     archive_jobs_after_days: Annotated[int, Field(ge=1, le=365, examples=[7])]
     use_print_factors: Annotated[
-        bool, Field(description="Price prints by what real ones took, where enough of them say", examples=[False])
+        bool,
+        Field(description="Price prints by what real ones took, where enough of them say", examples=[False]),
     ] = False
     updated_at: Annotated[
         Annotated[str, Field(max_length=40), AfterValidator(_moment)] | None,

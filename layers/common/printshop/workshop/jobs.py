@@ -109,7 +109,8 @@ class JobChanges(Model):
     estimated_seconds: Annotated[int, Field(ge=0, le=10**9, default_factory=int)]
     estimated_mass_mg: Annotated[int, Field(ge=0, le=10**12, default_factory=int)]
     printed_mass_mg: (
-        Annotated[int, Field(ge=1, le=10**12, description="Real mass of the whole job", examples=[9130])] | None
+        Annotated[int, Field(ge=1, le=10**12, description="Real mass of the whole job", examples=[9130])]
+        | None
     ) = None
 
 

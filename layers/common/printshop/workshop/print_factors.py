@@ -22,7 +22,8 @@ class TaughtFactor(Read):
     material: Annotated[str, Field(examples=["PLA"])]
     records: Annotated[int, Field(description="Completed jobs of this pair", examples=[25])]
     out_of_bounds: Annotated[
-        int, Field(description="Of these, so far off (below 0.2, above 5) that they are ignored", examples=[1])
+        int,
+        Field(description="Of these, so far off (below 0.2, above 5) that they are ignored", examples=[1]),
     ]
     time: Ratio
     mass: Annotated[Ratio, Field(description="Of the filament, where the shop entered what was used")]
