@@ -168,7 +168,7 @@ class SettingsRequest(Model):
     use_print_factors: Annotated[
         bool,
         Field(description="Price prints by what real ones took, where enough of them say", examples=[False]),
-    ] = False
+    ]
     updated_at: Annotated[
         Annotated[str, Field(max_length=40), AfterValidator(_moment)] | None,
         Field(
