@@ -7,6 +7,7 @@ import pytest
 from printshop.price_book import for_customer
 from printshop.pricing import AS_SLICED, Correction
 from printshop.print_factors import PrintFactor, Ratio, correction_of
+from printshop.quick_order.order import Address, OrderedModel, OrderInputs, price_order
 
 TIME = {"prints": 23, "factorBps": 11_240, "spreadBps": 620}
 MASS = {"prints": 5, "factorBps": 10_333, "spreadBps": 3000}
@@ -77,3 +78,38 @@ def test_a_customer_reads_the_corrected_figures_and_not_what_corrected_them() ->
         {**common, "timeSec": 1932, "massMg": 4288, "grams": 4.288},
         {**common, "timeSec": 1719, "massMg": 4150, "grams": 4.15},
     ]
+
+
+def test_an_orders_breakdown_shows_what_corrected_it() -> None:
+    model = {
+        "fileId": 7, "storageKey": "k", "filename": "bunny.stl", "sizeBytes": 684, "mimeType": "model/stl",
+        "contentHash": "c" * 64, "settingsHash": "5" * 64, "busy": False, "uploaded": True, "isOutput": False,
+        "isCurrent": True, "fallback": False, "error": None, "logTail": None, "preview": None, "settings": {},
+        "slice": {
+            "massMg": 124_000, "volumeMm3": 100_000, "filamentMm": 41_580, "timeSec": 7200,
+            "slicer": "PrusaSlicer", "slicerVersion": "2.9.2", "profile": "generic/pla",
+        },
+        "material": {"id": 1, "name": "PLA", "costPerKgCents": 3500, "densityMgCm3": 1240},
+        "output": None,
+    }  # fmt: skip
+    rates = {
+        "currency": None, "taxRateBps": 0, "hourlyRateCents": 4500, "setupCents": 0, "minimumCents": 0,
+        "fastTrackSurchargeBps": 0,
+        "shippingRegions": [
+            {"id": 1, "code": "all", "label": "All", "states": [], "postcodePrefixes": [], "baseCents": 0,
+             "surchargeCents": 0, "isDefault": True},
+        ],
+    }  # fmt: skip
+    inputs = {"models": [model, {**model, "printFactor": factor().model_dump(by_alias=True)}], "client": {}}
+    ordered = OrderedModel(file_id=7, settings_hash="5" * 64)
+    order = price_order(
+        OrderInputs.model_validate({**inputs, "settings": rates}), [ordered] * 2, Address(), "AUD"
+    )
+    plain, corrected = order.breakdown().items
+    assert plain.print_factor is None
+    assert (plain.material_cents, plain.machine_cents) == (434, 9000)
+    assert corrected.print_factor is not None
+    assert corrected.print_factor.how_sure == factor().how_sure
+    # 434 ¢ × 1.0333 and 9000 ¢ × 1.124; the parts are rounded as their running sum is
+    assert (corrected.material_cents, corrected.machine_cents) == (448, 10_116)
+    assert (corrected.time_sec, corrected.mass_mg) == (7200, 124_000)
