@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from printshop.pricing import AS_SLICED, Correction, Material, Rates, price_print
+from printshop.pricing import Correction, Material, Rates, price_print
 
 PLA = Material(cost_per_kg_cents=3500, density_mg_cm3=1240)
 SHOP = Rates(hourly_rate_cents=4500, setup_cents=2000, minimum_cents=3500)
@@ -100,12 +100,16 @@ def test_corrected_time_is_not_rounded_before_it_is_priced() -> None:
 def test_a_correction_of_one_is_none(
     volume: int, time: int, count: int, material: Material, rates: Rates
 ) -> None:
-    plain, corrected = (
-        price_print(volume_mm3=volume, time_sec=time, pieces=count, material=material, rates=rates, **of)
-        for of in ({}, {"correction": Correction(10_000, 10_000)})
+    plain = price_print(volume_mm3=volume, time_sec=time, pieces=count, material=material, rates=rates)
+    corrected = price_print(
+        volume_mm3=volume,
+        time_sec=time,
+        pieces=count,
+        material=material,
+        rates=rates,
+        correction=Correction(10_000, 10_000),
     )
     assert plain == corrected
-    assert Correction(10_000, 10_000) == AS_SLICED
 
 
 @given(volumes, times, pieces, materials, shop_rates, st.booleans(), corrections)
