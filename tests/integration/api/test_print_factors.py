@@ -188,6 +188,39 @@ def test_a_quote_is_priced_by_what_prints_took_and_can_be_computed_again(
     assert (read["timeSec"], "printFactor" in read, "correctedTimeSec" in read) == (9000, False, False)
 
 
+@pytest.mark.usefixtures("by_factors")
+def test_an_order_is_priced_by_what_prints_took_and_keeps_it_with_its_job(
+    stack: Stack, shop: Client, customer: Client, database: psycopg.Connection
+) -> None:
+    pair = (new_printer(shop), new_material(shop))
+    jobs = [printed(shop, database, customer, pair, 20_000) for _ in range(5)]
+    database.execute("update jobs set printed_seconds = 12_500 where id = any (%s)", (jobs,))
+    order = {
+        "items": [{"fileId": sliced_file(stack, database, customer, pair), "settingsHash": HASH}],
+        "shipping": {"state": "NSW", "postcode": "2000"},
+    }
+    price = customer.data("POST", "quick-order/price", order)
+    line = price["items"][0]
+    assert (line["timeSec"], line["printFactor"]["time"]["factorBps"]) == (7200, 12_500)
+    assert line["printFactor"]["howSure"] == (
+        "1.25 times the slicer's time, give or take 0.00, by 5 prints: sure"
+    )
+    rate = shop.data("GET", "settings")["hourlyRateCents"]
+    assert line["machineCents"] in {rate * 5 // 2, rate * 5 // 2 + 1}  # 2.5 h; parts add up by their sums
+    invoice = customer.data(
+        "POST",
+        "quick-order/checkout",
+        {**order, "expectedTotalCents": price["totalCents"]},
+        headers={"Idempotency-Key": str(uuid4())},
+    )
+    assert invoice["items"][0]["details"]["timeSec"] == 9000
+    shop.post(f"invoices/{invoice['id']}/mark-paid", {}, headers={"Idempotency-Key": str(uuid4())})
+    job = database.execute(
+        "select estimated_seconds from jobs where invoice_id = %s", (invoice["id"],)
+    ).fetchone()
+    assert job == (7200,)  # as the slicer said: the next factor is learned from that
+
+
 def test_a_shop_that_does_not_say_so_prices_as_sliced(
     stack: Stack, shop: Client, customer: Client, database: psycopg.Connection
 ) -> None:
