@@ -5,15 +5,15 @@ insert into settings (business_name, shipping_regions) values ('3D Print Bureau'
   {"id": 3, "code": "remote", "label": "Remote delivery", "states": ["TAS", "WA", "NT"], "postcodePrefixes": [], "baseCents": 4500, "surchargeCents": 1500, "isDefault": false}
 ]') on conflict (id) do nothing;
 
-insert into materials (name, cost_per_kg_cents, density_mg_cm3) values
-  ('PLA', 3500, 1240),
-  ('PETG', 4200, 1270)
+insert into materials (name, cost_per_kg_cents, density_mg_cm3, profile) values
+  ('PLA', 3500, 1240, 'pla'),
+  ('PETG', 4200, 1270, 'petg')
 on conflict (name) do nothing;
 update settings set default_material_id = (select id from materials where name = 'PLA') where default_material_id is null;
 
-insert into printers (name, model, bed_x_mm, bed_y_mm, bed_z_mm) values
-  ('Prusa MK4', 'Original Prusa MK4', 250, 210, 220),
-  ('Prusa XL', 'Original Prusa XL', 360, 360, 360)
+insert into printers (name, model, bed_x_mm, bed_y_mm, bed_z_mm, profile) values
+  ('Prusa MK4', 'Original Prusa MK4', 250, 210, 220, 'bed-slinger'),
+  ('Prusa XL', 'Original Prusa XL', 360, 360, 360, 'core-xy')
 on conflict (name) do nothing;
 
 insert into product_templates (name, description, pricing_type, unit_price_cents, material_id) values

@@ -1,4 +1,4 @@
-"""Workshop: jobs and their queue, printers, materials, product templates. The shop's alone."""
+"""Workshop: jobs and their queue, what prints taught, printers, materials, product templates. The shop's alone."""
 
 from typing import Annotated
 
@@ -30,6 +30,7 @@ from printshop.workshop.materials import (
     list_materials,
     save_material,
 )
+from printshop.workshop.print_factors import TaughtFactor, list_print_factors
 from printshop.workshop.printers import Printer, PrinterRequest, delete_printer, list_printers, save_printer
 from printshop.workshop.product_templates import (
     ProductTemplate,
@@ -99,7 +100,8 @@ def job(id: RowId, _: AdminUser, services: Provided) -> Data[Job]:
     ),
 )
 def update_job(id: RowId, body: JobChanges, user: AdminUser, services: Provided) -> Data[Job]:
-    """Change only what is sent; a `heldReason` of null lets a held job print again."""
+    """Change only what is sent; a `heldReason` of null lets a held job print again. `printedMassMg` may come later,
+    when the job is completed."""
     return Data(data=change_job(services.database, user, id, body))
 
 
@@ -134,6 +136,15 @@ def archive(id: RowId, user: AdminUser, services: Provided) -> Data[Job]:
     return Data(data=archive_job(services.database, user, id))
 
 
+@app.get("/api/print-factors", tags=["Jobs"], responses=refusals("400 CURSOR_INVALID"))
+def print_factors(
+    _: AdminUser, services: Provided, limit: Limit = 50, cursor: Cursor = None
+) -> Page[TaughtFactor]:
+    """What completed jobs took by what the slicer said, for each printer and material, and how sure that is."""
+    page, more = list_print_factors(services.database, limit=limit, cursor=cursor)
+    return Page(data=page, next_cursor=more)
+
+
 # -- printers ----------------------------------------------------------------------------------------------------
 
 
@@ -151,14 +162,21 @@ def printers(
     return Page(data=page, next_cursor=more)
 
 
-@app.post("/api/printers", status_code=201, tags=["Printers"], responses=refusals("409 NAME_TAKEN"))
+@app.post(
+    "/api/printers",
+    status_code=201,
+    tags=["Printers"],
+    responses=refusals("409 NAME_TAKEN", "422 UNKNOWN_PROFILE"),
+)
 def create_printer(body: PrinterRequest, user: AdminUser, services: Provided) -> Data[Printer]:
     """Add a printer."""
     return Data(data=save_printer(services.database, user, None, body))
 
 
 @app.put(
-    "/api/printers/{id}", tags=["Printers"], responses=refusals("404 PRINTER_NOT_FOUND", "409 NAME_TAKEN")
+    "/api/printers/{id}",
+    tags=["Printers"],
+    responses=refusals("404 PRINTER_NOT_FOUND", "409 NAME_TAKEN", "422 UNKNOWN_PROFILE"),
 )
 def update_printer(id: RowId, body: PrinterRequest, user: AdminUser, services: Provided) -> Data[Printer]:
     """Replace a printer; a print on its bed goes on whatever its new status."""
@@ -194,7 +212,12 @@ def materials(
     return Page(data=page, next_cursor=more)
 
 
-@app.post("/api/materials", status_code=201, tags=["Materials"], responses=refusals("409 NAME_TAKEN"))
+@app.post(
+    "/api/materials",
+    status_code=201,
+    tags=["Materials"],
+    responses=refusals("409 NAME_TAKEN", "422 UNKNOWN_PROFILE"),
+)
 def create_material(body: MaterialRequest, user: AdminUser, services: Provided) -> Data[Material]:
     """Add a material."""
     return Data(data=save_material(services.database, user, None, body))
@@ -203,7 +226,9 @@ def create_material(body: MaterialRequest, user: AdminUser, services: Provided) 
 @app.put(
     "/api/materials/{id}",
     tags=["Materials"],
-    responses=refusals("404 MATERIAL_NOT_FOUND", "409 NAME_TAKEN", "409 DEFAULT_MATERIAL"),
+    responses=refusals(
+        "404 MATERIAL_NOT_FOUND", "409 NAME_TAKEN", "409 DEFAULT_MATERIAL", "422 UNKNOWN_PROFILE"
+    ),
 )
 def update_material(id: RowId, body: MaterialRequest, user: AdminUser, services: Provided) -> Data[Material]:
     """Replace a material; what was priced with it keeps its price."""

@@ -40,7 +40,7 @@ TAGS = {
     "Payments": "Payment pages, payments and refunds.",
     "Attachments": "Files beside an invoice.",
     "PDF": "Quotes, invoices, receipts and statements on paper.",
-    "Jobs": "The print queue.",
+    "Jobs": "The print queue, and what finished prints taught.",
     "Printers": "The shop's printers.",
     "Materials": "What is printed with, and what it costs.",
     "Product templates": "Lines that a quote or an invoice begins with.",

@@ -391,6 +391,7 @@ create table jobs (
   printed_seconds bigint not null default 0 check (printed_seconds >= 0),
   printed_mass_mg bigint check (printed_mass_mg > 0),
   printing_since timestamptz,
+  printed_on bigint[] not null default '{}',
   notes text not null default '' check (length(notes) <= 5000),
   completed_at timestamptz,
   cancelled_at timestamptz,
@@ -399,6 +400,8 @@ create table jobs (
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now()
 );
+comment on column jobs.printed_mass_mg is 'What the shop weighed; null while it has not.';
+comment on column jobs.printed_on is 'Every printer that it left the bed of, first to last, each once.';
 create index jobs_by_queue on jobs (queue_position, id) where archived_at is null;
 create index jobs_by_created on jobs (created_at desc, id desc) where archived_at is null;
 create index jobs_archived_by_queue on jobs (queue_position, id) where archived_at is not null;
@@ -411,6 +414,34 @@ create index jobs_by_marks on jobs using gin (search_marks(search_text));
 create index jobs_open_by_status on jobs (status) where archived_at is null;
 create index jobs_held on jobs (id) where archived_at is null and held_reason is not null;
 create index jobs_to_archive on jobs (coalesce(completed_at, cancelled_at)) where archived_at is null;
+
+-- What a completed job took, against what the slicer said of it. A printer and a material teach together, so a job that
+-- was not printed on one printer, in one material, whole from slices, has no pair; `left_out` says why not.
+create table print_records (
+  job_id bigint primary key references jobs (id) on delete cascade,
+  printer_id bigint references printers (id) on delete set null,
+  material_id bigint references materials (id) on delete set null,
+  printers integer not null check (printers >= 0),
+  materials integer not null check (materials >= 0),
+  is_sliced boolean not null,
+  sliced_seconds bigint not null check (sliced_seconds >= 0),
+  sliced_mass_mg bigint not null check (sliced_mass_mg >= 0),
+  printed_seconds bigint not null check (printed_seconds >= 0),
+  printed_mass_mg bigint check (printed_mass_mg > 0),
+  time_bps bigint generated always as (
+    case when sliced_seconds > 0 and printed_seconds > 0 then
+      (printed_seconds * 20000 + sliced_seconds) / (sliced_seconds * 2) end) stored,
+  mass_bps bigint generated always as (
+    case when sliced_mass_mg > 0 then (printed_mass_mg * 20000 + sliced_mass_mg) / (sliced_mass_mg * 2) end) stored,
+  left_out text generated always as (
+    case when printers = 0 then 'NOT_PRINTED' when printers > 1 then 'SEVERAL_PRINTERS'
+         when not is_sliced then 'NOT_SLICED' when materials <> 1 then 'SEVERAL_MATERIALS' end) stored,
+  completed_at timestamptz not null,
+  check (left_out is null or (printer_id is null and material_id is null))
+);
+comment on column print_records.time_bps is 'Printed by sliced, 10000 is as the slicer said; one far off is kept, and taken for a mistake.';
+create index print_records_by_pair on print_records (printer_id, material_id, completed_at desc, job_id desc);
+create index print_records_by_material on print_records (material_id);
 
 -- A job is found by its title and its client's names.
 create function keep_job_search_text() returns trigger
@@ -706,7 +737,7 @@ declare
   name text;
 begin
   foreach name in array array['settings', 'clients', 'client_notes', 'users', 'closed_logins', 'revoked_sessions', 'materials', 'product_templates',
-    'printers', 'quotes', 'quote_items', 'invoices', 'invoice_items', 'payments', 'jobs', 'tmp_files',
+    'printers', 'quotes', 'quote_items', 'invoices', 'invoice_items', 'payments', 'jobs', 'print_records', 'tmp_files',
     'slice_results', 'order_files', 'attachments', 'activity_logs', 'user_messages', 'webhook_events',
     'number_sequences', 'idempotency_keys', 'component_health', 'stray_objects', 'mails', 'message_threads'] loop
     execute format('alter table %I enable row level security', name);

@@ -161,6 +161,22 @@ begin
 end
 $$;
 
+-- What the printed lines of an invoice sum to, pieces and quantities counted: seconds and milligrams of the figures that
+-- priced them; the materials; and whether all of them are the slicer's, none figured by hand.
+create function invoice_prints(p_invoice_id bigint, out seconds bigint, out mass_mg bigint, out is_fast_track boolean,
+                               out materials bigint[], out is_sliced boolean)
+language sql stable set search_path = public, pg_temp
+as $$
+  select coalesce(sum((l.details ->> 'timeSec')::bigint * l.pieces / 1000), 0)::bigint,
+         coalesce(sum((l.details ->> 'massMg')::bigint * l.pieces / 1000), 0)::bigint,
+         coalesce(bool_or((l.details ->> 'fastTrack')::boolean), false),
+         coalesce(array_agg(distinct (l.details ->> 'materialId')::bigint)
+                  filter (where l.details ? 'timeSec' and l.details ? 'materialId'), '{}'),
+         coalesce(bool_and(l.details ? 'slicer') filter (where l.details ? 'timeSec'), false)
+    from (select details, coalesce((details ->> 'pieces')::bigint, 1) * quantity_milli as pieces
+            from invoice_items where invoice_id = p_invoice_id) l
+$$;
+
 -- A job for an invoice that has none: its lines' prints summed, its place at the end of the queue.
 create function ensure_job(p_invoice_id bigint, p_actor jsonb) returns bigint
 language plpgsql volatile set search_path = public, pg_temp
@@ -172,11 +188,9 @@ begin
   select * into i from invoices where id = p_invoice_id;
   insert into jobs (invoice_id, client_id, title, priority, estimated_seconds, estimated_mass_mg, queue_position)
   select i.id, i.client_id, 'Invoice ' || i.number,
-    (case when coalesce(bool_or((l.details ->> 'fastTrack')::boolean), false) then 'FAST_TRACK' else 'NORMAL' end)::job_priority,
-    coalesce(sum((l.details ->> 'timeSec')::bigint * coalesce((l.details ->> 'pieces')::bigint, 1) * l.quantity_milli / 1000), 0)::bigint,
-    coalesce(sum((l.details ->> 'massMg')::bigint * coalesce((l.details ->> 'pieces')::bigint, 1) * l.quantity_milli / 1000), 0)::bigint,
+    (case when p.is_fast_track then 'FAST_TRACK' else 'NORMAL' end)::job_priority, p.seconds, p.mass_mg,
     coalesce((select max(queue_position) from jobs where archived_at is null), 0) + 1
-  from invoice_items l where l.invoice_id = i.id
+  from invoice_prints(i.id) p
   on conflict (invoice_id) do nothing
   returning id into made;
   if made is not null then
@@ -227,7 +241,8 @@ begin
     'invoice_summary_json(invoices)', 'invoice_json(invoices)', 'quote_summary_json(quotes)', 'quote_json(quotes)',
     'get_invoice(bigint, bigint)', 'no_such_invoice()', 'without_credit(jsonb, bigint)',
     'list_invoices(bigint, invoice_status, text, text, integer, text, bigint)',
-    'get_document(text, bigint, bigint)', 'ensure_job(bigint, jsonb)', 'settle_invoice(bigint, jsonb)'] loop
+    'get_document(text, bigint, bigint)', 'invoice_prints(bigint)', 'ensure_job(bigint, jsonb)',
+    'settle_invoice(bigint, jsonb)'] loop
     execute format('revoke all on function %s from public, anon, authenticated, service_role', signature);
     execute format('grant execute on function %s to service_role', signature);
   end loop;

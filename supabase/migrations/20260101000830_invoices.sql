@@ -72,6 +72,36 @@ begin
 end
 $$;
 
+-- The job follows the lines that an edit left: what it will take, unless they ask for the same as before, for then the
+-- estimate may be the shop's own; and whoever pays for the fast track from now on is on it.
+create function follow_lines(p_invoice_id bigint, p_seconds_before bigint, p_mass_mg_before bigint, p_actor jsonb) returns void
+language plpgsql volatile set search_path = public, pg_temp
+as $$
+declare
+  prints record;
+  j jobs;
+  seconds bigint;
+  mass_mg bigint;
+  urgency job_priority;
+begin
+  select * into j from jobs
+   where invoice_id = p_invoice_id and archived_at is null and status not in ('COMPLETED', 'CANCELLED') for no key update;
+  if not found then
+    return;
+  end if;
+  select * into prints from invoice_prints(p_invoice_id);
+  seconds := case when prints.seconds = p_seconds_before then j.estimated_seconds else prints.seconds end;
+  mass_mg := case when prints.mass_mg = p_mass_mg_before then j.estimated_mass_mg else prints.mass_mg end;
+  urgency := case when prints.is_fast_track and j.priority = 'NORMAL' then 'FAST_TRACK' else j.priority end;
+  if (seconds, mass_mg, urgency) is distinct from (j.estimated_seconds, j.estimated_mass_mg, j.priority) then
+    update jobs set estimated_seconds = seconds, estimated_mass_mg = mass_mg, priority = urgency where id = j.id;
+    perform log_activity(j.client_id, null, j.invoice_id, j.id, j.printer_id, 'JOB_CHANGED',
+                         format('Job %s follows the new lines of its invoice', j.title), p_actor || jsonb_build_object(
+                           'changes', jsonb_build_object('estimatedSeconds', seconds, 'estimatedMassMg', mass_mg, 'priority', urgency)));
+  end if;
+end
+$$;
+
 -- The day to pay by: as given, else by the named term, else by the client's. Null for a term that the shop has not.
 create function due_day(p_client_id bigint, p_issued date, p_due_date date, p_payment_term text) returns date
 language sql stable set search_path = public, pg_temp
@@ -182,6 +212,7 @@ declare
   due date;
   refused jsonb;
   items jsonb;
+  before record;
   replaced jsonb;
   retired text;
   actor jsonb := jsonb_build_object('userId', p_user_id);
@@ -196,6 +227,7 @@ begin
     return refused;
   end if;
   items := with_kept_details(i.id, p_items);
+  select * into before from invoice_prints(i.id);
   update invoices set due_date = due, currency = p_document ->> 'currency',
     discount_type = (p_document ->> 'discountType')::discount_type, discount_bps = (p_document ->> 'discountBps')::integer,
     discount_fixed_cents = (p_document ->> 'discountFixedCents')::bigint,
@@ -207,10 +239,7 @@ begin
                   then 'PENDING' else invoices.status end
     from settings s where invoices.id = i.id;
   perform write_invoice_items(i.id, items);
-  -- Who pays for the fast track from now on is on it.
-  update jobs set priority = 'FAST_TRACK'
-   where invoice_id = i.id and priority = 'NORMAL' and archived_at is null and status not in ('COMPLETED', 'CANCELLED')
-     and exists (select from invoice_items l where l.invoice_id = i.id and (l.details ->> 'fastTrack')::boolean);
+  perform follow_lines(i.id, before.seconds, before.mass_mg, actor);
   with gone as (
     delete from order_files f using jsonb_array_elements(p_files) n
      where f.invoice_id = i.id and f.filename = n.value ->> 'filename'
@@ -460,7 +489,7 @@ begin
   foreach signature in array array[
     'invoice_closed(invoices)', 'has_payments(invoices, text)', 'retire_session(bigint)',
     'changed_invoice(bigint, text)', 'stop_job(bigint, text, jsonb)', 'hold_job(bigint, text, jsonb)',
-    'due_day(bigint, date, date, text)', 'due_day_refused(date, date)',
+    'follow_lines(bigint, bigint, bigint, jsonb)', 'due_day(bigint, date, date, text)', 'due_day_refused(date, date)',
     'create_invoice(bigint, bigint, date, text, jsonb, jsonb, jsonb)', 'with_kept_details(bigint, jsonb)',
     'not_editable(invoices, bigint, jsonb)',
     'update_invoice(bigint, bigint, bigint, date, text, jsonb, jsonb, jsonb)', 'delete_invoice(bigint, bigint)',

@@ -35,6 +35,9 @@ begin
   if old.status = 'PRINTING' then
     new.printed_seconds := seconds_printed(old);
     new.printing_since := null;
+    if old.printer_id <> all (old.printed_on) then
+      new.printed_on := old.printed_on || old.printer_id;
+    end if;
   end if;
   case new.status
     when 'PRINTING' then new.printing_since := clock_timestamp();
@@ -48,6 +51,46 @@ $$;
 create trigger keep_job_times before update of status on jobs
   for each row when (old.status is distinct from new.status) execute function keep_job_times();
 
+-- A completed job leaves a record of what it took, kept right whoever corrects the job; one that is reopened leaves none.
+-- What the lines said stays as it was when it was completed. A printer or a material that is deleted meanwhile is none.
+create function keep_print_record() returns trigger
+language plpgsql set search_path = public, pg_temp
+as $$
+declare
+  prints record;
+  printer bigint;
+  material bigint;
+begin
+  if new.status <> 'COMPLETED' then
+    delete from print_records where job_id = new.id;
+    return null;
+  elsif old.status = 'COMPLETED' then
+    update print_records set printed_seconds = new.printed_seconds, printed_mass_mg = new.printed_mass_mg where job_id = new.id;
+    return null;
+  end if;
+  select * into prints from invoice_prints(new.invoice_id);
+  if cardinality(new.printed_on) = 1 and prints.is_sliced and cardinality(prints.materials) = 1 then
+    select id into printer from printers where id = new.printed_on[1] for key share;
+    select id into material from materials where id = prints.materials[1] for key share;
+  end if;
+  insert into print_records (job_id, printer_id, material_id, printers, materials, is_sliced, sliced_seconds, sliced_mass_mg,
+                             printed_seconds, printed_mass_mg, completed_at)
+  values (new.id, printer, material, cardinality(new.printed_on), cardinality(prints.materials), prints.is_sliced, prints.seconds,
+          prints.mass_mg, new.printed_seconds, new.printed_mass_mg, new.completed_at);
+  return null;
+end
+$$;
+create trigger keep_print_record after update of status, printed_seconds, printed_mass_mg on jobs
+  for each row when (old.status = 'COMPLETED' or new.status = 'COMPLETED') execute function keep_print_record();
+
+create function print_record_json(p_job_id bigint) returns jsonb
+language sql stable set search_path = public, pg_temp
+as $$
+  select jsonb_build_object('slicedSeconds', sliced_seconds, 'slicedMassMg', sliced_mass_mg, 'timeBps', time_bps,
+                            'massBps', mass_bps, 'leftOut', left_out)
+    from print_records where job_id = p_job_id
+$$;
+
 create function job_json(j jobs) returns jsonb
 language sql stable set search_path = public, pg_temp
 as $$
@@ -57,7 +100,7 @@ as $$
     'clientId', j.client_id, 'clientName', (select name from clients where id = j.client_id),
     'printer', (select jsonb_build_object('id', id, 'name', name, 'status', status) from printers where id = j.printer_id),
     'heldReason', j.held_reason, 'estimatedSeconds', j.estimated_seconds, 'estimatedMassMg', j.estimated_mass_mg,
-    'printedSeconds', seconds_printed(j), 'printingSince', j.printing_since, 'notes', j.notes,
+    'printedSeconds', seconds_printed(j), 'printedMassMg', j.printed_mass_mg, 'printingSince', j.printing_since, 'notes', j.notes,
     'legalNext', case when j.archived_at is null then to_jsonb(job_transitions(j.status)) else '[]' end,
     'completedAt', j.completed_at, 'cancelledAt', j.cancelled_at, 'archivedAt', j.archived_at,
     'createdAt', j.created_at, 'updatedAt', j.updated_at)
@@ -91,12 +134,12 @@ begin
 end
 $$;
 
--- A job with the files of its order, those of the quote that it came from too.
+-- A job with what its print taught and the files of its order, those of the quote that it came from too.
 create function get_job(p_job_id bigint) returns jsonb
 language sql stable set search_path = public, pg_temp
 as $$
   select coalesce(
-    (select job_json(j) || jsonb_build_object('files', (
+    (select job_json(j) || jsonb_build_object('printRecord', print_record_json(j.id), 'files', (
         select coalesce(jsonb_agg(jsonb_build_object('id', f.id, 'filename', f.filename, 'fileType', f.file_type,
             'mimeType', f.mime_type, 'sizeBytes', f.size_bytes) order by f.id), '[]')
           from order_files f
@@ -128,7 +171,8 @@ as $$
                  (select name from printers where id = j.printer_id)), jsonb_build_object('printerId', j.printer_id))
 $$;
 
--- `p_changes` has the fields that change, in camelCase, and only those. A null heldReason lets the job go on.
+-- `p_changes` has the fields that change, in camelCase, and only those. A null heldReason lets the job go on, a null
+-- printedMassMg takes back what was weighed.
 create function change_job(p_job_id bigint, p_changes jsonb, p_user_id bigint) returns jsonb
 language plpgsql volatile set search_path = public, pg_temp
 as $$
@@ -158,7 +202,8 @@ begin
       priority = coalesce((p_changes ->> 'priority')::job_priority, priority), printer_id = printer,
       held_reason = case when p_changes ? 'heldReason' then p_changes ->> 'heldReason' else held_reason end,
       estimated_seconds = coalesce((p_changes ->> 'estimatedSeconds')::bigint, estimated_seconds),
-      estimated_mass_mg = coalesce((p_changes ->> 'estimatedMassMg')::bigint, estimated_mass_mg)
+      estimated_mass_mg = coalesce((p_changes ->> 'estimatedMassMg')::bigint, estimated_mass_mg),
+      printed_mass_mg = case when p_changes ? 'printedMassMg' then (p_changes ->> 'printedMassMg')::bigint else printed_mass_mg end
     where id = j.id;
   perform log_activity(j.client_id, null, j.invoice_id, j.id, printer, 'JOB_CHANGED', format('Job %s was changed', j.title),
                        jsonb_build_object('userId', p_user_id, 'changes', p_changes));
@@ -313,7 +358,7 @@ language sql stable set search_path = public, pg_temp
 as $$
   select jsonb_build_object(
     'id', p.id, 'name', p.name, 'model', p.model, 'status', p.status, 'bedXMm', p.bed_x_mm, 'bedYMm', p.bed_y_mm,
-    'bedZMm', p.bed_z_mm, 'nozzleUm', p.nozzle_um, 'notes', p.notes,
+    'bedZMm', p.bed_z_mm, 'nozzleUm', p.nozzle_um, 'profile', p.profile, 'notes', p.notes,
     'activeJobs', (select count(*) from jobs where printer_id = p.id and status in ('PRINTING', 'PAUSED')),
     'currentJob', (select jsonb_build_object('id', j.id, 'title', j.title, 'status', j.status,
         'estimatedSeconds', j.estimated_seconds, 'printedSeconds', seconds_printed(j))
@@ -339,13 +384,14 @@ declare
   stored printers;
 begin
   select * into p from jsonb_to_record(p_printer) as fields (name text, model text, status printer_status,
-    "bedXMm" integer, "bedYMm" integer, "bedZMm" integer, "nozzleUm" integer, notes text);
+    "bedXMm" integer, "bedYMm" integer, "bedZMm" integer, "nozzleUm" integer, profile text, notes text);
   if p_printer_id is null then
-    insert into printers (name, model, status, bed_x_mm, bed_y_mm, bed_z_mm, nozzle_um, notes)
-    values (p.name, p.model, p.status, p."bedXMm", p."bedYMm", p."bedZMm", p."nozzleUm", p.notes) returning * into stored;
+    insert into printers (name, model, status, bed_x_mm, bed_y_mm, bed_z_mm, nozzle_um, profile, notes)
+    values (p.name, p.model, p.status, p."bedXMm", p."bedYMm", p."bedZMm", p."nozzleUm", p.profile, p.notes)
+    returning * into stored;
   else
     update printers set name = p.name, model = p.model, status = p.status, bed_x_mm = p."bedXMm",
-        bed_y_mm = p."bedYMm", bed_z_mm = p."bedZMm", nozzle_um = p."nozzleUm", notes = p.notes
+        bed_y_mm = p."bedYMm", bed_z_mm = p."bedZMm", nozzle_um = p."nozzleUm", profile = p.profile, notes = p.notes
       where id = p_printer_id returning * into stored;
     if not found then
       return refusal(404, 'PRINTER_NOT_FOUND', 'There is no such printer.');
@@ -392,7 +438,7 @@ create function material_json(m materials) returns jsonb
 language sql stable set search_path = public, pg_temp
 as $$
   select rated_material_json(m) || jsonb_build_object(
-    'isActive', m.is_active, 'isDefault', exists (select from settings where default_material_id = m.id),
+    'profile', m.profile, 'isActive', m.is_active, 'isDefault', exists (select from settings where default_material_id = m.id),
     'createdAt', m.created_at, 'updatedAt', m.updated_at)
 $$;
 
@@ -405,10 +451,10 @@ declare
   stored materials;
 begin
   select * into m from jsonb_to_record(p_material) as fields (name text, "costPerKgCents" bigint, "densityMgCm3" integer,
-    "isActive" boolean);
+    profile text, "isActive" boolean);
   if p_material_id is null then
-    insert into materials (name, cost_per_kg_cents, density_mg_cm3, is_active)
-    values (m.name, m."costPerKgCents", m."densityMgCm3", m."isActive") returning * into stored;
+    insert into materials (name, cost_per_kg_cents, density_mg_cm3, profile, is_active)
+    values (m.name, m."costPerKgCents", m."densityMgCm3", m.profile, m."isActive") returning * into stored;
   else
     if not m."isActive" then
       perform from settings for share;
@@ -417,7 +463,7 @@ begin
       end if;
     end if;
     update materials set name = m.name, cost_per_kg_cents = m."costPerKgCents",
-        density_mg_cm3 = m."densityMgCm3", is_active = m."isActive"
+        density_mg_cm3 = m."densityMgCm3", profile = m.profile, is_active = m."isActive"
       where id = p_material_id returning * into stored;
     if not found then
       return refusal(404, 'MATERIAL_NOT_FOUND', 'There is no such material.');
@@ -523,6 +569,26 @@ begin
 end
 $$;
 
+-- ---- what prints taught
+
+-- One page of the pairs of printer and material that prints were recorded of, by their ids: what they taught, and how
+-- many of their prints were so far off that they are taken for mistakes.
+create function list_print_factors(p_limit integer, p_after_printer_id bigint, p_after_material_id bigint) returns jsonb
+language sql stable set search_path = public, pg_temp
+as $$
+  select coalesce(jsonb_agg(jsonb_build_object(
+      'printerId', p.id, 'printer', p.name, 'materialId', m.id, 'material', m.name, 'records', r.records, 'outOfBounds', r.out_of_bounds,
+      'time', print_ratio(p.id, m.id, 'time'), 'mass', print_ratio(p.id, m.id, 'mass')) order by p.id, m.id), '[]')
+    from (select printer_id, material_id, count(*) as records,
+                 count(*) filter (where time_bps not between 2000 and 50000 or mass_bps not between 2000 and 50000) as out_of_bounds
+            from print_records
+           where printer_id is not null and material_id is not null
+             and (p_after_printer_id is null or (printer_id, material_id) > (p_after_printer_id, p_after_material_id))
+           group by printer_id, material_id order by printer_id, material_id limit p_limit) r
+    join printers p on p.id = r.printer_id
+    join materials m on m.id = r.material_id
+$$;
+
 -- One page of a list of the catalogue, by name or newest first.
 create function list_catalogue(p_kind text, p_query text, p_sort text, p_limit integer, p_after_name text,
                                p_after_created timestamptz, p_after_id bigint) returns jsonb
@@ -552,7 +618,8 @@ declare
   signature text;
 begin
   foreach signature in array array[
-    'job_transitions(job_status)', 'seconds_printed(jobs)', 'keep_job_times()', 'job_json(jobs)',
+    'job_transitions(job_status)', 'seconds_printed(jobs)', 'keep_job_times()', 'keep_print_record()',
+    'print_record_json(bigint)', 'job_json(jobs)',
     'list_jobs(job_status, bigint, boolean, text, text, integer, bigint, timestamptz, bigint)', 'get_job(bigint)',
     'job_read_only(jobs)', 'unknown_printer()', 'job_on_printer(jobs)', 'change_job(bigint, jsonb, bigint)',
     'not_startable(jobs, bigint)', 'move_job(bigint, job_status, bigint, bigint)', 'archive_job(bigint, bigint)',
@@ -561,7 +628,7 @@ begin
     'material_json(materials)', 'save_material(bigint, jsonb, bigint)', 'delete_material(bigint, bigint)',
     'product_template_json(product_templates)', 'save_product_template(bigint, jsonb, bigint)',
     'delete_product_template(bigint, bigint)',
-    'list_catalogue(text, text, text, integer, text, timestamptz, bigint)'] loop
+    'list_print_factors(integer, bigint, bigint)', 'list_catalogue(text, text, text, integer, text, timestamptz, bigint)'] loop
     execute format('revoke all on function %s from public, anon, authenticated, service_role', signature);
     execute format('grant execute on function %s to service_role', signature);
   end loop;

@@ -14,7 +14,7 @@ as $$
     'shippingRegions', s.shipping_regions, 'jobPolicy', s.job_policy,
     'guardOfflinePrinters', s.guard_offline_printers, 'guardMaintenancePrinters', s.guard_maintenance_printers,
     'maxActivePrintsPerPrinter', s.max_active_prints_per_printer, 'autoDetachOnComplete', s.auto_detach_on_complete,
-    'archiveJobsAfterDays', s.archive_jobs_after_days, 'updatedAt', s.updated_at)
+    'archiveJobsAfterDays', s.archive_jobs_after_days, 'usePrintFactors', s.use_print_factors, 'updatedAt', s.updated_at)
 $$;
 
 create function get_settings() returns jsonb
@@ -85,7 +85,8 @@ begin
     guard_maintenance_printers = (p_settings ->> 'guardMaintenancePrinters')::boolean,
     max_active_prints_per_printer = (p_settings ->> 'maxActivePrintsPerPrinter')::integer,
     auto_detach_on_complete = (p_settings ->> 'autoDetachOnComplete')::boolean,
-    archive_jobs_after_days = (p_settings ->> 'archiveJobsAfterDays')::integer
+    archive_jobs_after_days = (p_settings ->> 'archiveJobsAfterDays')::integer,
+    use_print_factors = (p_settings ->> 'usePrintFactors')::boolean
   returning * into after;
   perform log_settings(before, after, p_user_id);
   return settings_json(after);

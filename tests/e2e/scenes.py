@@ -184,6 +184,7 @@ def simple(method: str, *paths: str) -> None:
 
 simple("GET", "auth/me", "admin/users", "clients", "client/dashboard", "client/invoices", "client/jobs")
 simple("GET", "client/materials", "client/preferences", "quotes", "invoices", "tmp-files", "jobs", "printers")
+simple("GET", "print-factors")
 simple("GET", "materials", "product-templates", "messages", "settings", "dashboard", "health", "health/ready")
 simple(
     "GET",

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from printshop.pricing import Material, Rates, price_print
+from printshop.pricing import Correction, Material, Rates, price_print
 
 PLA = Material(cost_per_kg_cents=3500, density_mg_cm3=1240)
 SHOP = Rates(hourly_rate_cents=4500, setup_cents=2000, minimum_cents=3500)
@@ -19,6 +19,7 @@ shop_rates = st.builds(
 volumes = st.integers(1, 10**8)
 times = st.integers(1, 10**7)
 pieces = st.integers(1, 1000)
+corrections = st.builds(Correction, st.integers(2000, 50_000), st.integers(2000, 50_000))
 
 
 def test_a_large_print_costs_material_machine_and_set_up() -> None:
@@ -72,12 +73,63 @@ def test_without_fast_track_the_surcharge_is_not_charged(bps: int) -> None:
     assert price_print(volume_mm3=1, time_sec=1, pieces=1, material=PLA, rates=rates).fast_track_cents == 0
 
 
-@given(volumes, times, pieces, materials, shop_rates, st.booleans())
+def test_what_real_prints_took_corrects_hours_and_grams_alone() -> None:
+    a_tenth_longer = Correction(time_bps=11_000, mass_bps=10_500)
+    cost = price_print(
+        volume_mm3=100_000, time_sec=7200, pieces=1, material=PLA, rates=SHOP, correction=a_tenth_longer
+    )
+    # 434 ¢ × 1.05 = 455.7; 9000 ¢ × 1.1 = 9900; set-up 2000
+    assert (cost.material_cents, cost.machine_cents, cost.setup_cents) == (456, 9900, 2000)
+    assert cost.total_cents == 12_356
+
+
+def test_corrected_time_is_not_rounded_before_it_is_priced() -> None:
+    rates = Rates(hourly_rate_cents=3600 * 1000, setup_cents=0, minimum_cents=0)
+    cost = price_print(
+        volume_mm3=1,
+        time_sec=1,
+        pieces=1,
+        material=Material(0, 1000),
+        rates=rates,
+        correction=Correction(12_344),
+    )
+    assert cost.total_cents == 1234  # 1.2344 s at 1000 ¢ a second
+
+
+@given(volumes, times, pieces, materials, shop_rates)
+def test_a_correction_of_one_is_none(
+    volume: int, time: int, count: int, material: Material, rates: Rates
+) -> None:
+    plain = price_print(volume_mm3=volume, time_sec=time, pieces=count, material=material, rates=rates)
+    corrected = price_print(
+        volume_mm3=volume,
+        time_sec=time,
+        pieces=count,
+        material=material,
+        rates=rates,
+        correction=Correction(10_000, 10_000),
+    )
+    assert plain == corrected
+
+
+@given(volumes, times, pieces, materials, shop_rates, st.booleans(), corrections)
 def test_the_parts_shown_add_up_to_the_total(
-    volume: int, time: int, count: int, material: Material, rates: Rates, fast: bool
+    volume: int,
+    time: int,
+    count: int,
+    material: Material,
+    rates: Rates,
+    fast: bool,
+    correction: Correction,
 ) -> None:
     cost = price_print(
-        volume_mm3=volume, time_sec=time, pieces=count, material=material, rates=rates, fast_track=fast
+        volume_mm3=volume,
+        time_sec=time,
+        pieces=count,
+        material=material,
+        rates=rates,
+        fast_track=fast,
+        correction=correction,
     )
     parts = (
         cost.material_cents,
@@ -90,17 +142,30 @@ def test_the_parts_shown_add_up_to_the_total(
     assert all(part >= 0 for part in parts)
 
 
-@given(volumes, times, pieces, materials, shop_rates, st.booleans())
+@given(volumes, times, pieces, materials, shop_rates, st.booleans(), corrections)
 def test_the_total_agrees_with_an_independent_computation(
-    volume: int, time: int, count: int, material: Material, rates: Rates, fast: bool
+    volume: int,
+    time: int,
+    count: int,
+    material: Material,
+    rates: Rates,
+    fast: bool,
+    correction: Correction,
 ) -> None:
-    grams = Fraction(volume, 1000) * Fraction(material.density_mg_cm3, 1000)
-    piece = grams / 1000 * material.cost_per_kg_cents + Fraction(time, 3600) * rates.hourly_rate_cents
+    grams = Fraction(volume, 1000) * Fraction(material.density_mg_cm3, 1000) * correction.mass_bps / 10_000
+    hours = Fraction(time, 3600) * Fraction(correction.time_bps, 10_000)
+    piece = grams / 1000 * material.cost_per_kg_cents + hours * rates.hourly_rate_cents
     line = max(Fraction(rates.minimum_cents), piece * count + rates.setup_cents)
     if fast:
         line *= 1 + Fraction(rates.fast_track_surcharge_bps, 10_000)
     cost = price_print(
-        volume_mm3=volume, time_sec=time, pieces=count, material=material, rates=rates, fast_track=fast
+        volume_mm3=volume,
+        time_sec=time,
+        pieces=count,
+        material=material,
+        rates=rates,
+        fast_track=fast,
+        correction=correction,
     )
     assert cost.total_cents == math.floor(line + Fraction(1, 2))
     assert cost.minimum_applied == (piece * count + rates.setup_cents < rates.minimum_cents)

@@ -28,6 +28,8 @@ MODEL = {
     "isCurrent": True,
     "fallback": False,
     "error": None,
+    "logTail": None,
+    "preview": None,
     "settings": {"layerHeight": 0.2, "infill": 15},
     "slice": {
         "massMg": 4150,
@@ -46,7 +48,15 @@ FIGURES = {"figures": {"volumeMm3": 100_000, "timeSec": 7200, "pieces": 2}}
 SCREWS = {"description": "Screws", "quantity": 1.5, "unitPriceCents": 333}
 
 
-def book(prints: int = 1, **rates: int) -> PriceBook:
+FACTOR = {
+    "printerId": 3,
+    "printer": "Prusa MK4",
+    "time": {"prints": 23, "factorBps": 11_237, "spreadBps": 620},
+    "mass": {"prints": 7, "factorBps": 10_333, "spreadBps": 900},
+}
+
+
+def book(prints: int = 1, factor: dict[str, Any] | None = None, **rates: int) -> PriceBook:
     return PriceBook.model_validate(
         {
             "currency": None,
@@ -59,7 +69,7 @@ def book(prints: int = 1, **rates: int) -> PriceBook:
             "defaultMaterialId": 1,
             "materials": [MODEL["material"]],
             "templates": [],
-            "models": [MODEL] * prints,
+            "models": [{**MODEL, "printFactor": factor}] * prints,
             **rates,
         }
     )
@@ -123,6 +133,15 @@ lines = st.one_of(
     ),
     st.just(PRINT),
 )
+ratios = st.builds(
+    lambda prints, bps, spread: {"prints": prints, "factorBps": bps, "spreadBps": spread},
+    st.integers(5, 50),
+    st.integers(2000, 50_000),
+    st.integers(0, 48_000),
+)
+factors = st.builds(
+    lambda time, mass: {**FACTOR, "time": time, "mass": mass}, st.none() | ratios, st.none() | ratios
+)
 
 
 @given(
@@ -131,14 +150,22 @@ lines = st.one_of(
     cents,
     st.integers(0, 10_000),
     st.integers(0, 10**5),
+    st.one_of(st.none(), factors),
 )
 def test_whatever_was_priced_is_computed_again(
-    items: list[dict[str, Any]], less: dict[str, Any], shipping: int, tax: int, rate: int
+    items: list[dict[str, Any]],
+    less: dict[str, Any],
+    shipping: int,
+    tax: int,
+    rate: int,
+    factor: dict[str, Any] | None,
 ) -> None:
     body = {"items": items, "shippingCents": shipping, "taxRateBps": tax, **less}
     try:
         document = price_document(
-            DocumentRequest.model_validate(body), book(items_printed(items), hourlyRateCents=rate), "JPY"
+            DocumentRequest.model_validate(body),
+            book(items_printed(items), factor, hourlyRateCents=rate),
+            "JPY",
         )
     except Unprocessable as error:
         assert error.code == "AMOUNT_TOO_LARGE"
@@ -189,6 +216,29 @@ def test_changed_rates_or_volumes_change_the_computed_price(quote: dict[str, Any
     heavier = copy.deepcopy(quote)
     heavier["snapshot"]["items"][0]["details"]["volumeMm3"] *= 2
     assert "line 1 massMg (snapshot)" in [each.where for each in verify(heavier).differences]
+
+
+def test_a_corrected_line_costs_what_its_factors_say_and_is_computed_from_them() -> None:
+    request = DocumentRequest.model_validate({"items": [PRINT, FIGURES]})
+    plain, corrected = (price_document(request, book(1, factor), "AUD") for factor in (None, FACTOR))
+    line = corrected.items[0]
+    # (3 × (4.14904 g × 1.0333 × 3.5 ¢ + 12340 s × 1.1237 × 4500 ¢ / 3600) + 2000) × 1.25 = 67555.3
+    assert (plain.items[0].line.total_cents, line.line.total_cents) == (60_398, 67_555)
+    assert line.details["timeSec"] == 12_340  # the slicer's, which the next factor is learned from
+    assert (line.details["correctedTimeSec"], line.details["correctedMassMg"]) == (13_866, 4288)
+    assert "by 23 prints" in line.details["printFactor"]["howSure"]
+    assert "printFactor" not in corrected.items[1].details  # the shop's own figures are as they are
+    assert verify(stored(corrected)).differences == ()
+
+
+def test_a_changed_factor_is_seen_in_price_and_figures() -> None:
+    request = DocumentRequest.model_validate({"items": [PRINT]})
+    quote = stored(price_document(request, book(1, FACTOR), "AUD"))
+    factor = quote["snapshot"]["items"][0]["details"]["printFactor"]
+    factor["time"]["factorBps"] -= 500
+    seen = {difference.where for difference in verify(quote).differences}
+    assert {"line 1 unitPriceCents (quote)", "line 1 correctedTimeSec (snapshot)"} <= seen
+    assert "line 1 correctedMassMg (snapshot)" not in seen
 
 
 def test_a_line_that_was_added_or_taken_is_seen(quote: dict[str, Any]) -> None:

@@ -46,6 +46,7 @@ SETTINGS: dict[str, Any] = {
     "maxActivePrintsPerPrinter": 1,
     "autoDetachOnComplete": True,
     "archiveJobsAfterDays": 7,
+    "usePrintFactors": False,
 }
 
 

@@ -221,6 +221,7 @@ def _price_line(request: LineRequest, sliced: SlicedModel | None, book: PriceBoo
             material=sliced.material.rated,
             rates=book.rates,
             fast_track=ordered.fast_track,
+            correction=sliced.correction,
         )
         details = print_details(
             sliced, pieces=ordered.pieces, fast_track=ordered.fast_track, rule_version=RULE_VERSION

@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from printshop.errors import Conflict, NotFound
-from printshop.pricing import Material, Rates
+from printshop.pricing import AS_SLICED, Correction, Material, Rates
+from printshop.print_factors import PrintFactor
 from printshop.shipping import ShippingRegion
 
 SliceHash = Annotated[
@@ -75,6 +76,8 @@ class StoredModel(StoredObject):
     material: StoredMaterial | None
     preview: StoredObject | None
     output: StoredObject | None
+    print_factor: PrintFactor | None = None
+    """Of the printer and material that it was sliced for; None where the shop prices as sliced."""
 
 
 class ShopRates(Stored):
@@ -123,6 +126,11 @@ class SlicedModel:
     slice: StoredSlice
     material: StoredMaterial
 
+    @property
+    def correction(self) -> Correction:
+        factor = self.model.print_factor
+        return factor.correction if factor else AS_SLICED
+
 
 def required_model(model: StoredModel | None, field: str) -> StoredModel:
     """The model that `field` of the request names. Raises NotFound."""
@@ -155,6 +163,7 @@ def sliced_model(found: StoredModel | None, field: str) -> SlicedModel:
 def print_details(sliced: SlicedModel, *, pieces: int, fast_track: bool, rule_version: int) -> dict[str, Any]:
     """What priced a printed line, kept with it for the paper, the job and `make verify-quote`."""
     settings = sliced.model.settings or {}
+    factor = sliced.model.print_factor
     return {
         "fileId": sliced.model.file_id,
         "contentHash": sliced.model.content_hash,
@@ -176,6 +185,7 @@ def print_details(sliced: SlicedModel, *, pieces: int, fast_track: bool, rule_ve
         "slicerVersion": sliced.slice.slicer_version,
         "profile": sliced.slice.profile,
         "ruleVersion": rule_version,
+        **(factor.details(time_sec=sliced.slice.time_sec, mass_mg=sliced.slice.mass_mg) if factor else {}),
     }
 
 
@@ -185,13 +195,19 @@ CUSTOMERS_DETAILS = frozenset(
 
 
 def for_customer(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Lines as a customer reads them: what is printed, not what the material costs the shop nor how it is filed."""
+    """Lines as a customer reads them: what is printed, not what the material costs the shop nor how it is filed; time
+    and mass are those that the price is of, corrected or not."""
     return [
-        {**item, "details": {key: value for key, value in details.items() if key in CUSTOMERS_DETAILS}}
-        if (details := item["details"])
-        else item
-        for item in items
+        {**item, "details": _for_customer(item["details"])} if item["details"] else item for item in items
     ]
+
+
+def _for_customer(details: dict[str, Any]) -> dict[str, Any]:
+    shown = {key: value for key, value in details.items() if key in CUSTOMERS_DETAILS}
+    if "correctedTimeSec" in details:
+        mass_mg = details["correctedMassMg"]
+        shown |= {"timeSec": details["correctedTimeSec"], "massMg": mass_mg, "grams": mass_mg / 1000}
+    return shown
 
 
 def lot(name: str, pieces: int, material: str | None, *, fast_track: bool = False) -> str:

@@ -3,7 +3,8 @@
 cost of a piece = cm³ × density × cost per kg + hours × hourly rate
 line            = max(minimum, pieces × cost + set-up), then the fast-track surcharge
 
-Set-up and minimum count once a line. Volume and time come from a stored slice, never from a request.
+Set-up and minimum count once a line. Volume and time come from a stored slice, never from a request. Where the shop
+prices by its own prints, cm³ and hours are first multiplied by what those took against what the slicer said of them.
 """
 
 from dataclasses import dataclass
@@ -34,6 +35,17 @@ class Rates:
 
 
 @dataclass(frozen=True, slots=True)
+class Correction:
+    """What real prints took by what the slicer said of them, in basis points: 11000 is a tenth more."""
+
+    time_bps: int = BASIS_POINTS
+    mass_bps: int = BASIS_POINTS
+
+
+AS_SLICED = Correction()
+
+
+@dataclass(frozen=True, slots=True)
 class PrintCost:
     """The breakdown of one line, in minor units; the parts add up to `total_cents`."""
 
@@ -47,12 +59,21 @@ class PrintCost:
 
 
 def price_print(
-    *, volume_mm3: int, time_sec: int, pieces: int, material: Material, rates: Rates, fast_track: bool = False
+    *,
+    volume_mm3: int,
+    time_sec: int,
+    pieces: int,
+    material: Material,
+    rates: Rates,
+    fast_track: bool = False,
+    correction: Correction = AS_SLICED,
 ) -> PrintCost:
     """Price `pieces` of one sliced model. Exact until each shown part is rounded; the line itself once."""
-    mass_mg = Fraction(volume_mm3 * material.density_mg_cm3, 1000)
+    mass_mg = Fraction(volume_mm3 * material.density_mg_cm3 * correction.mass_bps, 1000 * BASIS_POINTS)
     material_cost = pieces * mass_mg * material.cost_per_kg_cents / 1_000_000
-    machine_cost = pieces * Fraction(time_sec * rates.hourly_rate_cents, 3600)
+    machine_cost = pieces * Fraction(
+        time_sec * correction.time_bps * rates.hourly_rate_cents, 3600 * BASIS_POINTS
+    )
     cost = material_cost + machine_cost + rates.setup_cents
     minimum_applied = cost < rates.minimum_cents
     base = max(cost, Fraction(rates.minimum_cents))

@@ -86,6 +86,7 @@ def test_every_setting_is_replaced_and_kept(
         "maxActivePrintsPerPrinter": 2,
         "autoDetachOnComplete": False,
         "archiveJobsAfterDays": 30,
+        "usePrintFactors": True,
     }
     assert changed.keys() == settings.keys() - {"updatedAt"}
     saved = shop.data("PUT", "settings", {**changed, "abn": "51 824 753 556"})

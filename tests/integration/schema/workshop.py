@@ -51,7 +51,7 @@ def status_of(shop: Shop, job: int) -> Any:
 def maintenance(shop: Shop, bed: int, status: str = "MAINTENANCE") -> dict[str, Any]:
     name = shop.value("select name from printers where id = %s", bed)
     sizes = {"bedXMm": 250, "bedYMm": 210, "bedZMm": 220, "nozzleUm": 400}
-    fields = {"name": name, "model": "", "status": status, "notes": "", **sizes}
+    fields = {"name": name, "model": "", "status": status, "profile": "generic", "notes": "", **sizes}
     return {"p_printer_id": bed, "p_printer": fields, "p_user_id": None}
 
 

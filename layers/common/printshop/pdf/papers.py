@@ -6,6 +6,7 @@ from printshop.auth.users import User
 from printshop.database import Database
 from printshop.payments.links import accept_link, pay_link
 from printshop.pdf.document import Business, Invoice, Quote
+from printshop.price_book import for_customer
 from printshop.settings import Settings
 
 NO_CARD_PAYMENTS = "Card payments are not available right now. Please pay by bank transfer, or ask us."
@@ -32,14 +33,14 @@ def invoice_paper(document: dict[str, Any], settings: Settings) -> Invoice:
         document = {**document, "payUrl": pay_link(settings, document["payToken"])}
     elif owed:
         document = {**document, "payNote": NO_CARD_PAYMENTS}
-    return Invoice.model_validate(document)
+    return Invoice.model_validate({**document, "items": for_customer(document["items"])})
 
 
 def quote_paper(document: dict[str, Any], settings: Settings) -> Quote:
     """A quote of the database as it is printed: while it is open, with the link to accept it."""
     if document["status"] == "PENDING":
         document = {**document, "acceptUrl": accept_link(settings, document["publicToken"])}
-    return Quote.model_validate(document)
+    return Quote.model_validate({**document, "items": for_customer(document["items"])})
 
 
 def _read(database: Database, user: User, kind: str, document_id: int) -> dict[str, Any]:

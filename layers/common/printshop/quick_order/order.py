@@ -17,6 +17,7 @@ from printshop.price_book import (
     sliced_model,
 )
 from printshop.pricing import RULE_VERSION, PrintCost, price_print
+from printshop.print_factors import PrintFactor
 from printshop.shipping import ShippingRegion, region_for
 
 
@@ -56,6 +57,9 @@ class LineBreakdown(Stored):
     material: Annotated[str, Field(examples=["PLA"])]
     mass_mg: Annotated[int, Field(description="Of one piece")]
     time_sec: Annotated[int, Field(description="Of one piece")]
+    print_factor: Annotated[
+        PrintFactor | None, Field(description="What real prints correct the price by; null: it is as sliced")
+    ]
     material_cents: Annotated[int, Field(examples=[54])]
     machine_cents: Annotated[int, Field(examples=[3900])]
     setup_cents: Annotated[int, Field(description="Once a line", examples=[2000])]
@@ -144,6 +148,7 @@ def _breakdown(line: PricedLine) -> LineBreakdown:
         material=line.material.name,
         mass_mg=line.slice.mass_mg,
         time_sec=line.slice.time_sec,
+        print_factor=line.model.print_factor,
         material_cents=cost.material_cents,
         machine_cents=cost.machine_cents,
         setup_cents=cost.setup_cents,
@@ -182,5 +187,6 @@ def _price_line(found: StoredModel | None, item: OrderedModel, index: int, shop:
         material=sliced.material.rated,
         rates=shop.rates,
         fast_track=item.fast_track,
+        correction=sliced.correction,
     )
     return PricedLine(sliced.model, item, sliced.slice, sliced.material, cost)

@@ -2,7 +2,7 @@
 
 Compared are the snapshot's own figures and the stored quote. A sliced line's mass is the slicer's: it may differ from
 volume × density by 2 % and by what the slicer's two decimals lose (5 mg, and 5 mm³ of filament); a line figured by
-hand has its mass to the milligram. Cents must be equal.
+hand has its mass to the milligram. A line that real prints corrected holds the factors that did. Cents must be equal.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,6 +13,7 @@ from typing import Any
 from printshop.documents import Discount, Line, totals
 from printshop.money import round_half_up
 from printshop.pricing import RULE_VERSION, Material, Rates, price_print
+from printshop.print_factors import corrected_figures, correction_of
 
 MASS_TOLERANCE = Fraction(2, 100)
 
@@ -109,6 +110,7 @@ def _line(position: int, row: Mapping[str, Any], rates: Rates) -> VerifiedLine:
             material=material,
             rates=rates,
             fast_track=details["fastTrack"],
+            correction=correction_of(details),
         ).total_cents
     total = Line(row["quantityMilli"], price, _discount(row)).total_cents
     return VerifiedLine(position, row["description"], mass_mg, details.get("pieces", 1), price, total)
@@ -125,6 +127,12 @@ def _line_differences(
         details, kept = row["details"], by_position.get(line.position, {})
         if line.mass_mg is not None and abs(details["massMg"] - line.mass_mg) > _mass_tolerance(details):
             yield Difference(where + "massMg (snapshot)", line.mass_mg, details["massMg"])
+        if "printFactor" in details:
+            figures = corrected_figures(
+                correction_of(details), time_sec=details["timeSec"], mass_mg=details["massMg"]
+            )
+            for name, figure in figures.items():
+                yield from _compared(where + name, figure, snapshot=details[name])
         for name, computed in (("unitPriceCents", line.unit_price_cents), ("totalCents", line.total_cents)):
             yield from _compared(where + name, computed, snapshot=row[name], quote=kept.get(name))
         quantity = round(kept["quantity"] * 1000) if kept else None

@@ -165,6 +165,10 @@ class SettingsRequest(Model):
     max_active_prints_per_printer: Annotated[int, Field(ge=1, le=100, examples=[1])]
     auto_detach_on_complete: Annotated[bool, Field(examples=[True])]
     archive_jobs_after_days: Annotated[int, Field(ge=1, le=365, examples=[7])]
+    use_print_factors: Annotated[
+        bool,
+        Field(description="Price prints by what real ones took, where enough of them say", examples=[False]),
+    ]
     updated_at: Annotated[
         Annotated[str, Field(max_length=40), AfterValidator(_moment)] | None,
         Field(
@@ -226,4 +230,5 @@ class ShopSettings(_Read):
     max_active_prints_per_printer: int
     auto_detach_on_complete: bool
     archive_jobs_after_days: int
+    use_print_factors: bool
     updated_at: str

@@ -1,11 +1,13 @@
 """What the three lists of the catalogue share: a unique name, a page by name or by age."""
 
+from collections.abc import Collection
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from printshop.database import Database
+from printshop.errors import Unprocessable
 from printshop.paging import decode_cursor, decode_time_cursor, encode_cursor
 
 type CatalogueKind = Literal["printers", "materials", "product_templates"]
@@ -27,6 +29,16 @@ class Entry(Read):
     name: str
     created_at: str
     updated_at: str
+
+
+def known_profile(name: str, names: Collection[str]) -> None:
+    """Raises Unprocessable UNKNOWN_PROFILE unless the slicer has a profile of this name."""
+    if name not in names:
+        raise Unprocessable(
+            "UNKNOWN_PROFILE",
+            f"Choose one of the slicer's profiles: {', '.join(sorted(names))}.",
+            [{"field": "profile", "names": sorted(names)}],
+        )
 
 
 def list_catalogue[T: Entry](

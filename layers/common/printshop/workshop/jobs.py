@@ -28,6 +28,7 @@ type JobStatus = Literal[
     "CANCELLED",
 ]
 type JobPriority = Literal["NORMAL", "FAST_TRACK", "URGENT"]
+type LeftOut = Literal["NOT_PRINTED", "SEVERAL_PRINTERS", "NOT_SLICED", "SEVERAL_MATERIALS"]
 type JobSort = Literal["queue", "-createdAt", "createdAt"]
 
 
@@ -54,6 +55,7 @@ class JobSummary(Read):
     estimated_seconds: int
     estimated_mass_mg: int
     printed_seconds: int
+    printed_mass_mg: Annotated[int | None, Field(description="What the shop weighed; null while it has not")]
     printing_since: str | None
     notes: str
     legal_next: Annotated[list[JobStatus], Field(description="What POST …/status may move it to")]
@@ -74,14 +76,29 @@ class JobFile(Read):
     size_bytes: int
 
 
-class Job(JobSummary):
-    """A job with the files of its order: models, g-code and settings."""
+class PrintRecord(Read):
+    """What a completed job took by what the slicer said: 10000 basis points are as it said, null is not known."""
 
+    sliced_seconds: int
+    sliced_mass_mg: int
+    time_bps: Annotated[int | None, Field(examples=[11_240])]
+    mass_bps: int | None
+    left_out: Annotated[
+        LeftOut | None,
+        Field(description="Why it teaches nothing; null of one that counts, if it is between 2000 and 50000"),
+    ]
+
+
+class Job(JobSummary):
+    """A job with the files of its order: models, g-code and settings. `printRecord` once it is COMPLETED."""
+
+    print_record: PrintRecord | None
     files: list[JobFile]
 
 
 class JobChanges(Model):
-    """What changes; a field that is left out stays. Null, where it may be sent, means no printer, and not held."""
+    """What changes; a field that is left out stays. Null, where it may be sent, means no printer, not held, and not
+    weighed."""
 
     # A factory's default is not told in the API's document: there is none, what is left out is not read.
     title: Annotated[str, Field(min_length=1, max_length=300, default_factory=str)]
@@ -91,6 +108,10 @@ class JobChanges(Model):
     held_reason: Annotated[str, Field(min_length=1, max_length=500, examples=["Disputed"])] | None = None
     estimated_seconds: Annotated[int, Field(ge=0, le=10**9, default_factory=int)]
     estimated_mass_mg: Annotated[int, Field(ge=0, le=10**12, default_factory=int)]
+    printed_mass_mg: (
+        Annotated[int, Field(ge=1, le=10**12, description="Real mass of the whole job", examples=[9130])]
+        | None
+    ) = None
 
 
 class JobMove(Model):

@@ -7,7 +7,10 @@ from pydantic import Field
 from printshop.auth.users import User
 from printshop.database import Database
 from printshop.http.envelope import Model
-from printshop.workshop.catalogue import CatalogueSort, Entry, list_catalogue
+from printshop.slicing.profiles import MATERIALS
+from printshop.workshop.catalogue import CatalogueSort, Entry, known_profile, list_catalogue
+
+PLA = "pla"
 
 
 class MaterialRequest(Model):
@@ -20,6 +23,9 @@ class MaterialRequest(Model):
     density_mg_cm3: Annotated[
         int, Field(ge=100, le=20_000, alias="densityMgCm3", description="mg/cm³", examples=[1270])
     ]
+    profile: Annotated[
+        str, Field(max_length=40, description="Its temperatures, as the slicer is told", examples=["petg"])
+    ] = PLA
     is_active: bool = True
 
 
@@ -28,6 +34,7 @@ class Material(Entry):
 
     cost_per_kg_cents: int
     density_mg_cm3: Annotated[int, Field(alias="densityMgCm3")]
+    profile: str
     is_active: bool
     is_default: bool
 
@@ -43,7 +50,8 @@ def save_material(
     database: Database, user: User, material_id: int | None, material: MaterialRequest
 ) -> Material:
     """Make a material, or replace the one named. Raises NotFound MATERIAL_NOT_FOUND, Conflict NAME_TAKEN,
-    DEFAULT_MATERIAL when it would put the settings' default out of use."""
+    DEFAULT_MATERIAL when it would put the settings' default out of use, Unprocessable UNKNOWN_PROFILE."""
+    known_profile(material.profile, MATERIALS)
     stored = database.call(
         "save_material",
         p_material_id=material_id,

@@ -7,7 +7,10 @@ from pydantic import Field
 from printshop.auth.users import User
 from printshop.database import Database
 from printshop.http.envelope import Model
-from printshop.workshop.catalogue import CatalogueSort, Entry, Read, list_catalogue
+from printshop.slicing.profiles import PRINTERS
+from printshop.workshop.catalogue import CatalogueSort, Entry, Read, known_profile, list_catalogue
+
+GENERIC = "generic"
 
 type PrinterStatus = Literal["ACTIVE", "MAINTENANCE", "OFFLINE"]
 
@@ -24,6 +27,9 @@ class PrinterRequest(Model):
     bed_y_mm: Bed
     bed_z_mm: Bed
     nozzle_um: Annotated[int, Field(ge=100, le=2000, description="Micrometres", examples=[400])] = 400
+    profile: Annotated[
+        str, Field(max_length=40, description="How it moves, as the slicer is told", examples=["bed-slinger"])
+    ] = GENERIC
     notes: Annotated[str, Field(max_length=2000)] = ""
 
 
@@ -46,6 +52,7 @@ class Printer(Entry):
     bed_y_mm: int
     bed_z_mm: int
     nozzle_um: int
+    profile: str
     notes: str
     active_jobs: int
     current_job: PrinterJob | None
@@ -59,7 +66,9 @@ def list_printers(
 
 
 def save_printer(database: Database, user: User, printer_id: int | None, printer: PrinterRequest) -> Printer:
-    """Make a printer, or replace the one named. Raises NotFound PRINTER_NOT_FOUND, Conflict NAME_TAKEN."""
+    """Make a printer, or replace the one named. Raises NotFound PRINTER_NOT_FOUND, Conflict NAME_TAKEN, Unprocessable
+    UNKNOWN_PROFILE with those that there are."""
+    known_profile(printer.profile, PRINTERS)
     stored = database.call(
         "save_printer",
         p_printer_id=printer_id,
