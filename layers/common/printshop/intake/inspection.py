@@ -76,7 +76,9 @@ class MeshTopology(_Frozen):
 
     triangles: Annotated[int, Field(ge=0, examples=[5682])]
     degenerate_triangles: Annotated[int, Field(ge=0, examples=[0], description="Without area")]
-    open_edges: Annotated[int, Field(ge=0, examples=[0], description="Of one triangle only: the rim of a hole")]
+    open_edges: Annotated[
+        int, Field(ge=0, examples=[0], description="Of one triangle only: the rim of a hole")
+    ]
     non_manifold_edges: Annotated[int, Field(ge=0, examples=[0], description="Of more than two triangles")]
     misdirected_edges: Annotated[
         int, Field(ge=0, examples=[0], description="Between triangles that face opposite ways")

@@ -65,4 +65,4 @@ if __name__ == "__main__":
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
     # The fence passes no PYTHONPATH on.
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-    print(json.dumps(report(Path(sys.argv[1]), Path(sys.argv[2]))))  # noqa: T201
+    print(json.dumps(report(Path(sys.argv[1]), Path(sys.argv[2]))))
