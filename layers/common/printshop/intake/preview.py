@@ -20,9 +20,10 @@ WIDTH, HEIGHT = 800, 600
 MARGIN = 36
 """Pixels left free around the model."""
 
+_DEEPEST = 1e6  # samples; a needle along the view is drawn no deeper
 _FINE = 2  # samples per pixel, each way
 _AT_ONCE = 1 << 15
-_PIXEL_BUDGET = 120_000_000
+_BUDGET = 120_000_000
 """Drawn samples, hidden ones too: some 5 s. A model of millions of large sheets is drawn thinned out."""
 _THIN = 0.004
 """Below this part of the picture a model is a thread or a sheet on edge: it is drawn again, wide enough to see."""
@@ -60,12 +61,12 @@ def draw_preview(triangles: npt.NDArray[np.float32]) -> bytes:
 
 def _draw(triangles: Floats, reach: float) -> tuple[Ints, Floats]:
     """The triangle (-1: none) and its depth, in samples, at each sample."""
-    buffer = DepthBuffer(WIDTH * _FINE, HEIGHT * _FINE)
+    buffer = DepthBuffer(WIDTH * _FINE, HEIGHT * _FINE, _BUDGET)
     middle = _middle(triangles)
     low, high = _extent(triangles, middle)
     span = high - low
     room = np.array([WIDTH - 2 * MARGIN, HEIGHT - 2 * MARGIN], float) * _FINE
-    scale = float(np.min(room / np.maximum(span[:2], 1e-30)))
+    scale = float(np.min(room / np.maximum(span[:2], 1e-60)))
     if not span.any():
         scale = 1.0
     deep = float(span[2]) or 1.0
@@ -78,10 +79,10 @@ def _draw(triangles: Floats, reach: float) -> tuple[Ints, Floats]:
         view[2] = (view[2] - low[2]) / deep
         ids = np.arange(first, len(triangles), strides, dtype=np.int32)
         buffer.draw(view.astype(np.float32), ids, reach)
-        if buffer.pixels_drawn > _PIXEL_BUDGET:
+        if buffer.budget <= 0:
             break
     ids, depth = buffer.seen()
-    return ids, depth * np.float32(deep * scale)
+    return ids, depth * np.float32(min(deep * scale, _DEEPEST))
 
 
 def _middle(triangles: Floats) -> Doubles:

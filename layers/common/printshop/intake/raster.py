@@ -26,9 +26,10 @@ _ID_BITS = np.uint64(32)
 class DepthBuffer:
     """`width` × `height` pixels, each with the nearest triangle that covers its centre."""
 
-    def __init__(self, width: int, height: int) -> None:
+    def __init__(self, width: int, height: int, budget: int) -> None:
         self.width, self.height = width, height
-        self.pixels_drawn = 0
+        self.budget = budget
+        """Pixels and lines that may still be drawn; then `draw` does nothing more."""
         # Depth above, triangle below, in one number: the smaller one is in front.
         self._cells = np.full(width * height, _NOTHING)
 
@@ -64,10 +65,13 @@ class DepthBuffer:
         first, count = _covered(parts.across.min(axis=0), parts.across.max(axis=0), reach, sizes[1])
         for batch in _batches(count, _LINES_AT_ONCE):
             lines = _Lines(parts.some(batch), first[batch], count[batch], reach, sizes[0])
+            self.budget -= len(lines.count)
             for pixels in _batches(lines.count, _PIXELS_AT_ONCE):
+                if self.budget <= 0:
+                    return
                 where, cells = lines.pixels(pixels, strides)
                 np.minimum.at(self._cells, where, cells)
-                self.pixels_drawn += len(where)
+                self.budget -= len(where)
 
 
 class _Parts:
@@ -105,19 +109,21 @@ class _Lines:
         owner, step = _runs(count)
         self._parts, self._owner = parts, owner
         self._across = np.repeat(first, count) + step
-        low, high = self._ends(parts, count)
+        low, high = self._ends(parts, count, reach)
         self._first, self.count = _covered(low, high, reach, size)
 
-    def _ends(self, parts: _Parts, count: Ints) -> tuple[Floats, Floats]:
+    def _ends(self, parts: _Parts, count: Ints, reach: np.float32) -> tuple[Floats, Floats]:
         """Where each line enters and leaves its triangle: the outermost crossings with the three edges."""
         across = parts.across
+        narrow = np.repeat(np.ptp(across, axis=0) <= 2 * reach, count)
         centre = self._across.astype(np.float32) + np.float32(0.5)
         # A line that only comes near takes the nearest cut.
         np.clip(
             centre, np.repeat(across.min(axis=0), count), np.repeat(across.max(axis=0), count), out=centre
         )
-        low = np.full(len(centre), np.inf, np.float32)
-        high = np.full(len(centre), -np.inf, np.float32)
+        # A triangle narrower than its reach is as good as a line: all of it.
+        low = np.where(narrow, np.repeat(parts.along.min(axis=0), count), np.float32(np.inf))
+        high = np.where(narrow, np.repeat(parts.along.max(axis=0), count), np.float32(-np.inf))
         for here, there in ((0, 1), (1, 2), (2, 0)):
             rise = across[there] - across[here]
             level = rise == 0
