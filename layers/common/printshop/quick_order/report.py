@@ -12,7 +12,7 @@ from printshop.intake.warnings import ModelWarning, warnings_of
 from printshop.price_book import Stored
 from printshop.pricing import price_print
 from printshop.quick_order.context import SlicedPrinter, SlicingContext
-from printshop.slicing import estimate as estimates
+from printshop.slicing.estimate import Range, estimate
 from printshop.slicing.settings import SliceSettings, Supports
 
 USUAL_SETTINGS = SliceSettings(
@@ -21,22 +21,14 @@ USUAL_SETTINGS = SliceSettings(
 """What a model is estimated by until its customer has chosen."""
 
 
-class FigureRange(Stored):
-    """From `low` to `high`, `likely` between them."""
-
-    low: int
-    likely: int
-    high: int
-
-
 class ModelEstimate(Stored):
     """About what one piece will take, from its geometry alone. It is no offer: the slicer's figures replace it."""
 
     settings: SliceSettings
     material: Annotated[str, Field(examples=["PLA"])]
-    mass_mg: FigureRange
-    time_sec: FigureRange
-    price_cents: Annotated[FigureRange, Field(description="Ex GST and shipping, in the shop's currency")]
+    mass_mg: Range
+    time_sec: Range
+    price_cents: Annotated[Range, Field(description="Ex GST and shipping, in the shop's currency")]
     currency: Annotated[str, Field(examples=["AUD"])]
 
 
@@ -97,7 +89,7 @@ def _estimate(
     material = context.material
     if material is None:
         return None
-    guess = estimates.estimate(geometry, settings, context.profile(printer, material))
+    guess = estimate(geometry, settings, context.profile(printer, material))
 
     def price(mass_mg: int, time_sec: int) -> int:
         return price_print(
@@ -111,16 +103,12 @@ def _estimate(
     return ModelEstimate(
         settings=settings,
         material=material.name,
-        mass_mg=_range(guess.mass_mg),
-        time_sec=_range(guess.time_sec),
-        price_cents=FigureRange(
+        mass_mg=guess.mass_mg,
+        time_sec=guess.time_sec,
+        price_cents=Range(
             low=price(guess.mass_mg.low, guess.time_sec.low),
             likely=price(guess.mass_mg.likely, guess.time_sec.likely),
             high=price(guess.mass_mg.high, guess.time_sec.high),
         ),
         currency=context.rates.currency or currency,
     )
-
-
-def _range(figures: estimates.FigureRange) -> FigureRange:
-    return FigureRange(low=figures.low, likely=figures.likely, high=figures.high)
