@@ -76,7 +76,7 @@ class World:
         return {"owner": self.owner, "other": self.other, "admin": self.shop}.get(role, self.nobody)
 
     def rest(self) -> None:
-        """Wait until nothing is sliced, looked at or mailed any more, so that nothing but the request changes a row."""
+        """Wait until nothing is sliced, looked at or mailed any more: nothing but the request shall change a row."""
         deadline = time.monotonic() + 60
         with psycopg.connect(self.stack.postgres.url, autocommit=True) as database:
             while time.monotonic() < deadline:

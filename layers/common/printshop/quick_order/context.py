@@ -1,8 +1,6 @@
 """What decides a slice, as the database tells it at one moment: the file, the material, the printers, the rates."""
 
-from typing import Annotated, Any
-
-from pydantic import Field
+from typing import Any
 
 from printshop.intake.fit import BuildVolume
 from printshop.price_book import ShopRates, Stored, StoredMaterial
@@ -54,8 +52,6 @@ class SlicingContext(Stored):
 _NO_PRINTER = SlicedPrinter(
     id=0, name="a common printer", profile="generic", bed_mm=(250, 210, 220), nozzle_um=400
 )
-
-_Id = Annotated[int, Field(ge=1, le=2**53)]
 
 
 def named_slice(body: Any) -> dict[str, Any]:
