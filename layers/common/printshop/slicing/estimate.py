@@ -219,7 +219,7 @@ def _cooled(work: float, layers: float, amounts: _Amounts, printing: _Printing) 
     """Seconds, with each layer as long as the material needs to set, unless that means less than its least speed."""
     each = work / layers
     cooling = printing.said("slowdown_below_layer_time")
-    slowed = (each**4 + cooling**4) ** 0.25
+    slowed = sqrt(hypot(each**2, cooling**2))
     line = amounts.total / (printing.width * printing.layer) / layers
     return layers * max(each, min(slowed, line / printing.said("min_print_speed")))
 
