@@ -193,5 +193,6 @@ def test_the_estimate_holds_what_the_slicer_says_of_every_model_of_the_gallery(
     said = slice_upload(model, model.name, tmp_path / "job").statistics
     assert expected.mass_mg.low <= said.mass_mg <= expected.mass_mg.high
     assert expected.time_sec.low <= said.time_s <= expected.time_sec.high
-    # A range that holds everything would say nothing.
-    assert expected.time_sec.high < 6 * expected.time_sec.low
+    if z > 2:
+        # A range that holds everything would say nothing; of two or three layers there is little to say.
+        assert expected.time_sec.high < 5 * expected.time_sec.low
