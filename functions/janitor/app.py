@@ -19,5 +19,6 @@ def handler(_event: dict[str, Any], context: Any) -> dict[str, Any]:
         services.storage,
         services.queue,
         lambda: services.mail_queue,
+        lambda: services.dead_letters,
         retention_hours=services.settings.tmp_retention_hours,
     )

@@ -17,16 +17,24 @@ from printshop.http import (
     lambda_handler,
     refusals,
 )
+from printshop.http.slicing import SlicingCaller
 from printshop.invoices import Invoice, invoice_of
 from printshop.paging import Cursor, Limit, decode_cursor, encode_cursor
 from printshop.quick_order.checkout import CheckoutRequest, checkout, price
 from printshop.quick_order.order import PriceBreakdown, PriceRequest
 from printshop.quick_order.slices import SliceRequest, SliceStatus, request_slice, slice_status
-from printshop.quick_order.uploads import Upload, UploadedModel, complete_upload, request_uploads
+from printshop.quick_order.uploads import (
+    AcceptedModel,
+    Upload,
+    UploadedModel,
+    complete_upload,
+    request_uploads,
+)
 from printshop.quotes.models import Quote, quote_of
 from printshop.storage.tmp_files import (
     TmpFile,
     delete_tmp_file,
+    get_preview_signed_url,
     get_tmp_file_signed_url,
     list_tmp_files,
     require_tmp_file,
@@ -82,14 +90,29 @@ def request_upload_urls(body: UploadsRequest, user: ClientOrAdmin, services: Pro
         *MODEL_REFUSED,
         "422 MODEL_EMPTY",
         "422 MODEL_NOT_STL",
+        "422 MODEL_NOT_3MF",
         "422 MODEL_TRUNCATED",
+        "422 MODEL_BAD_COORDINATES",
+        "422 MODEL_PACKAGE_UNSAFE",
+        "422 MODEL_XML_UNSAFE",
+        "422 MODEL_3MF_INVALID",
+        "422 MODEL_3MF_EXTENSION",
+        "422 MODEL_HAS_MODIFIERS",
+        "422 MODEL_TOO_COMPLEX",
         STORAGE_DOWN,
     ),
 )
-def complete(id: FileId, user: ClientOrAdmin, services: Provided) -> Data[TmpFile]:
-    """Say that the bytes are there. The model is looked at; one that is none is deleted and refused."""
+def complete(id: FileId, user: ClientOrAdmin, services: Provided) -> Data[AcceptedModel]:
+    """Say that the bytes are there. The model is checked and measured; one that is none is deleted and refused."""
     return Data(
-        data=complete_upload(services.storage, services.database, services.settings, user.id, str(id))
+        data=complete_upload(
+            services.storage,
+            services.database,
+            lambda: services.queue,
+            services.settings,
+            user.id,
+            str(id),
+        )
     )
 
 
@@ -103,18 +126,43 @@ def complete(id: FileId, user: ClientOrAdmin, services: Provided) -> Data[TmpFil
         "409 SLICE_RUNNING",
         "422 NOT_A_MODEL",
         "422 UNKNOWN_MATERIAL",
+        "422 UNKNOWN_PRINTER",
+        "422 LAYER_TOO_HIGH",
         "429 TOO_MANY_WAITING",
     ),
 )
-def slice_model(body: SliceRequest, user: ClientOrAdmin, services: Provided) -> Data[TmpFile]:
-    """Put a model into the slicer's queue. Its status tells when the figures are there."""
-    return Data(data=request_slice(services.database, services.queue, user.id, body))
+def slice_model(body: SliceRequest, caller: SlicingCaller, services: Provided) -> Data[TmpFile]:
+    """Put a model into the slicer's queue; its status tells when the figures are there. One that was sliced with
+    these settings before is `completed` at once, one that fits no printer `failed`."""
+    made = request_slice(services.database, services.queue, caller.user.id, body, caller.context)
+    return Data(data=made)
 
 
 @app.get("/api/quick-order/files/{id}", tags=["Quick order"], responses=refusals("404 FILE_NOT_FOUND"))
 def file_status(id: FileId, user: ClientOrAdmin, services: Provided) -> Data[SliceStatus]:
-    """Status, progress, place in the queue and figures of a slice."""
-    return Data(data=slice_status(services.database, user.id, str(id)))
+    """Status, progress, place in the queue and figures of a slice. The shop reads anybody's."""
+    status = slice_status(
+        services.database,
+        user.id,
+        str(id),
+        for_shop=user.is_admin,
+        currency=services.settings.stripe_currency,
+    )
+    return Data(data=status)
+
+
+@app.get(
+    "/api/quick-order/files/{id}/preview.png",
+    status_code=302,
+    tags=["Quick order"],
+    response_class=RedirectResponse,
+    responses=refusals("404 FILE_NOT_FOUND", "404 PREVIEW_NOT_READY", STORAGE_DOWN),
+)
+def file_preview(id: FileId, user: ClientOrAdmin, services: Provided) -> RedirectResponse:
+    """On to the model's picture, 800 × 600 on a transparent ground, by a URL that lives minutes."""
+    file = require_tmp_file(services.database, user.id, str(id))
+    url = get_preview_signed_url(services.storage, file, services.settings.download_url_seconds)
+    return RedirectResponse(url, status_code=302)
 
 
 @app.post("/api/quick-order/price", tags=["Quick order"], responses=refusals(*UNPRICED))

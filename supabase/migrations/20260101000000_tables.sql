@@ -441,7 +441,7 @@ create table tmp_files (
   inspection jsonb,
   inspection_sent_at timestamptz,
   inspection_sends integer not null default 0,
-  preview_key text,
+  preview_key text unique,
   material_id bigint references materials (id),
   printer_id bigint references printers (id) on delete set null,
   profile jsonb,

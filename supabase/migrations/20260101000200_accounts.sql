@@ -8,9 +8,10 @@ as $$
 $$;
 
 -- The one look-up of a request: the user, or why the token no longer opens anything. For an admin who is about to
--- price a document, the price book comes with it (`p_pricing`: the slices that his request names).
+-- price a document, the price book comes with it (`p_pricing`: the slices that his request names); for whoever is about
+-- to slice, what decides the slice (`p_slicing`: {file, materialId, printerId}).
 create function authenticate(p_auth_user_id uuid, p_session_id uuid, p_issued_at timestamptz,
-                             p_pricing jsonb default null) returns jsonb
+                             p_pricing jsonb default null, p_slicing jsonb default null) returns jsonb
 language plpgsql stable set search_path = public, pg_temp
 as $$
 declare
@@ -26,6 +27,10 @@ begin
   end if;
   if p_pricing is not null and found_user.role = 'ADMIN' then
     return user_json(found_user) || jsonb_build_object('priceBook', price_book(found_user.id, p_pricing));
+  end if;
+  if p_slicing is not null then
+    return user_json(found_user) || jsonb_build_object('slicing', slicing_context(
+      found_user.id, p_slicing ->> 'file', (p_slicing ->> 'materialId')::bigint, (p_slicing ->> 'printerId')::bigint));
   end if;
   return user_json(found_user);
 end
@@ -115,7 +120,7 @@ declare
   signature text;
 begin
   foreach signature in array array[
-    'user_json(users)', 'authenticate(uuid, uuid, timestamptz, jsonb)', 'open_account(uuid, text, text, text, text, boolean)',
+    'user_json(users)', 'authenticate(uuid, uuid, timestamptz, jsonb, jsonb)', 'open_account(uuid, text, text, text, text, boolean)',
     'end_session(bigint, uuid)', 'end_all_sessions(uuid, uuid)', 'make_admin(uuid, text)'] loop
     execute format('revoke all on function %s from public, anon, authenticated, service_role', signature);
     execute format('grant execute on function %s to service_role', signature);

@@ -4,10 +4,13 @@ create function tmp_file_json(f tmp_files) returns jsonb
 language sql stable set search_path = public, pg_temp
 as $$
   select jsonb_build_object(
-    'id', f.id, 'storageKey', f.storage_key, 'filename', f.filename, 'sizeBytes', f.size_bytes,
+    'id', f.id, 'storageKey', f.storage_key, 'objectKey', coalesce(f.object_key, f.storage_key),
+    'filename', f.filename, 'sizeBytes', f.size_bytes,
     'mimeType', f.mime_type, 'status', f.status, 'metadata', f.metadata - 'logTail', 'uploaded', f.uploaded_at is not null,
     'settingsHash', f.settings_hash, 'queued', f.queued_at is not null, 'progressPercent', f.progress_percent,
-    'progressStage', f.progress_stage, 'createdAt', f.created_at, 'updatedAt', f.updated_at)
+    'progressStage', f.progress_stage, 'geometry', f.geometry, 'inspection', f.inspection,
+    'previewKey', f.preview_key, 'isOutput', f.parent_id is not null, 'materialId', f.material_id,
+    'printerId', f.printer_id, 'profile', f.profile, 'createdAt', f.created_at, 'updatedAt', f.updated_at)
 $$;
 
 -- A file by its id or by its storage key, if it is this user's.
@@ -77,6 +80,16 @@ begin
 end
 $$;
 
+-- The objects that are these files' own, and their outputs': bytes and previews. A cached g-code is the cache's.
+create function tmp_object_keys(p_ids bigint[]) returns jsonb
+language sql stable set search_path = public, pg_temp
+as $$
+  select coalesce(jsonb_agg(k.key order by f.id), '[]')
+    from tmp_files f
+    cross join lateral (values (case when f.object_key is null then f.storage_key end), (f.preview_key)) k (key)
+   where (f.id = any (p_ids) or f.parent_id = any (p_ids)) and k.key is not null
+$$;
+
 -- Removes rows (a model's g-code with it) and answers every key whose object must follow. A file that is being
 -- sliced stays.
 create function delete_tmp_files(p_user_id bigint, p_files text[]) returns jsonb
@@ -96,63 +109,36 @@ begin
   if exists (select from tmp_files where id = any (chosen) and (queued_at is not null or status = 'running')) then
     return refusal(409, 'SLICE_RUNNING', 'This file is being sliced; delete it when the slice has ended.');
   end if;
-  select jsonb_agg(storage_key) into keys from tmp_files where id = any (chosen) or parent_id = any (chosen);
+  keys := tmp_object_keys(chosen);
   delete from tmp_files where id = any (chosen);
   return jsonb_build_object('storageKeys', keys);
 end
 $$;
 
--- Takes a file into the queue. The row is committed before its message is sent; an unsent one is sent again by
--- the janitor. The settings hash is `settings_hash` of printshop.slicing.settings, with the density as it is now.
-create function request_slice(p_user_id bigint, p_file text, p_settings jsonb, p_canonical text, p_material_id bigint,
-                              p_profile text, p_waiting_limit integer) returns jsonb
-language plpgsql volatile set search_path = public, pg_temp
+-- What a slice is decided by, read at one moment: the file, the material and the printers to choose from, the rates
+-- that price an estimate. Null parts say what is not there.
+create function slicing_context(p_user_id bigint, p_file text, p_material_id bigint, p_printer_id bigint) returns jsonb
+language plpgsql stable set search_path = public, pg_temp
 as $$
 declare
-  f tmp_files;
-  m materials;
+  f tmp_files := own_tmp_file(p_user_id, p_file);
 begin
-  perform from users where id = p_user_id for no key update;  -- the waiting limit is counted one at a time
-  f := own_tmp_file(p_user_id, p_file);
-  if f.id is null then
-    return no_such_file();
-  end if;
-  select * into f from tmp_files where id = f.id for update;
-  if f.uploaded_at is null then
-    return refusal(409, 'UPLOAD_INCOMPLETE', 'Upload the file and complete the upload before slicing it.');
-  end if;
-  if f.parent_id is not null then
-    return refusal(422, 'NOT_A_MODEL', 'This is a slicer''s output; slice the model it was made from.');
-  end if;
-  if f.queued_at is not null or f.status = 'running' then
-    return refusal(409, 'SLICE_RUNNING', 'This file is being sliced; wait for its result before asking again.');
-  end if;
-  select * into m from materials
-   where id = coalesce(p_material_id, (select default_material_id from settings)) and is_active;
-  if not found then
-    return refusal(422, 'UNKNOWN_MATERIAL', 'Choose one of the shop''s materials.',
-                   jsonb_build_array(jsonb_build_object('field', 'materialId')));
-  end if;
-  if (select count(*) from tmp_files where user_id = p_user_id and (queued_at is not null or status = 'running'))
-     >= p_waiting_limit then
-    return refusal(429, 'TOO_MANY_WAITING', format('You have %s slices waiting; wait for one to end.', p_waiting_limit));
-  end if;
-  update tmp_files set
-    status = 'idle', material_id = m.id, request_id = gen_random_uuid(), queued_at = now(), sent_at = now(),
-    claim_token = null,
-    lease_until = null, attempts = 0, progress_percent = 0, progress_stage = '',
-    settings_hash = encode(sha256(convert_to(
-      p_canonical || E'\n' || m.id || E'\n' || m.density_mg_cm3 || E'\n' || p_profile, 'UTF8')), 'hex'),
-    metadata = jsonb_build_object('attempts', 0, 'settings', p_settings, 'metrics', null, 'fallback', false,
-                                  'error', null, 'output', null)
-  where id = f.id returning * into f;
-  return tmp_file_json(f) || jsonb_build_object('requestId', f.request_id);
+  return jsonb_build_object(
+    'file', case when f.id is not null then tmp_file_json(f) end,
+    'material', (select rated_material_json(m) || jsonb_build_object('profile', m.profile) from materials m
+      where m.is_active and m.id = coalesce(p_material_id, f.material_id, (select default_material_id from settings))),
+    'printers', (select coalesce(jsonb_agg(jsonb_build_object('id', p.id, 'name', p.name, 'profile', p.profile,
+        'bedMm', jsonb_build_array(p.bed_x_mm, p.bed_y_mm, p.bed_z_mm), 'nozzleUm', p.nozzle_um)
+        order by p.bed_x_mm::bigint * p.bed_y_mm * p.bed_z_mm, p.id), '[]')
+      from printers p where p.status = 'ACTIVE' and (p_printer_id is null or p.id = p_printer_id)),
+    'rates', shop_rates());
 end
 $$;
 
--- What a customer sees while he waits.
-create function slice_status(p_user_id bigint, p_file text) returns jsonb
-language plpgsql stable set search_path = public, pg_temp
+-- Accepts an upload that was checked and measured. `inspection_sent_at` makes the janitor send what was not.
+create function accept_upload(p_user_id bigint, p_file text, p_size_bytes bigint, p_content_hash text,
+                              p_geometry jsonb) returns jsonb
+language plpgsql volatile set search_path = public, pg_temp
 as $$
 declare
   f tmp_files := own_tmp_file(p_user_id, p_file);
@@ -160,14 +146,125 @@ begin
   if f.id is null then
     return no_such_file();
   end if;
-  return tmp_file_json(f) || jsonb_build_object(
+  update tmp_files set
+    uploaded_at = now(), size_bytes = p_size_bytes, content_hash = p_content_hash, geometry = p_geometry,
+    inspection_sent_at = now()
+  where id = f.id and uploaded_at is null;
+  select * into f from tmp_files where id = f.id;
+  return tmp_file_json(f);
+end
+$$;
+
+-- The slicer that took part last: only its results answer a new request.
+create function cached_slice(p_content_hash text, p_settings_hash text) returns slice_results
+language sql volatile set search_path = public, pg_temp
+as $$
+  update slice_results set used_at = now() where id = (
+    select r.id from slice_results r, component_health h
+     where r.content_hash = p_content_hash and r.settings_hash = p_settings_hash and r.gcode_key is not null
+       and h.component = 'slicer' and r.slicer = h.detail ->> 'product' and r.slicer_version = h.detail ->> 'version'
+       for update of r)
+  returning *
+$$;
+
+-- The end of a slice that has its figures: they, the g-code's own file and the status, at once.
+create function finish_slice(p_file_id bigint, r slice_results) returns void
+language plpgsql volatile set search_path = public, pg_temp
+as $$
+declare
+  f tmp_files;
+  output_key text;
+begin
+  select * into f from tmp_files where id = p_file_id;
+  output_key := f.user_id || '/' || gen_random_uuid() || '/model.gcode.gz';
+  insert into tmp_files (user_id, storage_key, object_key, filename, size_bytes, mime_type, parent_id, settings_hash,
+                         slice_result_id, uploaded_at)
+  values (f.user_id, output_key, r.gcode_key, left(regexp_replace(f.filename, '\.[^.]*$', ''), 245) || '.gcode.gz',
+          r.gcode_bytes, 'application/gzip', f.id, f.settings_hash, r.id, now());
+  update tmp_files set
+    status = 'completed', queued_at = null, claim_token = null, lease_until = null, slice_result_id = r.id,
+    progress_percent = 100, progress_stage = '',
+    metadata = metadata || jsonb_build_object(
+      'metrics', jsonb_build_object('timeSec', r.time_sec, 'grams', trim_scale(r.mass_mg::numeric / 1000)),
+      'fallback', false, 'error', null, 'output', output_key)
+  where id = f.id;
+end
+$$;
+
+-- Takes a file into the queue, unless its figures are known: then it is sliced on return, without a message. The row
+-- is committed before its message is sent; an unsent one is sent again by the janitor. `p_failure` {code, reason} says
+-- that no printer can do it: the request ends there, as the worker would end it.
+create function request_slice(p_user_id bigint, p_file text, p_settings jsonb, p_settings_hash text, p_profile jsonb,
+                              p_material_id bigint, p_printer_id bigint, p_lane slice_lane, p_failure jsonb,
+                              p_waiting_limit integer) returns jsonb
+language plpgsql volatile set search_path = public, pg_temp
+as $$
+declare
+  f tmp_files;
+  r slice_results;
+begin
+  perform from users where id = p_user_id for no key update;  -- the waiting limit is counted one at a time
+  f := own_tmp_file(p_user_id, p_file);
+  if f.id is null then
+    return no_such_file();
+  end if;
+  select * into f from tmp_files where id = f.id for update;
+  if f.parent_id is not null then
+    return refusal(422, 'NOT_A_MODEL', 'This is a slicer''s output; slice the model it was made from.');
+  end if;
+  if f.uploaded_at is null then
+    return refusal(409, 'UPLOAD_INCOMPLETE', 'Upload the file and complete the upload before slicing it.');
+  end if;
+  if f.queued_at is not null or f.status = 'running' then
+    return refusal(409, 'SLICE_RUNNING', 'This file is being sliced; wait for its result before asking again.');
+  end if;
+  r := cached_slice(f.content_hash, p_settings_hash);
+  if r.id is null and p_failure is null
+     and (select count(*) from tmp_files where user_id = p_user_id and (queued_at is not null or status = 'running'))
+         >= p_waiting_limit then
+    return refusal(429, 'TOO_MANY_WAITING', format('You have %s slices waiting; wait for one to end.', p_waiting_limit));
+  end if;
+  update tmp_files set
+    status = 'idle', material_id = p_material_id, printer_id = p_printer_id, profile = p_profile, lane = p_lane,
+    request_id = gen_random_uuid(), queued_at = now(), sent_at = now(), sends = 0, claim_token = null,
+    lease_until = null, attempts = 0, progress_percent = 0, progress_stage = '', slice_result_id = null,
+    settings_hash = p_settings_hash,
+    metadata = jsonb_build_object('attempts', 0, 'settings', p_settings, 'metrics', null, 'fallback', false,
+                                  'error', null, 'output', null)
+  where id = f.id;
+  if r.id is not null then
+    perform finish_slice(f.id, r);
+  elsif p_failure is not null then
+    perform settle_with_fallback(f.id, p_failure ->> 'code', p_failure ->> 'reason', null);
+  end if;
+  select * into f from tmp_files where id = f.id;
+  return tmp_file_json(f) || jsonb_build_object('requestId', f.request_id);
+end
+$$;
+
+-- What a customer sees while he waits, with what an estimate is made of. The shop sees any file, and the slicer's own
+-- last lines (`p_for_shop`).
+create function slice_status(p_user_id bigint, p_file text, p_for_shop boolean) returns jsonb
+language plpgsql stable set search_path = public, pg_temp
+as $$
+declare
+  f tmp_files := own_tmp_file(p_user_id, p_file);
+begin
+  if f.id is null and p_for_shop then
+    select * into f from tmp_files where id = case when p_file ~ '^[0-9]{1,18}$' then p_file::bigint end;
+  end if;
+  if f.id is null then
+    return no_such_file();
+  end if;
+  return slicing_context(f.user_id, f.id::text, null, null) || jsonb_build_object(
     'placeInQueue', case when f.queued_at is not null then
-      (select count(*) from tmp_files w where (w.queued_at, w.id) <= (f.queued_at, f.id)) end,
-    'result', (select to_jsonb(r) from (
-        select s.mass_mg as "massMg", s.volume_mm3 as "volumeMm3", s.filament_mm as "filamentMm",
-               s.time_sec as "timeSec", s.slicer, s.slicer_version as "slicerVersion", s.profile, s.notes
-          from slice_results s
-         where s.content_hash = f.content_hash and s.settings_hash = f.settings_hash and f.status = 'completed') r),
+      (select count(*) from tmp_files w
+        where w.lane = f.lane and w.queued_at is not null and (w.queued_at, w.id) <= (f.queued_at, f.id)) end,
+    'slicerLog', case when p_for_shop then f.metadata -> 'logTail' end,
+    'result', (select to_jsonb(s) from (
+        select r.mass_mg as "massMg", r.volume_mm3 as "volumeMm3", r.filament_mm as "filamentMm",
+               r.time_sec as "timeSec", r.slicer, r.slicer_version as "slicerVersion", r.profile, r.notes
+          from slice_results r where r.id = f.slice_result_id) s),
     'outputId', (select o.id from tmp_files o where o.parent_id = f.id and o.settings_hash = f.settings_hash
                   order by o.id desc limit 1));
 end
@@ -192,13 +289,14 @@ begin
 end
 $$;
 
--- A worker takes the job. The attempt counts from here, so that a killed worker's counts too.
+-- A worker takes the job. The attempt counts from here, so that a killed worker's counts too; its claim lives as
+-- long as it reports. Figures that came meanwhile, for another file of the same content, end the job at once.
 create function claim_slice(p_file_id bigint, p_request_id uuid, p_lease_seconds integer) returns jsonb
 language plpgsql volatile set search_path = public, pg_temp
 as $$
 declare
   f tmp_files;
-  density integer;
+  r slice_results;
 begin
   select * into f from tmp_files where id = p_file_id for update;
   if not found or f.request_id is distinct from p_request_id or f.status in ('completed', 'failed') then
@@ -208,67 +306,74 @@ begin
     return jsonb_build_object('outcome', 'busy',
       'retryAfterSeconds', ceil(extract(epoch from f.lease_until - now()))::integer);
   end if;
+  r := cached_slice(f.content_hash, f.settings_hash);
+  if r.id is not null then
+    perform finish_slice(f.id, r);
+    return jsonb_build_object('outcome', 'done');
+  end if;
   if f.attempts >= 2 then
     perform settle_with_fallback(f.id, 'SLICER_LOST', 'the slicer was interrupted twice.', null);
     return jsonb_build_object('outcome', 'done');
   end if;
-  select density_mg_cm3 into density from materials where id = f.material_id;
   update tmp_files set
     status = 'running', queued_at = null, claim_token = gen_random_uuid(), attempts = attempts + 1,
     lease_until = now() + make_interval(secs => p_lease_seconds), progress_percent = 0, progress_stage = '',
     metadata = metadata || jsonb_build_object('attempts', attempts + 1)
   where id = f.id returning * into f;
   return jsonb_build_object(
-    'outcome', 'claimed', 'claimToken', f.claim_token, 'attempt', f.attempts, 'fileId', f.id, 'userId', f.user_id,
-    'storageKey', f.storage_key, 'filename', f.filename, 'sizeBytes', f.size_bytes,
-    'settings', f.metadata -> 'settings', 'settingsHash', f.settings_hash, 'densityMgCm3', density);
+    'outcome', 'claimed', 'claimToken', f.claim_token, 'attempt', f.attempts, 'fileId', f.id,
+    'storageKey', f.storage_key, 'filename', f.filename, 'sizeBytes', f.size_bytes, 'contentHash', f.content_hash,
+    'geometry', f.geometry, 'settings', f.metadata -> 'settings', 'profile', f.profile,
+    'printer', (select name from printers where id = f.printer_id));
 end
 $$;
 
--- False tells the worker that the job is no longer his.
-create function report_slice_progress(p_file_id bigint, p_claim_token uuid, p_percent integer, p_stage text) returns boolean
+-- Progress, which also renews the claim. False tells the worker that the job is no longer his.
+create function report_slice_progress(p_file_id bigint, p_claim_token uuid, p_percent integer, p_stage text,
+                                      p_lease_seconds integer) returns boolean
 language plpgsql volatile set search_path = public, pg_temp
 as $$
 begin
-  update tmp_files set progress_percent = p_percent, progress_stage = left(p_stage, 200)
+  update tmp_files set progress_percent = greatest(progress_percent, p_percent), progress_stage = left(p_stage, 200),
+    lease_until = now() + make_interval(secs => p_lease_seconds)
    where id = p_file_id and claim_token = p_claim_token and status = 'running';
   return found;
 end
 $$;
 
--- Stores the slicer's figures, the g-code's own file and the end of the job, at once; nothing from a late worker.
-create function complete_slice(p_file_id bigint, p_claim_token uuid, p_result jsonb, p_output jsonb) returns jsonb
+-- Stores the slicer's figures and the g-code for everybody, and ends the job; nothing from a late worker. `surplus`
+-- tells that another's g-code of the same figures was first, so that this one is to go.
+create function complete_slice(p_file_id bigint, p_claim_token uuid, p_result jsonb) returns jsonb
 language plpgsql volatile set search_path = public, pg_temp
 as $$
 declare
   f tmp_files;
+  r slice_results;
 begin
   select * into f from tmp_files where id = p_file_id and claim_token = p_claim_token and status = 'running' for update;
   if not found then
     return jsonb_build_object('outcome', 'late');
   end if;
-  insert into slice_results (content_hash, settings_hash, settings, material_id, slicer, slicer_version, profile,
-                             mass_mg, volume_mm3, filament_mm, time_sec, notes)
-  values (p_result ->> 'contentHash', f.settings_hash, f.metadata -> 'settings', f.material_id,
+  insert into slice_results as known (content_hash, settings_hash, settings, material_id, slicer, slicer_version, profile,
+                             mass_mg, volume_mm3, filament_mm, time_sec, notes, gcode_key, gcode_bytes)
+  values (f.content_hash, f.settings_hash, f.metadata -> 'settings', f.material_id,
           p_result ->> 'slicer', p_result ->> 'slicerVersion', p_result ->> 'profile',
           (p_result ->> 'massMg')::bigint, (p_result ->> 'volumeMm3')::bigint, (p_result ->> 'filamentMm')::bigint,
-          (p_result ->> 'timeSec')::bigint, coalesce(p_result -> 'notes', '[]'))
-  on conflict (content_hash, settings_hash) do update set
-    slicer = excluded.slicer, slicer_version = excluded.slicer_version, profile = excluded.profile,
-    mass_mg = excluded.mass_mg, volume_mm3 = excluded.volume_mm3, filament_mm = excluded.filament_mm,
-    time_sec = excluded.time_sec, notes = excluded.notes, created_at = now();
-  insert into tmp_files (user_id, storage_key, filename, size_bytes, mime_type, parent_id, settings_hash, uploaded_at)
-  values (f.user_id, p_output ->> 'storageKey', left(p_output ->> 'filename', 255), (p_output ->> 'sizeBytes')::bigint,
-          p_output ->> 'mimeType', f.id, f.settings_hash, now());
-  update tmp_files set
-    status = 'completed', claim_token = null, lease_until = null, content_hash = p_result ->> 'contentHash',
-    progress_percent = 100, progress_stage = '',
-    metadata = metadata || jsonb_build_object(
-      'metrics', jsonb_build_object('timeSec', (p_result ->> 'timeSec')::bigint,
-                                    'grams', trim_scale((p_result ->> 'massMg')::numeric / 1000)),
-      'error', null, 'output', p_output ->> 'storageKey')
-  where id = f.id;
-  return jsonb_build_object('outcome', 'stored');
+          (p_result ->> 'timeSec')::bigint, coalesce(p_result -> 'notes', '[]'),
+          p_result ->> 'gcodeKey', (p_result ->> 'gcodeBytes')::bigint)
+  on conflict (content_hash, settings_hash, slicer, slicer_version) do update set
+    -- Figures and g-code belong together: both come anew when the g-code had aged out, else both stay.
+    mass_mg = case when known.gcode_key is null then excluded.mass_mg else known.mass_mg end,
+    volume_mm3 = case when known.gcode_key is null then excluded.volume_mm3 else known.volume_mm3 end,
+    filament_mm = case when known.gcode_key is null then excluded.filament_mm else known.filament_mm end,
+    time_sec = case when known.gcode_key is null then excluded.time_sec else known.time_sec end,
+    notes = case when known.gcode_key is null then excluded.notes else known.notes end,
+    gcode_key = coalesce(known.gcode_key, excluded.gcode_key),
+    gcode_bytes = coalesce(known.gcode_bytes, excluded.gcode_bytes),
+    used_at = now()
+  returning * into r;
+  perform finish_slice(f.id, r);
+  return jsonb_build_object('outcome', case when r.gcode_key = p_result ->> 'gcodeKey' then 'stored' else 'surplus' end);
 end
 $$;
 
@@ -288,10 +393,29 @@ begin
     perform settle_with_fallback(f.id, p_code, p_reason, p_log_tail);
     return jsonb_build_object('outcome', 'failed');
   end if;
-  update tmp_files set status = 'idle', queued_at = now(), sent_at = now(), claim_token = null, lease_until = null,
+  update tmp_files set status = 'idle', queued_at = now(), sent_at = now(), sends = 0, claim_token = null, lease_until = null,
     metadata = metadata || jsonb_build_object('error', p_code || ': ' || p_reason)
   where id = f.id;
   return jsonb_build_object('outcome', 'retry');
+end
+$$;
+
+-- What is to be inspected: null when it is done, or the file is gone.
+create function begin_inspection(p_file_id bigint) returns jsonb
+language sql stable set search_path = public, pg_temp
+as $$
+  select jsonb_build_object('fileId', id, 'storageKey', storage_key, 'filename', filename, 'contentHash', content_hash)
+    from tmp_files where id = p_file_id and inspection is null and uploaded_at is not null and parent_id is null
+$$;
+
+-- Keeps what the worker saw, once. False: it is not wanted any more, and the picture is to go.
+create function store_inspection(p_file_id bigint, p_inspection jsonb, p_preview_key text) returns boolean
+language plpgsql volatile set search_path = public, pg_temp
+as $$
+begin
+  update tmp_files set inspection = p_inspection, preview_key = p_preview_key
+   where id = p_file_id and inspection is null;
+  return found or exists (select from tmp_files where id = p_file_id and preview_key = p_preview_key);
 end
 $$;
 
@@ -302,11 +426,15 @@ begin
   foreach signature in array array[
     'tmp_file_json(tmp_files)', 'own_tmp_file(bigint, text)', 'no_such_file()', 'require_tmp_file(bigint, text)',
     'list_tmp_files(bigint, integer, bigint)', 'save_tmp_files(bigint, jsonb, boolean)',
-    'update_tmp_file(bigint, text, jsonb)', 'delete_tmp_files(bigint, text[])',
-    'request_slice(bigint, text, jsonb, text, bigint, text, integer)', 'slice_status(bigint, text)',
+    'update_tmp_file(bigint, text, jsonb)', 'tmp_object_keys(bigint[])', 'delete_tmp_files(bigint, text[])',
+    'slicing_context(bigint, text, bigint, bigint)', 'accept_upload(bigint, text, bigint, text, jsonb)',
+    'cached_slice(text, text)', 'finish_slice(bigint, slice_results)',
+    'request_slice(bigint, text, jsonb, text, jsonb, bigint, bigint, slice_lane, jsonb, integer)',
+    'slice_status(bigint, text, boolean)',
     'settle_with_fallback(bigint, text, text, text)', 'claim_slice(bigint, uuid, integer)',
-    'report_slice_progress(bigint, uuid, integer, text)', 'complete_slice(bigint, uuid, jsonb, jsonb)',
-    'fail_slice(bigint, uuid, text, text, boolean, text)'] loop
+    'report_slice_progress(bigint, uuid, integer, text, integer)', 'complete_slice(bigint, uuid, jsonb)',
+    'fail_slice(bigint, uuid, text, text, boolean, text)', 'begin_inspection(bigint)',
+    'store_inspection(bigint, jsonb, text)'] loop
     execute format('revoke all on function %s from public, anon, authenticated, service_role', signature);
     execute format('grant execute on function %s to service_role', signature);
   end loop;

@@ -35,13 +35,19 @@ as $$
         'filamentMm', r.filament_mm, 'timeSec', r.time_sec, 'slicer', r.slicer, 'slicerVersion', r.slicer_version,
         'profile', r.profile) end,
       'material', rated_material_json(m),
-      'output', (select jsonb_build_object('storageKey', o.storage_key, 'filename', o.filename,
-          'sizeBytes', o.size_bytes, 'mimeType', o.mime_type)
-        from tmp_files o where o.parent_id = f.id and o.settings_hash = g.value ->> 'settingsHash'
-        order by o.id desc limit 1)) end order by g.ordinality)
+      'logTail', f.metadata -> 'logTail', 
+      'preview', case when f.preview_key is not null then jsonb_build_object('storageKey', f.preview_key,
+        'filename', left(regexp_replace(f.filename, '\.[^.]*$', ''), 251) || '.png',
+        'sizeBytes', f.inspection -> 'previewBytes', 'mimeType', 'image/png') end,
+      -- The cache's own g-code: the customer may have removed his.
+      'output', case when r.gcode_key is not null then jsonb_build_object('storageKey', r.gcode_key,
+        'filename', left(regexp_replace(f.filename, '\.[^.]*$', ''), 245) || '.gcode.gz',
+        'sizeBytes', r.gcode_bytes, 'mimeType', 'application/gzip') end) end order by g.ordinality)
     from jsonb_array_elements(p_items) with ordinality g
     left join lateral own_tmp_file(p_user_id, g.value ->> 'file') f on true
-    left join slice_results r on r.content_hash = f.content_hash and r.settings_hash = g.value ->> 'settingsHash'
+    left join lateral (
+      select * from slice_results s where s.content_hash = f.content_hash and s.settings_hash = g.value ->> 'settingsHash'
+       order by (s.id is not distinct from f.slice_result_id) desc, s.id desc limit 1) r on true
     left join materials m on m.id = coalesce(r.material_id, f.material_id)
 $$;
 

@@ -27,6 +27,9 @@ begin
     update tmp_files set reserved_until = now() + interval '15 minutes'
      where user_id = p_user_id and id in (
        select (own_tmp_file(p_user_id, g.value ->> 'file')).id from jsonb_array_elements(p_items) g);
+    update slice_results r set used_at = now()
+      from jsonb_array_elements(p_items) g, own_tmp_file(p_user_id, g.value ->> 'file') f
+     where r.content_hash = f.content_hash and r.settings_hash = g.value ->> 'settingsHash';
   end if;
   return jsonb_build_object(
     'models', ordered_models(p_user_id, p_items), 'client', client_json(found_client), 'settings', shop_rates());

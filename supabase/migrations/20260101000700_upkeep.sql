@@ -17,15 +17,22 @@ as $$
       detail || jsonb_build_object('ageSeconds', floor(extract(epoch from now() - reported_at)))), '{}') from component_health))
 $$;
 
--- Slices whose worker is gone, and slices whose message never left: both go (back) into the queue, unless their
--- attempts are used up. Answers the messages to send.
+-- When a message that nobody took is sent again: after 2 minutes, then 4, 8 …, at most 6 hours, for a long queue is no
+-- lost message.
+create function is_overdue(p_sent_at timestamptz, p_sends integer) returns boolean
+language sql stable set search_path = public, pg_temp
+as $$ select p_sent_at < now() - least(interval '2 minutes' * 2 ^ least(p_sends, 10), interval '6 hours') $$;
+
+-- Slices whose worker is gone, and slices and inspections whose message never left: they go (back) into the queue,
+-- unless their attempts are used up. Answers the messages to send.
 create function requeue_slices() returns jsonb
 language plpgsql volatile set search_path = public, pg_temp
 as $$
 declare
   f tmp_files;
   settled integer := 0;
-  messages jsonb;
+  slices jsonb;
+  inspections jsonb;
 begin
   for f in select * from tmp_files where status = 'running' and lease_until < now() for update skip locked loop
     if f.attempts >= 2 then
@@ -33,16 +40,66 @@ begin
       settled := settled + 1;
     else
       update tmp_files set status = 'idle', claim_token = null, lease_until = null, queued_at = now(),
-        sent_at = '-infinity' where id = f.id;
+        sent_at = '-infinity', sends = 0 where id = f.id;
     end if;
   end loop;
   with sent as (
-    update tmp_files set sent_at = now() where id in (
-      select id from tmp_files where queued_at is not null and sent_at < now() - interval '2 minutes'
+    update tmp_files set sent_at = now(), sends = sends + 1 where id in (
+      select id from tmp_files where queued_at is not null and is_overdue(sent_at, sends)
        order by queued_at for update skip locked limit 500)
-    returning id, request_id)
-  select coalesce(jsonb_agg(jsonb_build_object('fileId', id, 'requestId', request_id)), '[]') into messages from sent;
-  return jsonb_build_object('settled', settled, 'messages', messages);
+    returning id, request_id, lane)
+  select coalesce(jsonb_agg(jsonb_build_object('fileId', id, 'requestId', request_id, 'lane', lane)), '[]')
+    into slices from sent;
+  update tmp_files set inspection = '{"error": "INSPECTION_LOST"}'
+   where inspection_sent_at is not null and inspection is null and inspection_sends >= 5
+     and is_overdue(inspection_sent_at, inspection_sends);
+  with sent as (
+    update tmp_files set inspection_sent_at = now(), inspection_sends = inspection_sends + 1 where id in (
+      select id from tmp_files
+       where inspection_sent_at is not null and inspection is null and is_overdue(inspection_sent_at, inspection_sends)
+       order by inspection_sent_at for update skip locked limit 500)
+    returning id)
+  select coalesce(jsonb_agg(jsonb_build_object('fileId', id)), '[]') into inspections from sent;
+  return jsonb_build_object('settled', settled, 'slices', slices, 'inspections', inspections);
+end
+$$;
+
+-- The files that dead letters name ([{"fileId", "requestId"}]): what is still waiting there will not be sliced.
+create function settle_dead_slices(p_messages jsonb) returns jsonb
+language plpgsql volatile set search_path = public, pg_temp
+as $$
+declare
+  f tmp_files;
+  settled integer := 0;
+begin
+  for f in
+    select t.* from tmp_files t
+     where t.id in (select (m ->> 'fileId')::bigint from jsonb_array_elements(p_messages) m
+                     where t.request_id::text = m ->> 'requestId' and (m ->> 'fileId')::bigint = t.id)
+       and (t.queued_at is not null or (t.status = 'running' and t.lease_until < now()))
+     order by t.id for update skip locked loop
+    perform settle_with_fallback(f.id, 'SLICER_GAVE_UP', 'the slicer gave up on this model; the shop looks into it.', null);
+    settled := settled + 1;
+  end loop;
+  return jsonb_build_object('settled', settled);
+end
+$$;
+
+-- Cached g-code that nobody's file refers to and nobody asked for in a while: the row forgets it, then the object goes.
+create function expire_gcode(p_retention_hours integer, p_limit integer) returns jsonb
+language plpgsql volatile set search_path = public, pg_temp
+as $$
+declare
+  keys jsonb;
+begin
+  with chosen as (
+    select r.id, r.gcode_key from slice_results r
+     where r.gcode_key is not null and r.used_at < now() - make_interval(hours => p_retention_hours)
+       and not exists (select from tmp_files t where t.slice_result_id = r.id)
+     order by r.used_at for update skip locked limit p_limit), forgotten as (
+    update slice_results r set gcode_key = null, gcode_bytes = null from chosen c where r.id = c.id)
+  select coalesce(jsonb_agg(gcode_key), '[]') into keys from chosen;
+  return jsonb_build_object('storageKeys', keys);
 end
 $$;
 
@@ -61,8 +118,7 @@ begin
      where parent_id is null and created_at < now() - make_interval(hours => p_retention_hours)
        and queued_at is null and status <> 'running' and (reserved_until is null or reserved_until < now())
      order by created_at for update skip locked limit p_limit) expired;
-  select coalesce(jsonb_agg(storage_key order by id), '[]') into keys
-    from tmp_files where id = any (chosen) or parent_id = any (chosen);
+  keys := tmp_object_keys(chosen);
   delete from tmp_files where id = any (chosen);
   return jsonb_build_object('files', coalesce(cardinality(chosen), 0), 'storageKeys', keys);
 end
@@ -78,6 +134,8 @@ declare
 begin
   select coalesce(array_agg(k), '{}') into strays from unnest(p_keys) k
    where not exists (select from tmp_files where p_bucket = 'tmp' and storage_key = k)
+     and not exists (select from tmp_files where p_bucket = 'tmp' and preview_key = k)
+     and not exists (select from slice_results where p_bucket = 'tmp' and gcode_key = k)
      and not exists (select from order_files where p_bucket = 'order-files' and storage_key = k)
      and not exists (select from attachments where p_bucket = 'attachments' and storage_key = k);
   select coalesce(jsonb_agg(key), '[]') into ripe from stray_objects
@@ -145,7 +203,8 @@ declare
   signature text;
 begin
   foreach signature in array array[
-    'record_heartbeat(text, jsonb)', 'readiness()', 'requeue_slices()', 'expire_tmp_files(integer, integer)',
+    'record_heartbeat(text, jsonb)', 'readiness()', 'is_overdue(timestamptz, integer)', 'requeue_slices()',
+    'settle_dead_slices(jsonb)', 'expire_gcode(integer, integer)', 'expire_tmp_files(integer, integer)',
     'note_stray_objects(text, text[])', 'forget_stray_objects(text, text[])',
     'age_documents()'] loop
     execute format('revoke all on function %s from public, anon, authenticated, service_role', signature);

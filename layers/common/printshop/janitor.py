@@ -7,10 +7,11 @@ from typing import Any
 from printshop.database import Database, DatabaseError
 from printshop.errors import ApiError
 from printshop.log import get_logger
-from printshop.queue import MailQueue, SliceQueue
+from printshop.queue import DeadLetters, MailQueue, SliceQueue
 from printshop.storage.objects import ATTACHMENTS, ORDER_FILES, TMP, Bucket, Storage
 
 BATCH = 500
+GCODE_RETENTION_HOURS = 30 * 24
 SECONDS = 240
 """A round stops in time for its function's limit; the next one goes on."""
 
@@ -22,20 +23,23 @@ def make_round(
     storage: Storage,
     queue: SliceQueue,
     mail_queue: Callable[[], MailQueue],
+    dead_letters: Callable[[], DeadLetters],
     *,
     retention_hours: int,
 ) -> dict[str, Any]:
     """One round; what it did, in counts. A part that cannot be reached is said and leaves the others be.
 
-    `mail_queue` opens the mail queue, which a round without mails does not touch.
+    `mail_queue` opens the mail queue, which a round without mails does not touch; `dead_letters` those of the slicer.
     """
     deadline = time.monotonic() + SECONDS
     report: dict[str, Any] = {}
     for name, task in (
+        ("deadLetters", lambda: settle_dead_slices(database, dead_letters())),
         ("slices", lambda: repair_slices(database, queue)),
         ("mails", lambda: resend_mails(database, mail_queue)),
         ("documents", lambda: dict(database.call("age_documents"))),
         ("expired", lambda: expire_tmp_files(database, storage, retention_hours, deadline)),
+        ("gcode", lambda: expire_gcode(database, storage)),
         ("attachments", lambda: expire_attachments(database, storage)),
         ("strays", lambda: sweep_strays(database, storage, deadline)),
     ):
@@ -50,9 +54,20 @@ def make_round(
 
 
 def repair_slices(database: Database, queue: SliceQueue) -> dict[str, Any]:
-    """Settle slices whose worker is gone; send again what was committed but never claimed."""
+    """Settle slices whose worker is gone; send again what was committed but never taken."""
     found = database.call("requeue_slices")
-    return {"settled": found["settled"], "sent": queue.send_all(found["messages"])}
+    return {"settled": found["settled"], "sent": queue.send_all(found["slices"], found["inspections"])}
+
+
+def settle_dead_slices(database: Database, dead_letters: DeadLetters) -> dict[str, Any]:
+    """Say of the files that the queues gave up on that they failed."""
+    letters = [
+        letter
+        for letter in dead_letters.read()
+        if isinstance(letter.get("fileId"), int) and isinstance(letter.get("requestId"), str)
+    ]
+    settled = database.call("settle_dead_slices", p_messages=letters)["settled"] if letters else 0
+    return {"letters": len(letters), "settled": settled}
 
 
 def resend_mails(database: Database, mail_queue: Callable[[], MailQueue]) -> dict[str, Any]:
@@ -73,6 +88,15 @@ def expire_tmp_files(
         if found["files"] < BATCH:
             break
     return {"deleted": gone}
+
+
+def expire_gcode(database: Database, storage: Storage) -> dict[str, Any]:
+    """Forget cached g-code that nobody asked for in a month; its figures stay."""
+    keys = database.call("expire_gcode", p_retention_hours=GCODE_RETENTION_HOURS, p_limit=BATCH)[
+        "storageKeys"
+    ]
+    storage.delete(TMP, keys)
+    return {"deleted": len(keys)}
 
 
 def expire_attachments(database: Database, storage: Storage) -> dict[str, Any]:

@@ -68,9 +68,12 @@ class StoredModel(StoredObject):
     is_current: bool
     fallback: bool
     error: str | None
+    log_tail: str | None
+    """The slicer's last lines after a failure, for the shop's eyes."""
     settings: dict[str, Any] | None
     slice: StoredSlice | None
     material: StoredMaterial | None
+    preview: StoredObject | None
     output: StoredObject | None
 
 

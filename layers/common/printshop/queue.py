@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Iterable
-from typing import Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import boto3
@@ -13,7 +14,19 @@ from printshop.errors import Unavailable
 from printshop.log import get_logger
 from printshop.settings import Settings, SettingsError
 
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+PEEK_SECONDS = 30
+"""How long a letter that was read stays hidden, so that the next call gives others."""
+
 log = get_logger()
+
+
+@lru_cache(maxsize=1)
+def _client() -> "SQSClient":
+    config = Config(connect_timeout=3, read_timeout=5, retries={"mode": "standard", "max_attempts": 3})
+    return boto3.client("sqs", config=config)
 
 
 class _Queue:
@@ -23,15 +36,30 @@ class _Queue:
         if url is None:
             raise SettingsError(f"{variable} is missing: name the SQS queue.")
         self._url = url
-        config = Config(connect_timeout=3, read_timeout=5, retries={"mode": "standard", "max_attempts": 3})
-        self._sqs = boto3.client("sqs", config=config)
+        self._sqs = _client()
 
-    def _send(self, scope: str, message: dict[str, Any]) -> None:
+    def send(self, scope: str, message: dict[str, Any]) -> None:
         try:
             self._sqs.send_message(QueueUrl=self._url, MessageBody=json.dumps(message))
         except (BotoCoreError, ClientError) as error:
             raise _unavailable() from error
         log.info(scope=scope, data=message)
+
+    def peek(self, limit: int) -> list[dict[str, Any]]:
+        """Messages, which become visible again after a while. What is no JSON object is left out."""
+        found: list[dict[str, Any]] = []
+        for _ in range(0, limit, 10):
+            try:
+                answer = self._sqs.receive_message(
+                    QueueUrl=self._url, MaxNumberOfMessages=10, VisibilityTimeout=PEEK_SECONDS
+                )
+            except (BotoCoreError, ClientError) as error:
+                raise _unavailable() from error
+            messages = answer.get("Messages", [])
+            found += [body for message in messages if (body := _json_object(message["Body"]))]
+            if not messages:
+                break
+        return found
 
     def depth(self) -> int:
         """About how many messages wait; a call that proves the queue answers."""
@@ -44,38 +72,77 @@ class _Queue:
         return int(answer["Attributes"]["ApproximateNumberOfMessages"])
 
 
+def _json_object(body: str) -> dict[str, Any] | None:
+    try:
+        parsed = json.loads(body)
+    except ValueError:
+        return None
+    return parsed if isinstance(parsed, dict) else None
+
+
 def _unavailable() -> Unavailable:
     return Unavailable("QUEUE_UNAVAILABLE", "The queue did not answer; try again in a moment.", retry_after=5)
 
 
-class SliceQueue(_Queue):
-    """The slicer's: `{"fileId", "requestId"}`."""
+class SliceQueue:
+    """The slicer's, in two lanes, so that big jobs never stand in the way of small ones.
+
+    A slice is `{"fileId", "requestId"}`; an inspection, always in the small lane, `{"fileId", "task": "inspect"}`.
+    """
 
     def __init__(self, settings: Settings) -> None:
-        super().__init__(settings.slice_queue_url, "SLICE_QUEUE_URL")
+        self._lanes = {
+            "SMALL": _Queue(settings.slice_queue_url, "SLICE_QUEUE_URL"),
+            "LARGE": _Queue(settings.large_slice_queue_url, "LARGE_SLICE_QUEUE_URL"),
+        }
 
-    def send(self, file_id: int, request_id: UUID | str) -> None:
+    def send(self, file_id: int, request_id: UUID | str, lane: str) -> None:
         """Hand one committed request to the slicer. Raises Unavailable; the janitor then sends it again."""
-        self._send("slicer.queued", {"fileId": file_id, "requestId": str(request_id)})
+        self._lanes[lane].send("slicer.queued", {"fileId": file_id, "requestId": str(request_id)})
 
-    def send_all(self, messages: Iterable[dict[str, Any]]) -> int:
+    def send_inspection(self, file_id: int) -> None:
+        """Ask for a model's topology and picture. Raises Unavailable; the janitor then sends it again."""
+        self._lanes["SMALL"].send("slicer.inspection", {"fileId": file_id, "task": "inspect"})
+
+    def send_all(self, slices: Iterable[dict[str, Any]], inspections: Iterable[dict[str, Any]]) -> int:
         """Send the messages that a repair found unsent; return how many went."""
         sent = 0
-        for message in messages:
-            self.send(message["fileId"], message["requestId"])
+        for message in slices:
+            self.send(message["fileId"], message["requestId"], message["lane"])
+            sent += 1
+        for message in inspections:
+            self.send_inspection(message["fileId"])
             sent += 1
         return sent
 
+    def depth(self) -> int:
+        """About how many messages wait in both lanes; a call that proves the queues answer."""
+        return sum(lane.depth() for lane in self._lanes.values())
 
-class MailQueue(_Queue):
+
+class DeadLetters:
+    """What the slicer's queues gave up on. Letters are read, not removed: they are the shop's to look at."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._queues = [
+            _Queue(settings.slice_dead_letters_url, "SLICE_DEAD_LETTERS_URL"),
+            _Queue(settings.large_slice_dead_letters_url, "LARGE_SLICE_DEAD_LETTERS_URL"),
+        ]
+
+    def read(self, limit: int = 100) -> list[dict[str, Any]]:
+        """The letters that name a file, at most `limit` a queue. Raises Unavailable."""
+        return [letter for queue in self._queues for letter in queue.peek(limit)]
+
+
+class MailQueue:
     """The mailer's: `{"mailId"}`."""
 
     def __init__(self, settings: Settings) -> None:
-        super().__init__(settings.mail_queue_url, "MAIL_QUEUE_URL")
+        self._queue = _Queue(settings.mail_queue_url, "MAIL_QUEUE_URL")
 
     def send(self, mail_id: int) -> None:
         """Hand one committed mail to the mailer. Raises Unavailable; the janitor then sends it again."""
-        self._send("mail.queued", {"mailId": mail_id})
+        self._queue.send("mail.queued", {"mailId": mail_id})
 
     def send_all(self, mail_ids: Iterable[int]) -> int:
         """Send the mails that a repair found unsent; return how many went."""

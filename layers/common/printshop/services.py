@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from printshop.auth.accounts import Accounts
     from printshop.auth.logins import Logins
     from printshop.payments.stripe_gateway import StripeGateway
-    from printshop.queue import MailQueue, SliceQueue
+    from printshop.queue import DeadLetters, MailQueue, SliceQueue
 
 log = get_logger()
 
@@ -79,6 +79,12 @@ class Services:
         from printshop.queue import MailQueue  # noqa: PLC0415
 
         return MailQueue(self.settings)
+
+    @cached_property
+    def dead_letters(self) -> "DeadLetters":
+        from printshop.queue import DeadLetters  # noqa: PLC0415
+
+        return DeadLetters(self.settings)
 
 
 def get_services() -> Services:

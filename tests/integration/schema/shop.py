@@ -11,7 +11,7 @@ from uuid import uuid4
 import psycopg
 from psycopg.types.json import Jsonb
 
-from printshop.slicing.settings import SliceSettings, canonical_json
+from printshop.slicing.settings import PrintProfile, SliceSettings, settings_hash
 
 SETTINGS = {
     "layerHeight": 0.2,
@@ -25,9 +25,17 @@ RESULT = {
     "timeSec": 1234,
     "slicer": "PrusaSlicer",
     "slicerVersion": "2.5.0",
-    "profile": "default",
+    "profile": "generic/pla",
     "notes": [],
+    "gcodeBytes": 1000,
 }
+GEOMETRY = {
+    "triangles": 684, "box": {"x": 20.0, "y": 20.0, "z": 20.0}, "volumeMm3": 8000.0, "areaMm2": 2400.0,
+    "isInverted": False, "unit": None,
+}  # fmt: skip
+PROFILE = PrintProfile(
+    printer="generic", material="pla", bed_mm=(250, 210, 220), nozzle_um=400, density_mg_cm3=1240
+)
 DOCUMENT = {
     "currency": "AUD",
     "subtotalCents": 10_000,
@@ -128,30 +136,47 @@ class Shop:
         )
         return Customer(user["id"], user["clientId"])
 
-    def uploaded(self, customer: Customer, filename: str = "bunny.stl") -> int:
-        """A file of the customer's that has arrived; its id."""
+    def uploaded(self, customer: Customer, filename: str = "bunny.stl", content: str | None = None) -> int:
+        """A file of the customer's that has arrived; its id. Equal `content` has equal hashes."""
         row = {
             "storageKey": f"{customer.user_id}/{uuid4()}/{filename}",
             "filename": filename,
             "sizeBytes": 684,
             "mimeType": "model/stl",
         }
-        saved = self.call("save_tmp_files", p_user_id=customer.user_id, p_files=[row], p_uploaded=True)
-        return int(saved[0]["id"])
+        saved = self.call("save_tmp_files", p_user_id=customer.user_id, p_files=[row], p_uploaded=False)
+        file_id = int(saved[0]["id"])
+        self.call(
+            "accept_upload",
+            p_user_id=customer.user_id,
+            p_file=str(file_id),
+            p_size_bytes=684,
+            p_content_hash=hashlib.sha256((content or str(file_id)).encode()).hexdigest(),
+            p_geometry=GEOMETRY,
+        )
+        return file_id
 
     def request(self, customer: Customer, file: int | str, **changes: Any) -> Any:
-        settings = SliceSettings.model_validate(SETTINGS)
-        params = {
+        return self.call("request_slice", **self.slice_request(customer, file, **changes))
+
+    def slice_request(self, customer: Customer, file: int | str, **changes: Any) -> dict[str, Any]:
+        """Parameters of request_slice: the usual settings in PLA, or in the material that is named."""
+        material_id = changes.pop("p_material_id", None) or self.value("select id from materials where name = 'PLA'")
+        return {
             "p_user_id": customer.user_id,
             "p_file": str(file),
             "p_settings": SETTINGS,
-            "p_canonical": canonical_json(settings),
-            "p_material_id": None,
-            "p_profile": "default",
+            "p_settings_hash": settings_hash(
+                SliceSettings.model_validate(SETTINGS), PROFILE, material_id=material_id
+            ),
+            "p_profile": PROFILE.model_dump(mode="json", by_alias=True),
+            "p_material_id": material_id,
+            "p_printer_id": None,
+            "p_lane": "SMALL",
+            "p_failure": None,
             "p_waiting_limit": 10,
             **changes,
         }
-        return self.call("request_slice", **params)
 
     def claim(self, requested: Any, *, lease_seconds: int = 60) -> Any:
         return self.call(
@@ -162,19 +187,11 @@ class Shop:
         )
 
     def complete(self, claimed: Any, **result: Any) -> Any:
-        content_hash = hashlib.sha256(str(claimed["fileId"]).encode()).hexdigest()
-        output = {
-            "storageKey": f"{claimed['userId']}/{uuid4()}/bunny.gcode",
-            "filename": "bunny.gcode",
-            "sizeBytes": 1000,
-            "mimeType": "text/x-gcode",
-        }
         return self.call(
             "complete_slice",
             p_file_id=claimed["fileId"],
             p_claim_token=claimed["claimToken"],
-            p_result={**RESULT, "contentHash": content_hash, **result},
-            p_output=output,
+            p_result={**RESULT, "gcodeKey": f"gcode/{uuid4()}.gcode.gz", **result},
         )
 
     def fail(self, claimed: Any, *, final: bool = False) -> Any:
@@ -202,7 +219,8 @@ class Shop:
         return self.status(customer, file_id)
 
     def status(self, customer: Customer, file: int | str) -> Any:
-        return self.call("slice_status", p_user_id=customer.user_id, p_file=str(file))
+        answer = self.call("slice_status", p_user_id=customer.user_id, p_file=str(file), p_for_shop=False)
+        return {**answer.pop("file", {}), **answer}
 
     def invoice(self, customer: Customer) -> Any:
         """An invoice of A$123.75, by a quick order."""

@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 
 from printshop.slicing.settings import SliceSettings, settings_hash
-from tests.integration.schema.shop import SETTINGS, Shop, call
+from tests.integration.schema.shop import GEOMETRY, PROFILE, SETTINGS, Shop, call
 
 
 def error(answer: Any) -> tuple[int, str]:
@@ -19,7 +19,7 @@ def test_a_request_is_named_by_the_hash_that_the_product_computes(shop: Shop) ->
     requested = shop.request(customer, shop.uploaded(customer))
     pla = shop.value("select id from materials where name = 'PLA'")
     assert requested["settingsHash"] == settings_hash(
-        SliceSettings.model_validate(SETTINGS), material_id=pla, density_mg_cm3=1240
+        SliceSettings.model_validate(SETTINGS), PROFILE, material_id=pla
     )
     assert (requested["status"], requested["queued"]) == ("idle", True)
     assert requested["metadata"] == {
@@ -66,23 +66,19 @@ def test_one_slice_of_a_file_at_a_time(shop: Shop) -> None:
 def test_concurrent_requests_of_one_file_make_one_slice(shop: Shop) -> None:
     customer = shop.customer()
     file_id = shop.uploaded(customer)
-    params = {
-        "p_user_id": customer.user_id, "p_file": str(file_id), "p_settings": SETTINGS, "p_canonical": "{}",
-        "p_material_id": None, "p_profile": "default", "p_waiting_limit": 10,
-    }  # fmt: skip
+    params = shop.slice_request(customer, file_id)
     answers = shop.at_once(6, lambda connection, _: call(connection, "request_slice", **params))
     assert sorted("requestId" in answer for answer in answers) == [False] * 5 + [True]
 
 
 def test_the_waiting_limit_holds_under_concurrent_requests(shop: Shop) -> None:
     customer = shop.customer()
-    files = [shop.uploaded(customer) for _ in range(6)]
+    requests = [
+        shop.slice_request(customer, shop.uploaded(customer), p_waiting_limit=3) for _ in range(6)
+    ]
 
     def ask(connection: Any, number: int) -> Any:
-        return call(
-            connection, "request_slice", p_user_id=customer.user_id, p_file=str(files[number]), p_settings=SETTINGS,
-            p_canonical="{}", p_material_id=None, p_profile="default", p_waiting_limit=3,
-        )  # fmt: skip
+        return call(connection, "request_slice", **requests[number])
 
     answers = shop.at_once(6, ask)
     assert [error(answer) for answer in answers if "error" in answer] == [(429, "TOO_MANY_WAITING")] * 3
@@ -95,10 +91,6 @@ def test_what_has_not_arrived_and_what_is_no_model_are_refused(shop: Shop) -> No
     row = {"storageKey": f"k/{uuid4()}", "filename": "a.stl", "sizeBytes": 1, "mimeType": "model/stl"}
     saved = shop.call("save_tmp_files", p_user_id=customer.user_id, p_files=[row], p_uploaded=False)
     assert error(shop.request(customer, saved[0]["id"])) == (409, "UPLOAD_INCOMPLETE")
-    assert error(shop.request(customer, shop.uploaded(customer), p_material_id=0)) == (
-        422,
-        "UNKNOWN_MATERIAL",
-    )
 
 
 def test_a_claim_carries_the_job_and_counts_the_attempt(shop: Shop) -> None:
@@ -106,13 +98,10 @@ def test_a_claim_carries_the_job_and_counts_the_attempt(shop: Shop) -> None:
     requested = shop.request(customer, shop.uploaded(customer))
     claimed = shop.claim(requested)
     assert claimed["outcome"] == "claimed"
-    assert (claimed["fileId"], claimed["userId"], claimed["attempt"]) == (
-        requested["id"],
-        customer.user_id,
-        1,
-    )
-    assert (claimed["settings"], claimed["settingsHash"]) == (SETTINGS, requested["settingsHash"])
-    assert (claimed["densityMgCm3"], claimed["filename"], claimed["sizeBytes"]) == (1240, "bunny.stl", 684)
+    assert (claimed["fileId"], claimed["attempt"]) == (requested["id"], 1)
+    assert (claimed["settings"], claimed["geometry"]) == (SETTINGS, GEOMETRY)
+    assert claimed["profile"] == PROFILE.model_dump(mode="json", by_alias=True)
+    assert (claimed["filename"], claimed["sizeBytes"]) == ("bunny.stl", 684)
     status = shop.status(customer, requested["id"])
     assert (status["status"], status["metadata"]["attempts"], status["placeInQueue"]) == ("running", 1, None)
 
@@ -145,7 +134,7 @@ def test_a_finished_slice_stores_figures_g_code_and_status_together(shop: Shop) 
     assert (status["metadata"]["fallback"], status["metadata"]["error"]) == (False, None)
     assert (status["result"]["massMg"], status["result"]["slicerVersion"]) == (4150, "2.5.0")
     output = shop.call("require_tmp_file", p_user_id=customer.user_id, p_file=status["metadata"]["output"])
-    assert (output["id"], output["mimeType"]) == (status["outputId"], "text/x-gcode")
+    assert (output["id"], output["mimeType"]) == (status["outputId"], "application/gzip")
     assert shop.claim(requested) == {"outcome": "done"}
     assert shop.value("select count(*) from slice_results where content_hash = %s",
                       hashlib.sha256(str(requested["id"]).encode()).hexdigest()) == 1  # fmt: skip
@@ -160,7 +149,9 @@ def test_a_late_worker_stores_nothing(shop: Shop) -> None:
     assert current["attempt"] == 2
     assert shop.complete(late, massMg=1) == {"outcome": "late"}
     assert shop.fail(late) == {"outcome": "late"}
-    progress = {"p_file_id": requested["id"], "p_percent": 50, "p_stage": "Making infill"}
+    progress = {
+        "p_file_id": requested["id"], "p_percent": 50, "p_stage": "Making infill", "p_lease_seconds": 60,
+    }  # fmt: skip
     assert shop.call("report_slice_progress", p_claim_token=late["claimToken"], **progress) is False
     assert shop.call("report_slice_progress", p_claim_token=current["claimToken"], **progress) is True
     assert shop.complete(current) == {"outcome": "stored"}
@@ -173,7 +164,7 @@ def test_progress_is_seen_by_the_customer(shop: Shop) -> None:
     customer = shop.customer()
     claimed = shop.claim(shop.request(customer, shop.uploaded(customer)))
     shop.call("report_slice_progress", p_file_id=claimed["fileId"], p_claim_token=claimed["claimToken"],
-              p_percent=45, p_stage="Making infill")  # fmt: skip
+              p_percent=45, p_stage="Making infill", p_lease_seconds=60)  # fmt: skip
     status = shop.status(customer, claimed["fileId"])
     assert (status["progressPercent"], status["progressStage"]) == (45, "Making infill")
 
@@ -233,6 +224,19 @@ def test_a_message_of_a_deleted_file_does_nothing(shop: Shop) -> None:
     assert shop.claim({"id": 0, "requestId": str(uuid4())}) == {"outcome": "done"}
 
 
+def test_progress_renews_the_claim_and_never_falls(shop: Shop) -> None:
+    customer = shop.customer()
+    claimed = shop.claim(shop.request(customer, shop.uploaded(customer)), lease_seconds=1)
+    for percent in (60, 30):
+        shop.call("report_slice_progress", p_file_id=claimed["fileId"], p_claim_token=claimed["claimToken"],
+                  p_percent=percent, p_stage="", p_lease_seconds=100)  # fmt: skip
+    left = shop.value(
+        "select extract(epoch from lease_until - now())::float from tmp_files where id = %s", claimed["fileId"]
+    )
+    assert 90 < left <= 100
+    assert shop.status(customer, claimed["fileId"])["progressPercent"] == 60
+
+
 def test_the_place_in_the_queue_counts_who_came_first(shop: Shop) -> None:
     shop.rows.execute("update tmp_files set queued_at = null where queued_at is not null")
     customers = [shop.customer() for _ in range(3)]
@@ -241,6 +245,8 @@ def test_the_place_in_the_queue_counts_who_came_first(shop: Shop) -> None:
         shop.status(customer, file)["placeInQueue"] for customer, file in zip(customers, files, strict=True)
     ]
     assert places == [1, 2, 3]
+    large = shop.request(customers[0], shop.uploaded(customers[0]), p_lane="LARGE")
+    assert shop.status(customers[0], large["id"])["placeInQueue"] == 1
 
 
 def test_a_files_results_are_kept_by_settings(shop: Shop) -> None:

@@ -27,7 +27,7 @@ def aged(shop: Shop, *files: int) -> None:
 
 def requeue(shop: Shop) -> Any:
     answer = shop.call("requeue_slices")
-    return answer["settled"], {message["fileId"]: message["requestId"] for message in answer["messages"]}
+    return answer["settled"], {message["fileId"]: message["requestId"] for message in answer["slices"]}
 
 
 # -- slices ----------------------------------------------------------------------------------------------------

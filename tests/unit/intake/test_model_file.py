@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from printshop.errors import Unprocessable
-from printshop.intake.model_file import HEAD_BYTES, TAIL_BYTES, ModelKind, check_ends, check_file
+from printshop.intake.model_file import HEAD_BYTES, TAIL_BYTES, ModelKind, check_ends, check_upload
 from printshop.intake.prepare import prepare_model
 from printshop.intake.refusals import ModelRefused
 from tests.unit.slicing.model_makers import ROOT, ascii_stl, binary_stl, box, sphere, three_mf
@@ -25,7 +25,7 @@ def ends(name: str, data: bytes) -> ModelKind:
 def full(folder: Path, name: str, data: bytes) -> ModelKind:
     path = folder / "upload"
     path.write_bytes(data)
-    return check_file(path, name)
+    return check_upload(path, name)[0]
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,16 @@ UNREADABLE = "stl_open_count_facets: The file has the wrong size.\nmodel.stl: Lo
 SOLID_2_5 = "error: The selected fill pattern is not supposed to work at 100% density"
 SOLID_2_9 = f"Error: The composite configation is not valid: {SOLID_2_5.removeprefix('error: ')}"
 STYLE_2_5 = "Invalid value supplied for --support-material-style"
+TOO_THICK = "Layer height can't be greater than nozzle diameter"
+BAD_GCODE = "G-code export to model.gcode failed due to invalid custom G-code sections:\n\nstart_gcode"
+BAD_PROFILE = (
+    'Error while reading config file "pla.ini": Failed loading configuration file "pla.ini": '
+    "Invalid value provided for parameter fill_density: abc"
+)
+UNREADABLE_SLIC3R = (
+    "The input is an empty file: No such file or directory\n"
+    "Error while opening model.stl: Error while reading STL file"
+)
 NO_MEMORY = f"{TERMINATED} 'std::bad_alloc'\n  what():  std::bad_alloc"
 
 
@@ -28,7 +38,7 @@ def ended(code: int, tail: str = "", *, timed_out: bool = False) -> Ended:
     ("how", "code", "can_heal"),
     [
         (ended(-signal.SIGKILL, timed_out=True), "SLICER_TIMEOUT", True),
-        (ended(-signal.SIGXCPU), "SLICER_TIMEOUT", True),
+        (ended(-signal.SIGXCPU), "SLICER_TIMEOUT", False),
         (ended(-signal.SIGXFSZ), "GCODE_TOO_LARGE", False),
         (ended(-signal.SIGABRT, BED_2_5), "MODEL_OUTSIDE_BED", False),
         (ended(1, NO_LAYERS), "MODEL_NOTHING_TO_PRINT", False),
@@ -36,6 +46,10 @@ def ended(code: int, tail: str = "", *, timed_out: bool = False) -> Ended:
         (ended(1, SOLID_2_5), "SETTINGS_REFUSED", False),
         (ended(1, SOLID_2_9), "SETTINGS_REFUSED", False),
         (ended(1, STYLE_2_5), "SETTINGS_REFUSED", False),
+        (ended(1, TOO_THICK), "SETTINGS_REFUSED", False),
+        (ended(1, BAD_GCODE), "PROFILE_REFUSED", False),
+        (ended(1, BAD_PROFILE), "PROFILE_REFUSED", False),
+        (ended(22, UNREADABLE_SLIC3R), "MODEL_UNREADABLE", False),
         (ended(-signal.SIGABRT, NO_MEMORY), "SLICER_OUT_OF_MEMORY", False),
         (ended(-signal.SIGSEGV), "SLICER_CRASHED", True),
         (ended(-signal.SIGKILL), "SLICER_CRASHED", True),
@@ -59,7 +73,13 @@ def test_success_is_not_a_failure_whatever_it_mentions() -> None:
 
 @pytest.mark.parametrize(
     ("tail", "code"),
-    [(BED_2_9, "MODEL_OUTSIDE_BED"), (SOLID_2_9, "SETTINGS_REFUSED"), ("", "NO_GCODE"), ("done", "NO_GCODE")],
+    [
+        (BED_2_9, "MODEL_OUTSIDE_BED"),
+        (SOLID_2_9, "SETTINGS_REFUSED"),
+        (TOO_THICK, "SETTINGS_REFUSED"),
+        ("", "NO_GCODE"),
+        ("done", "NO_GCODE"),
+    ],
 )
 def test_exit_0_without_a_file_is_explained_by_what_was_said(tail: str, code: str) -> None:
     failure = no_gcode(ended(0, tail))

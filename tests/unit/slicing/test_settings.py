@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from printshop.slicing.settings import SliceSettings, canonical_json, settings_hash
+from printshop.slicing.settings import PrintProfile, SliceSettings, canonical_json, settings_hash
 
 BODY: dict[str, Any] = {
     "layerHeight": 0.2,
@@ -20,10 +20,19 @@ def settings(**changes: Any) -> SliceSettings:
     return SliceSettings.model_validate(BODY | changes)
 
 
-def name(
-    asked: SliceSettings, material_id: int = 1, density_mg_cm3: int = 1240, profile: str = "default"
-) -> str:
-    return settings_hash(asked, material_id=material_id, density_mg_cm3=density_mg_cm3, profile=profile)
+def profile(**changes: Any) -> PrintProfile:
+    fields = {
+        "printer": "generic",
+        "material": "pla",
+        "bedMm": (250, 210, 220),
+        "nozzleUm": 400,
+        "densityMgCm3": 1240,
+    }
+    return PrintProfile.model_validate(fields | changes)
+
+
+def name(asked: SliceSettings, *, material_id: int = 1, digest: str = "", **changes: Any) -> str:
+    return settings_hash(asked, profile(**changes), material_id=material_id, digest=digest)
 
 
 @pytest.mark.parametrize(
@@ -36,11 +45,15 @@ def name(
         {"infill": 33.33},
         {"supports": {"enabled": False, "pattern": "normal", "angle": 1}},
         {"supports": {"enabled": True, "pattern": "normal", "angle": 89}},
+        {"scale": 1},
+        {"scale": 10_000},
+        {"brimWidth": 0},
+        {"brimWidth": 20},
     ],
 )
 def test_the_limits_themselves_are_accepted(changes: dict[str, Any]) -> None:
     dumped = settings(**changes).model_dump(mode="json", by_alias=True)
-    assert dumped == BODY | changes
+    assert dumped == BODY | {"scale": 100, "brimWidth": 0} | changes
     assert SliceSettings.model_validate_json(json.dumps(dumped)) == settings(**changes)
 
 
@@ -68,6 +81,12 @@ def test_the_limits_themselves_are_accepted(changes: dict[str, Any]) -> None:
         ({"supports": {"enabled": True, "pattern": "organic", "angle": 45}}, "supports.pattern"),
         ({"supports": {"enabled": True, "pattern": "tree"}}, "supports.angle"),
         ({"supports": {"enabled": True, "pattern": "tree", "angle": 45, "x": 1}}, "supports.x"),
+        ({"scale": 0}, "scale"),
+        ({"scale": 10_001}, "scale"),
+        ({"scale": -100}, "scale"),
+        ({"scale": "100%"}, "scale"),
+        ({"brimWidth": 20.5}, "brimWidth"),
+        ({"brimWidth": -1}, "brimWidth"),
         ({"postProcess": "touch /tmp/x"}, "postProcess"),
     ],
 )
@@ -90,9 +109,10 @@ def test_a_browsers_rounding_error_is_the_same_layer_height() -> None:
 
 def test_the_hash_is_pinned_because_prices_and_checkouts_name_slices_by_it() -> None:
     assert canonical_json(settings()) == (
-        '{"infill":"15","layerHeight":"0.2","supports":{"angle":45,"pattern":"tree"}}'
+        '{"brimWidth":"0","infill":"15","layerHeight":"0.2","scale":"100",'
+        '"supports":{"angle":45,"pattern":"tree"}}'
     )
-    assert name(settings()) == ("3dfefb70af66e45d66455f81caa8c5dede180a22427d3067be26a98a60f817c9")
+    assert name(settings()) == ("43dfc9176d31660afc82fee9ba54dde52af21580382a3889d3999410284357bd")
 
 
 def test_supports_that_are_off_do_not_make_another_slice() -> None:
@@ -109,17 +129,27 @@ def test_supports_that_are_off_do_not_make_another_slice() -> None:
         {"supports": {"enabled": True, "pattern": "tree", "angle": 46}},
         {"supports": {"enabled": True, "pattern": "normal", "angle": 45}},
         {"supports": {"enabled": False, "pattern": "tree", "angle": 45}},
+        {"scale": 100.01},
+        {"brimWidth": 0.01},
     ],
 )
 def test_every_setting_that_changes_the_slice_changes_the_hash(changes: dict[str, Any]) -> None:
     assert name(settings(**changes)) != name(settings())
 
 
+def test_what_was_not_asked_for_is_the_same_as_asking_for_nothing() -> None:
+    assert name(settings(scale=100, brimWidth=0)) == name(settings())
+
+
 def test_material_density_and_profile_are_part_of_the_hash() -> None:
     hashes = {
         name(settings()),
         name(settings(), material_id=2),
-        name(settings(), density_mg_cm3=1270),
-        name(settings(), profile="mk4"),
+        name(settings(), densityMgCm3=1270),
+        name(settings(), printer="core-xy"),
+        name(settings(), material="petg"),
+        name(settings(), bedMm=(250, 210, 221)),
+        name(settings(), nozzleUm=600),
+        name(settings(), digest="0f"),
     }
-    assert len(hashes) == 4
+    assert len(hashes) == 8

@@ -61,19 +61,26 @@ class Users:
         if entry and entry.until > now and not fresh:
             return entry.user
         self._cache.pop(identity, None)
-        user = User.model_validate(self._ask(identity, None))
+        user = User.model_validate(self._ask(identity))
         self._cache[identity] = _Entry(now + CACHE_SECONDS, user)
         while len(self._cache) > CACHE_SIZE:
             self._cache.popitem(last=False)
         return user
 
-    def _ask(self, identity: Identity, pricing: Sequence[dict[str, str]] | None) -> dict[str, Any]:
+    def _ask(
+        self,
+        identity: Identity,
+        *,
+        pricing: Sequence[dict[str, str]] | None = None,
+        slicing: dict[str, Any] | None = None,
+    ) -> dict[str, Any]:
         answer: dict[str, Any] = self._database.call(
             "authenticate",
             p_auth_user_id=str(identity.auth_user_id),
             p_session_id=str(identity.session_id) if identity.session_id else None,
             p_issued_at=identity.issued_at.isoformat(),
             p_pricing=pricing,
+            p_slicing=slicing,
         )
         return answer
 
@@ -81,9 +88,16 @@ class Users:
         self, identity: Identity, slices: Sequence[dict[str, str]]
     ) -> tuple[User, PriceBook | None]:
         """The user, and for an admin the price book with these slices, in the one look-up. Never cached."""
-        answer = self._ask(identity, slices)
+        answer = self._ask(identity, pricing=slices)
         book = answer.pop("priceBook", None)
         return User.model_validate(answer), PriceBook.model_validate(book) if book else None
+
+    def get_with_slicing(self, identity: Identity, named: dict[str, Any]) -> tuple[User, dict[str, Any]]:
+        """The user, and what decides the slice that he names ({file, materialId, printerId}), as JSON, in the one
+        look-up. Never cached."""
+        answer = self._ask(identity, slicing=named)
+        context = answer.pop("slicing")
+        return User.model_validate(answer), context
 
     def forget(self, identity: Identity) -> None:
         """Drop a user whose session ended in this very process."""

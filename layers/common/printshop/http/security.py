@@ -1,7 +1,7 @@
 """Who is asking: the token of the `sb:token` cookie or the Authorization header, and the rights that follow."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, Header, Request
 from fastapi.concurrency import run_in_threadpool
@@ -64,11 +64,12 @@ def any_caller(request: Request, services: Provided) -> Caller:
 
 def current_caller(caller: "AnyCaller") -> Caller:
     """Any login that chose its own password."""
-    _own_password(caller.user)
+    own_password(caller.user)
     return caller
 
 
-def _own_password(user: User) -> User:
+def own_password(user: User) -> User:
+    """The user, unless the one-time password is yet to be changed. Raises Forbidden PASSWORD_CHANGE_REQUIRED."""
     if user.must_change_password:
         raise Forbidden(
             "PASSWORD_CHANGE_REQUIRED", "Change the one-time password first, by auth/change-password."
@@ -78,7 +79,7 @@ def _own_password(user: User) -> User:
 
 def admin_user(request: Request, services: Provided) -> User:
     """The shop only; asked of the database each time, so that a lost right is lost at once."""
-    user = _own_password(_caller(request, services, fresh=True).user)
+    user = own_password(_caller(request, services, fresh=True).user)
     if not user.is_admin:
         raise _admin_only()
     return user
@@ -101,17 +102,22 @@ class PricingAdmin:
 
 async def pricing_admin(request: Request, services: Provided) -> PricingAdmin:
     """The shop only, and its price book in the same look-up. The slices that the body names come with it."""
-    token = _token(request, services.settings.next_public_app_url)
-    identity = await run_in_threadpool(services.tokens.verify, token)
-    try:
-        body = await request.json()
-    except ValueError:
-        body = None  # no JSON: the route's own body refuses it
+    identity, body = await identity_and_body(request, services)
     slices = named_slices(body)
     user, book = await run_in_threadpool(services.users.get_with_price_book, identity, slices)
     if book is None:
         raise _admin_only()
-    return PricingAdmin(_own_password(user), book)
+    return PricingAdmin(own_password(user), book)
+
+
+async def identity_and_body(request: Request, services: Provided) -> tuple[Identity, Any]:
+    """Who asks, and the body as it came: None when it is no JSON, which the route's own model refuses."""
+    token = _token(request, services.settings.next_public_app_url)
+    identity = await run_in_threadpool(services.tokens.verify, token)
+    try:
+        return identity, await request.json()
+    except ValueError:
+        return identity, None
 
 
 def _admin_only() -> Forbidden:

@@ -1,11 +1,26 @@
 """What a model file measures: the figures that need no slicer."""
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+MAX_COORDINATE = 1e6
+"""How far from the origin a corner may lie, in the model's unit and in mm. Keeps infinity and NaN out as well."""
+
 type Unit = Literal["micron", "millimeter", "centimeter", "inch", "foot", "meter"]
+
+
+UNIT_MM: Mapping[Unit, float] = {
+    "micron": 0.001,
+    "millimeter": 1.0,
+    "centimeter": 10.0,
+    "inch": 25.4,
+    "foot": 304.8,
+    "meter": 1000.0,
+}
+"""How many mm each unit of a 3MF has."""
 
 
 class _Frozen(BaseModel):

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from printshop.intake import stl, threemf
-from printshop.intake.model_file import ModelKind, check_file
+from printshop.intake.model_file import ModelKind, check_upload, kind_of_file
 
 
 def prepare_model(upload: Path, filename: str) -> Path:
@@ -12,12 +12,13 @@ def prepare_model(upload: Path, filename: str) -> Path:
     An STL is made unambiguous in place; a 3MF is rebuilt from its geometry and the upload removed. Raises
     ModelRefused. Memory is bounded whatever the size.
     """
-    kind = check_file(upload, filename)
+    kind = kind_of_file(upload, filename)
     model = upload.with_name(f"model{kind.suffix}")
     if kind is ModelKind.THREE_MF:
         threemf.rebuild(upload, model)
         upload.unlink()
     else:
+        check_upload(upload, filename)
         stl.make_unambiguous(upload, binary=kind is ModelKind.STL_BINARY)
         upload.rename(model)
     return model

@@ -4,9 +4,9 @@ Binary: 80 bytes of header, a little-endian uint32 count, 50 bytes a triangle. M
 same, so the size decides before the text does.
 """
 
-import math
 import re
-import struct
+from array import array
+from collections.abc import Iterator
 from pathlib import Path
 
 from printshop.intake.refusals import ModelRefused
@@ -15,8 +15,7 @@ HEADER_BYTES = 84
 TRIANGLE_BYTES = 50
 # A count above this in a file that does not fit it is not a count: the file was never an STL.
 _PLAUSIBLE_TRIANGLES = 40_000_000
-_TRIANGLES_AT_ONCE = 4096
-_CORNERS = struct.Struct("<12x9f2x")
+_LINE_BYTES = 65_536
 
 # Where PrusaSlicer looks (2.5 and 2.9 alike) to tell the dialects apart: binary if any byte there is above 127.
 _SNIFFED = slice(84, 84 + 128)
@@ -41,36 +40,41 @@ def check_ends(size: int, head: bytes, tail: bytes) -> bool:
     raise _neither(size, head)
 
 
-def check_binary(path: Path) -> None:
-    """Read every triangle: a coordinate that is no number crashes slicers. Raises ModelRefused."""
+def is_binary(path: Path) -> bool:
+    """Whether the size of a checked STL says that it is binary."""
     with path.open("rb") as file:
-        file.seek(HEADER_BYTES)
-        while chunk := file.read(TRIANGLE_BYTES * _TRIANGLES_AT_ONCE):
-            # Infinity and NaN survive a sum, so one test does for the nine coordinates of each triangle.
-            for corners in _CORNERS.iter_unpack(chunk):
-                if not math.isfinite(sum(corners)):
-                    raise _bad_coordinates()
+        count = file.read(HEADER_BYTES)[80:]
+    return path.stat().st_size == HEADER_BYTES + TRIANGLE_BYTES * int.from_bytes(count, "little")
 
 
-def check_ascii(path: Path) -> None:
-    """Count facets and corners: each facet is closed and has three. Raises ModelRefused."""
+def read_text(path: Path, numbers_at_once: int) -> Iterator[array[float]]:
+    """The corners of an ASCII STL, nine numbers a triangle, in arrays of about so many numbers.
+
+    Each facet is closed and has three corners. Raises ModelRefused, MODEL_EMPTY when there is none.
+    """
+    numbers = array("d")
     opened = closed = corners = 0
     with path.open("rb") as file:
-        for line in iter(lambda: file.readline(65536), b""):
+        for line in iter(lambda: file.readline(_LINE_BYTES), b""):
             word = line.lstrip()[:9].lower()
             if word.startswith(b"vertex"):
                 corners += 1
-                _check_corner(line)
+                numbers.extend(_corner(line))
             elif word.startswith(b"facet"):
                 opened += 1
             elif word.startswith(b"endfacet"):
                 closed += 1
+                if corners != 3 * closed or opened != closed:
+                    raise _broken_facet()
+                if len(numbers) >= numbers_at_once:
+                    yield numbers
+                    numbers = array("d")
     if opened == 0:
         raise _empty()
-    if opened != closed or corners != 3 * opened:
-        raise ModelRefused(
-            "MODEL_TRUNCATED", "The STL has facets without three corners; export it again or as binary STL."
-        )
+    if opened != closed or corners != 3 * closed:
+        raise _broken_facet()
+    if numbers:
+        yield numbers
 
 
 def make_unambiguous(path: Path, *, binary: bool) -> None:
@@ -98,16 +102,23 @@ def _check_ascii_ends(head: bytes, tail: bytes) -> None:
         raise _empty()
 
 
-def _check_corner(line: bytes) -> None:
+def _corner(line: bytes) -> tuple[float, float, float]:
     try:
-        x, y, z = map(float, line.split()[1:])
+        _, x, y, z = line.split()
+        if b"_" not in line:  # Python would read 1_0 as ten
+            return float(x), float(y), float(z)
     except ValueError:
-        x = y = z = math.nan
-    if not math.isfinite(x + y + z):
-        raise _bad_coordinates()
+        pass
+    raise bad_coordinates()
 
 
-def _bad_coordinates() -> ModelRefused:
+def _broken_facet() -> ModelRefused:
+    return ModelRefused(
+        "MODEL_TRUNCATED", "The STL has facets without three corners; export it again or as binary STL."
+    )
+
+
+def bad_coordinates() -> ModelRefused:
     return ModelRefused(
         "MODEL_BAD_COORDINATES",
         "The model has coordinates that are not numbers; repair it and export it again.",

@@ -194,6 +194,7 @@ def _review(
             "pieces": ordered.quantity,
             "fastTrack": ordered.fast_track,
             "error": model.error,
+            "slicerLog": model.log_tail,
             "fallback": model.fallback,
         }
         items.append(

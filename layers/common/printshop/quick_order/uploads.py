@@ -1,20 +1,25 @@
 """Models come in by signed upload URLs, straight to storage, and are looked at before anything trusts them."""
 
+import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Annotated
 
 from pydantic import Field
 
 from printshop.database import Database
-from printshop.errors import Conflict, NotFound, PayloadTooLarge, Unprocessable
+from printshop.errors import Conflict, NotFound, PayloadTooLarge, Unavailable, Unprocessable
 from printshop.http.envelope import Model
-from printshop.intake.model_file import HEAD_BYTES, TAIL_BYTES, ModelKind, check_ends
+from printshop.intake.geometry import Geometry
 from printshop.log import get_logger
+from printshop.queue import SliceQueue
+from printshop.quick_order.context import SlicingContext
+from printshop.quick_order.report import USUAL_SETTINGS, ModelReport, report
 from printshop.settings import Settings
 from printshop.storage.keys import tmp_key
 from printshop.storage.objects import TMP, Storage
-from printshop.storage.tmp_files import TmpFile, delete_tmp_file, require_tmp_file, update_tmp_file
+from printshop.storage.tmp_files import StoredTmpFile, TmpFile, delete_tmp_file
 
 MIME_TYPES = {".stl": "model/stl", ".3mf": "model/3mf"}
 UPLOAD_URL_SECONDS = 7200
@@ -82,16 +87,52 @@ def request_uploads(
     ]
 
 
-def complete_upload(
-    storage: Storage, database: Database, settings: Settings, user_id: int, file: str
-) -> TmpFile:
-    """Check an uploaded model by its ends and accept it. What is refused leaves no object and no row.
+class AcceptedModel(TmpFile):
+    """A model that was checked and measured, with what can be said of it before it is sliced."""
 
-    Raises NotFound, Conflict UPLOAD_INCOMPLETE, PayloadTooLarge, ModelRefused.
+    report: ModelReport
+
+
+def complete_upload(
+    storage: Storage,
+    database: Database,
+    queue: Callable[[], SliceQueue],
+    settings: Settings,
+    user_id: int,
+    file: str,
+) -> AcceptedModel:
+    """Check and measure an uploaded model and accept it. What is refused leaves no object and no row.
+
+    `queue` opens the slicer's queue. Raises NotFound, Conflict UPLOAD_INCOMPLETE, PayloadTooLarge, ModelRefused.
     """
-    found = require_tmp_file(database, user_id, file)
-    if found.uploaded:
-        return found
+    context = SlicingContext.model_validate(
+        database.call(
+            "slicing_context", p_user_id=user_id, p_file=file, p_material_id=None, p_printer_id=None
+        )
+    )
+    found = context.file
+    if found is None:
+        raise NotFound("FILE_NOT_FOUND", "There is no such file of yours; upload it first.")
+    if not found.uploaded:
+        found = _accept(storage, database, settings, user_id, found)
+        try:
+            queue().send_inspection(found.id)
+        except Unavailable as error:
+            # It is committed that the model is to be looked at: the janitor sends what was not.
+            log.warn(scope="slicer.queue", message="The inspection was not sent yet", error=error)
+    if found.geometry is None:
+        raise Unprocessable("NOT_A_MODEL", "This is a slicer's output; only models are completed.")
+    return AcceptedModel.model_validate(
+        {
+            **found.model_dump(),
+            "report": report(context, found.geometry, USUAL_SETTINGS, settings.stripe_currency),
+        }
+    )
+
+
+def _accept(
+    storage: Storage, database: Database, settings: Settings, user_id: int, found: StoredTmpFile
+) -> StoredTmpFile:
     try:
         size = storage.info(TMP, found.storage_key).size
     except NotFound as error:
@@ -99,20 +140,33 @@ def complete_upload(
             "UPLOAD_INCOMPLETE", "The file has not arrived; PUT it to its upload URL first."
         ) from error
     try:
-        kind = _look_at(storage, settings, found, size)
+        content_hash, geometry = _look_at(storage, settings, found, size)
     except (Unprocessable, PayloadTooLarge):
         delete_tmp_file(storage, database, user_id, str(found.id))
         raise
-    log.info(scope="files.upload", data={"fileId": found.id, "bytes": size, "kind": kind})
-    return update_tmp_file(database, user_id, str(found.id), sizeBytes=size, uploaded=True)
+    log.info(scope="files.upload", data={"fileId": found.id, "bytes": size, "triangles": geometry.triangles})
+    return StoredTmpFile.model_validate(
+        database.call(
+            "accept_upload",
+            p_user_id=user_id,
+            p_file=str(found.id),
+            p_size_bytes=size,
+            p_content_hash=content_hash,
+            p_geometry=geometry.model_dump(mode="json", by_alias=True),
+        )
+    )
 
 
-def _look_at(storage: Storage, settings: Settings, file: TmpFile, size: int) -> ModelKind:
+def _look_at(storage: Storage, settings: Settings, file: StoredTmpFile, size: int) -> tuple[str, Geometry]:
+    """The SHA-256 of the bytes, and what they measure."""
+    from printshop.intake.upload import check_upload  # noqa: PLC0415  (brings numpy)
+
     if size > settings.max_model_bytes:
         raise PayloadTooLarge(
             "MODEL_FILE_TOO_LARGE", f"A model has at most {settings.max_model_mb} MB; reduce its triangles."
         )
-    head = storage.download_range(TMP, file.storage_key, 0, HEAD_BYTES) if size else b""
-    tail_start = max(0, size - TAIL_BYTES)
-    tail = storage.download_range(TMP, file.storage_key, tail_start, TAIL_BYTES) if size else b""
-    return check_ends(file.filename, size, head, tail)
+    with tempfile.TemporaryDirectory(prefix="upload-") as folder:
+        path = Path(folder) / "model"
+        content_hash = storage.download_to(TMP, file.storage_key, path)
+        _, geometry = check_upload(path, file.filename)
+    return content_hash, geometry

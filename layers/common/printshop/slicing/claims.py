@@ -1,16 +1,17 @@
 """A worker's side of the database: claim a slice, report on it, settle it. Each call is one transaction there.
 
-An attempt is counted when it is claimed, so that a killed worker's attempt counts; a claim lives for its lease,
-and its token makes a late worker's word worthless.
+An attempt is counted when it is claimed, so that a killed worker's attempt counts; a claim lives as long as its worker
+reports, and its token makes a late worker's word worthless.
 """
 
 from collections.abc import Mapping
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
-from printshop.slicing.settings import SliceSettings
+from printshop.intake.geometry import Geometry
+from printshop.slicing.settings import PrintProfile, SliceSettings
 
 
 class Rpc(Protocol):
@@ -24,27 +25,36 @@ class _Camel(BaseModel):
 
 
 class SliceMessage(_Camel):
-    """The body of a message in the slice queue."""
+    """The body of a message in the slice queues: a slice that was asked for, or a model to be looked at."""
 
     model_config = ConfigDict(extra="ignore")
 
     file_id: int = Field(gt=0)
-    request_id: str = Field(min_length=1, max_length=100)
+    task: Literal["slice", "inspect"] = "slice"
+    request_id: str = Field(default="", max_length=100)
+
+    @model_validator(mode="after")
+    def _names_its_request(self) -> Self:
+        if self.task == "slice" and not self.request_id:
+            raise ValueError("a slice names its request")
+        return self
 
 
 class Claim(_Camel):
-    """The right to slice one file for one lease."""
+    """The right to slice one file, for as long as it is reported on."""
 
     claim_token: str
     attempt: int
     file_id: int
-    user_id: int
     storage_key: str
     filename: str
     size_bytes: int
+    content_hash: str
+    geometry: Geometry
     settings: SliceSettings
-    settings_hash: str
-    density_mg_cm3: int = Field(alias="densityMgCm3")
+    profile: PrintProfile
+    printer: str | None
+    """The printer's name, for people."""
 
 
 class Busy(_Camel):
@@ -53,27 +63,28 @@ class Busy(_Camel):
     retry_after_seconds: int
 
 
-class Output(_Camel):
-    """The g-code as stored in the tmp bucket; it becomes a tmp file of its own."""
-
-    storage_key: str
-    filename: str
-    size_bytes: int
-    mime_type: str = "text/x-gcode"
-
-
 class Result(_Camel):
-    """A slice's figures: milligrams, mm³, mm, seconds; the model's SHA-256; what made them."""
+    """A slice's figures (milligrams, mm³, mm, seconds), what made them, and the gzipped g-code as stored."""
 
     mass_mg: int
     volume_mm3: int = Field(alias="volumeMm3")
     filament_mm: int
     time_sec: int
-    content_hash: str
     slicer: str
     slicer_version: str
     profile: str
     notes: list[str]
+    gcode_key: str
+    gcode_bytes: int
+
+
+class Inspected(_Camel):
+    """A model that is to be looked at."""
+
+    file_id: int
+    storage_key: str
+    filename: str
+    content_hash: str
 
 
 class Claims:
@@ -96,27 +107,29 @@ class Claims:
             return Busy.model_validate(answer)
         return None
 
-    def report(self, claim: Claim, percent: int, stage: str) -> bool:
-        """Store the progress; False when the claim is lost and the slicer should stop."""
+    def report(self, claim: Claim, percent: int, stage: str, lease_seconds: int) -> bool:
+        """Store the progress and renew the claim; False when it is lost and the slicer should stop."""
         answer = self._database.call(
             "report_slice_progress",
             p_file_id=claim.file_id,
             p_claim_token=claim.claim_token,
             p_percent=percent,
             p_stage=stage,
+            p_lease_seconds=lease_seconds,
         )
         return bool(answer)
 
-    def complete(self, claim: Claim, result: Result, output: Output) -> Literal["stored", "late"]:
-        """Store the result and its g-code; "late" when somebody else holds the claim, and nothing was stored."""
+    def complete(self, claim: Claim, result: Result) -> Literal["stored", "surplus", "late"]:
+        """Store the result. "surplus": another's g-code was there first; "late": somebody else holds the claim, and
+        nothing was stored. Either way this g-code is to go."""
         answer = self._database.call(
             "complete_slice",
             p_file_id=claim.file_id,
             p_claim_token=claim.claim_token,
             p_result=_json(result),
-            p_output=_json(output),
         )
-        return "late" if answer["outcome"] == "late" else "stored"
+        outcome = answer["outcome"]
+        return outcome if outcome in {"surplus", "late"} else "stored"
 
     def fail(
         self, claim: Claim, code: str, reason: str, *, final: bool, log_tail: str
@@ -134,8 +147,20 @@ class Claims:
         outcome = answer["outcome"]
         return outcome if outcome in {"retry", "late"} else "failed"
 
+    def begin_inspection(self, file_id: int) -> Inspected | None:
+        """The model to look at; None when that was done, or the file is gone."""
+        answer = self._database.call("begin_inspection", p_file_id=file_id)
+        return Inspected.model_validate(answer) if answer else None
+
+    def store_inspection(self, file_id: int, inspection: Mapping[str, Any], preview_key: str | None) -> bool:
+        """Keep what was seen. False: it is not wanted any more, and the picture is to go."""
+        answer = self._database.call(
+            "store_inspection", p_file_id=file_id, p_inspection=dict(inspection), p_preview_key=preview_key
+        )
+        return bool(answer)
+
     def heartbeat(self, detail: Mapping[str, Any]) -> None:
-        """Tell readiness that a slicer worker lives: `{"binary", "version", "tmpWritable"}`."""
+        """Tell readiness that a slicer worker lives: `{"binary", "product", "version", "tmpWritable"}`."""
         self._database.call("record_heartbeat", p_component="slicer", p_detail=dict(detail))
 
 

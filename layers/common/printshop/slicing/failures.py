@@ -1,6 +1,9 @@
 """Why a slice did not come about: a code, a sentence for the customer, and whether another attempt can help.
 
-A slicer's exit code alone says little: PrusaSlicer 2.9 ends with 0 after it refused a model, 2.5 aborts.
+A slicer's exit code alone says little: PrusaSlicer 2.9 ends with 0 after it refused a model, 2.5 aborts. And none
+of them says everything: 2.5 prints above the printer's height, Slic3r beside its bed, and no version minds a brim
+that leaves the bed. Whether a model fits is checked before (`MODEL_TOO_LARGE`); what the slicer itself says of it is
+`MODEL_OUTSIDE_BED`.
 """
 
 import re
@@ -44,6 +47,8 @@ _TIMEOUT = _Cause(
     "Slicing took longer than allowed; use a larger layer height, less infill or a simpler model.",
     can_heal=True,
 )
+# It had the processors to itself all the time that there is: no quieter machine helps.
+_TOO_LONG = _Cause(_TIMEOUT.code, _TIMEOUT.message)
 _CRASHED = _Cause(
     "SLICER_CRASHED", "The slicer crashed on this model; repair the model and try again.", can_heal=True
 )
@@ -63,7 +68,8 @@ _SAID = (
             re.I,
         ),
         _Cause(
-            "MODEL_OUTSIDE_BED", "The model does not fit on the printer's bed; scale it down or split it."
+            "MODEL_OUTSIDE_BED",
+            "The slicer finds no place for the model on this printer; scale it down or split it.",
         ),
     ),
     (
@@ -76,7 +82,11 @@ _SAID = (
         ),
     ),
     (
-        re.compile(r"loading of a model file failed|input is an empty file|no valid (?:model|object)", re.I),
+        re.compile(
+            r"loading of a model file failed|input is an empty file|no valid (?:model|object)|reading STL file"
+            r"|unknown file format",
+            re.I,
+        ),
         _Cause("MODEL_UNREADABLE", "The slicer cannot read this model; repair it and export it again."),
     ),
     (
@@ -84,7 +94,16 @@ _SAID = (
         _Cause("SLICER_OUT_OF_MEMORY", "The model is too complex to slice; simplify it (fewer triangles)."),
     ),
     (
-        re.compile(r"not valid:|not supposed to work|invalid value|unknown option", re.I),
+        re.compile(r"invalid custom G-code|reading config file|failed loading config", re.I),
+        _Cause(
+            "PROFILE_REFUSED",
+            "The slicer does not accept this printer's or material's profile; choose another, or tell the shop.",
+        ),
+    ),
+    (
+        re.compile(
+            r"not valid:|not supposed to work|invalid value|unknown option|can't be greater than", re.I
+        ),
         _Cause("SETTINGS_REFUSED", "The slicer does not accept these settings together; choose others."),
     ),
 )
@@ -92,8 +111,10 @@ _SAID = (
 
 def failure_of(ended: Ended) -> SliceFailed | None:
     """What went wrong according to how the slicer ended and what it said; None if it claims success."""
-    if ended.timed_out or ended.code == -signal.SIGXCPU:
+    if ended.timed_out:
         return _TIMEOUT.failure(ended.tail)
+    if ended.code == -signal.SIGXCPU:
+        return _TOO_LONG.failure(ended.tail)
     if ended.code == -signal.SIGXFSZ:
         return _TOO_LARGE.failure(ended.tail)
     if ended.code == 0:

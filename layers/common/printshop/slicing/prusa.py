@@ -2,7 +2,7 @@
 its g-code carries every figure.
 
     slicer = find_slicer("prusaslicer")
-    sliced = run(slicer, SliceJob(model, settings, density_mg_cm3=1240, scratch=folder, limits=Limits(120)), progress)
+    sliced = run(slicer, SliceJob(model, settings, profile, folder, Limits(timeout_s=120)), progress)
 """
 
 import re
@@ -18,23 +18,20 @@ from typing import Literal
 from printshop.slicing.child import Limits, run_fenced
 from printshop.slicing.failures import SliceFailed, SliceStopped, failure_of, no_gcode
 from printshop.slicing.gcode import GcodeError, NoGcode, Statistics, read_statistics
-from printshop.slicing.settings import SliceSettings, plain_number
+from printshop.slicing.profiles import load_files
+from printshop.slicing.settings import PrintProfile, SliceSettings, plain_number
 
 DEFAULT_BINARY = "prusaslicer"
 _DEBIAN_BINARY = "prusa-slicer"
 _PROBE_SECONDS = 30
+_SAID_CHARACTERS = 400
 _STILL_ALIVE_SECONDS = 10.0
 
 _PRODUCT = re.compile(r"\b(PrusaSlicer|Slic3r)[- ](\d+)\.(\d+)(?:\.(\d+))?")
 _STYLES = re.compile(r"--support-material-style\b.*?\(([^()]*);\s*default:", re.S)
 _PROGRESS = re.compile(r"(\d{1,3}) => (.+?)(?: to /.*)?")  # the last stage names a path of ours
 
-_PRODUCT_ARGUMENTS = {
-    # Two arguments: `--post-process=` would leave a model's own script in place.
-    "PrusaSlicer": ["--export-gcode", "--post-process", ""],
-    # Slic3r 1.3 takes neither: it always exports, and an empty script is an error. Its default is 3 mm filament.
-    "Slic3r": ["--filament-diameter", "1.75"],
-}
+_FIRST_LAYER_OF_NOZZLE = 0.5
 
 type Progress = Callable[[int, str], bool]
 """Called with percent (never falling) and stage at most once a second; answers whether to go on."""
@@ -44,7 +41,9 @@ type Progress = Callable[[int, str], bool]
 class Slicer:
     """A slicer binary and what it can do.
 
-    Slic3r 1.3 slices, but writes no print time, so that its slices end in `NO_STATISTICS`: the shop prices them.
+    Slic3r 1.3 reads the same profiles and passes over the keys that it does not know, so that its walls and skins
+    are near, not equal. It knows neither tree supports nor a bed to fit on, and writes no print time, so that its
+    slices end in `NO_STATISTICS`: the shop prices them.
     """
 
     binary: str
@@ -60,13 +59,17 @@ class Slicer:
 
 @dataclass(frozen=True, slots=True)
 class SliceJob:
-    """One model to slice: a checked file, the settings, the material's density, an empty folder of its own."""
+    """One model to slice: a checked file, the settings, printer and material, an empty folder of its own.
+
+    `turned`: the model fits on the bed when it is turned by 90° about Z, and not as it came.
+    """
 
     model: Path
     settings: SliceSettings
-    density_mg_cm3: int
+    profile: PrintProfile
     scratch: Path
     limits: Limits
+    turned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +89,11 @@ def find_slicer(binary: str = DEFAULT_BINARY) -> Slicer:
     """
     path = shutil.which(binary) or (shutil.which(_DEBIAN_BINARY) if binary == DEFAULT_BINARY else None)
     if path is None:
-        raise _missing(f"{binary} is not installed")
+        raise _missing("it is not installed", f"{binary} is not on PATH")
     said = _ask(path, "--help")
     product = _PRODUCT.search(said)
     if product is None:
-        raise _missing(f"{path} does not say that it is PrusaSlicer or Slic3r")
+        raise _missing("it is another program", f"{path} says: {said[:_SAID_CHARACTERS]}")
     version = (int(product[2]), int(product[3]), int(product[4] or 0))
     if product[1] == "Slic3r":
         return Slicer(path, "Slic3r", version)
@@ -106,30 +109,45 @@ def find_slicer(binary: str = DEFAULT_BINARY) -> Slicer:
 
 
 def arguments(
-    slicer: Slicer, settings: SliceSettings, density_mg_cm3: int, model: str, output: str
+    slicer: Slicer,
+    settings: SliceSettings,
+    profile: PrintProfile,
+    model: str,
+    output: str,
+    *,
+    turned: bool = False,
 ) -> tuple[list[str], list[str]]:
-    """The command line (without the binary) for this slicer's version, and notes on what it cannot do."""
+    """The command line (without the binary) for this slicer's version, and notes on what it cannot do.
+
+    The profile's files come first, then what the printer's row says, then the customer's settings. Raises
+    Unprocessable UNKNOWN_PROFILE.
+    """
     notes: list[str] = []
-    line = ["--layer-height", plain_number(settings.layer_height)]
+    line = [word for file in load_files(profile) for word in ("--load", str(file))]
+    line += _machine(slicer, profile)
+    line += ["--filament-density", plain_number(profile.density_mg_cm3 / 1000)]
+    line += ["--layer-height", plain_number(settings.layer_height)]
     line += ["--fill-density", f"{plain_number(settings.infill)}%"]
     if settings.infill == 100:
-        line += ["--fill-pattern", "rectilinear"]  # the default pattern refuses to be solid
-    line += ["--filament-density", plain_number(density_mg_cm3 / 1000)]
+        line += ["--fill-pattern", "rectilinear"]  # the profile's pattern refuses to be solid
     if settings.supports.enabled:
         # Not --support-material-angle, which only turns the pattern.
         line += ["--support-material", "--support-material-threshold", str(settings.supports.angle)]
         if settings.supports.pattern == "tree":
             line += _tree_supports(slicer, notes)
-    line += _PRODUCT_ARGUMENTS[slicer.product]
-    if slicer.has_binary_gcode:
-        line.append("--no-binary-gcode")
-    return [*line, "--output", output, model], notes
+    if settings.brim_width:
+        line += ["--brim-width", plain_number(settings.brim_width)]
+    if settings.scale != 100:
+        line += ["--scale", _scale(slicer, settings.scale)]
+    if turned:
+        line += ["--rotate", "90"]
+    return [*line, *_product_arguments(slicer), "--output", output, model], notes
 
 
 def run(slicer: Slicer, job: SliceJob, progress: Progress | None = None) -> Sliced:
     """Slice. Raises SliceFailed, or SliceStopped when `progress` answered no; leaves no process behind."""
     gcode = job.scratch / "model.gcode"
-    line, notes = arguments(slicer, job.settings, job.density_mg_cm3, str(job.model), str(gcode))
+    line, notes = arguments(slicer, job.settings, job.profile, str(job.model), str(gcode), turned=job.turned)
     follower = _ProgressFollower(progress)
     ended = run_fenced(
         [slicer.binary, *line],
@@ -143,11 +161,36 @@ def run(slicer: Slicer, job: SliceJob, progress: Progress | None = None) -> Slic
     if failure := failure_of(ended):
         raise failure
     try:
-        return Sliced(gcode, read_statistics(gcode, job.density_mg_cm3), notes)
+        return Sliced(gcode, read_statistics(gcode, job.profile.density_mg_cm3), notes)
     except NoGcode:
         raise no_gcode(ended) from None
     except GcodeError as error:
         raise SliceFailed(error.code, str(error), can_heal=False, log_tail=ended.tail) from error
+
+
+def _machine(slicer: Slicer, profile: PrintProfile) -> list[str]:
+    """Bed, height and nozzle."""
+    x, y, z = profile.bed_mm
+    nozzle_mm = profile.nozzle_um / 1000
+    line = ["--nozzle-diameter", plain_number(nozzle_mm)]
+    line += ["--first-layer-height", plain_number(nozzle_mm * _FIRST_LAYER_OF_NOZZLE)]
+    if slicer.product == "Slic3r":
+        # It takes no bed on its command line: only the middle of one.
+        return [*line, "--print-center", f"{plain_number(x / 2)},{plain_number(y / 2)}"]
+    return [*line, "--bed-shape", f"0x0,{x}x0,{x}x{y},0x{y}", "--max-print-height", str(z)]
+
+
+def _scale(slicer: Slicer, percent: float) -> str:
+    # Slic3r takes a bare factor alone.
+    return f"{percent / 100:.4f}" if slicer.product == "Slic3r" else f"{plain_number(percent)}%"
+
+
+def _product_arguments(slicer: Slicer) -> list[str]:
+    if slicer.product == "Slic3r":
+        return ["--no-gui"]  # it always exports, and an empty script is an error to it
+    # Two arguments: `--post-process=` would leave a model's own script in place.
+    line = ["--export-gcode", "--post-process", ""]
+    return [*line, "--no-binary-gcode"] if slicer.has_binary_gcode else line
 
 
 def _tree_supports(slicer: Slicer, notes: list[str]) -> list[str]:
@@ -202,11 +245,11 @@ def _ask(path: str, option: str) -> str:
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise _missing(f"{path} cannot be run") from error
+        raise _missing("it does not run", f"{path}: {error}") from error
     return answer.stdout.decode("utf-8", "replace")
 
 
-def _missing(reason: str) -> SliceFailed:
-    return SliceFailed(
-        "SLICER_MISSING", f"The slicer is not available ({reason}); check SLICER_BIN.", can_heal=True
-    )
+def _missing(reason: str, detail: str) -> SliceFailed:
+    """`detail` may name paths: it is for the shop's eyes."""
+    message = f"The slicer is not available ({reason}); tell the shop, and try again later."
+    return SliceFailed("SLICER_MISSING", message, can_heal=True, log_tail=f"SLICER_BIN: {detail}")

@@ -48,7 +48,9 @@ class OrderCopy:
 def order_copies(
     model: StoredModel, details: dict[str, Any], client_id: int, folder: UUID
 ) -> list[OrderCopy]:
-    """The model, its g-code when there is one, and a settings JSON of `details`, below `{clientId}/{folder}/`."""
+    """The model, its picture and its g-code when there are any, and a settings JSON of `details`, below
+    `{clientId}/{folder}/`."""
+    about = {"settingsHash": model.settings_hash, "fileId": model.file_id}
 
     def copied(source: StoredObject) -> OrderCopy:
         return OrderCopy(
@@ -57,22 +59,22 @@ def order_copies(
             filename=source.filename,
             mime_type=source.mime_type,
             size_bytes=source.size_bytes,
-            metadata={"settingsHash": model.settings_hash},
+            metadata=about,
             source=source.storage_key,
         )
 
+    found: list[StoredObject | None] = [model, model.preview, model.output]
     document = json.dumps(details, indent=2, sort_keys=True).encode()
-    name = f"{model.filename}.settings.json"[-255:]
     settings = OrderCopy(
         key=order_key(client_id, folder, "settings.json"),
         file_type="settings",
-        filename=name,
+        filename=f"{model.filename}.settings.json"[-255:],
         mime_type="application/json",
         size_bytes=len(document),
-        metadata={"settingsHash": model.settings_hash},
+        metadata=about,
         contents=document,
     )
-    return [copied(model), *([copied(model.output)] if model.output else []), settings]
+    return [*(copied(source) for source in found if source), settings]
 
 
 def keep_copies(storage: Storage, copies: list[OrderCopy]) -> None:

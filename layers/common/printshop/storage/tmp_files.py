@@ -11,6 +11,9 @@ from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 from printshop.database import Database
+from printshop.errors import NotFound
+from printshop.intake.geometry import Geometry
+from printshop.slicing.settings import PrintProfile
 from printshop.storage.keys import tmp_key
 from printshop.storage.objects import TMP, Storage
 
@@ -32,8 +35,23 @@ class TmpFile(BaseModel):
     queued: bool
     progress_percent: int
     progress_stage: str
+    geometry: Geometry | None = None
+    """Of a model, once its upload is complete."""
+    material_id: int | None = None
+    printer_id: int | None = None
     created_at: str
     updated_at: str
+
+
+class StoredTmpFile(TmpFile):
+    """The row with what is the back end's own."""
+
+    object_key: str
+    """Where the bytes are: a cached g-code stands under a key of the cache."""
+    preview_key: str | None
+    inspection: dict[str, Any] | None
+    profile: PrintProfile | None
+    is_output: bool
 
 
 def create_tmp_file(storage: Storage, user_id: int, filename: str, contents: bytes, content_type: str) -> str:
@@ -43,17 +61,17 @@ def create_tmp_file(storage: Storage, user_id: int, filename: str, contents: byt
 
 def save_tmp_file(
     storage: Storage, database: Database, user_id: int, filename: str, contents: bytes, content_type: str
-) -> TmpFile:
+) -> StoredTmpFile:
     """Upload and register a file that is already here."""
     key = create_tmp_file(storage, user_id, filename, contents, content_type)
     row = {"storageKey": key, "filename": filename, "sizeBytes": len(contents), "mimeType": content_type}
     saved = database.call("save_tmp_files", p_user_id=user_id, p_files=[row], p_uploaded=True)
-    return TmpFile.model_validate(saved[0])
+    return StoredTmpFile.model_validate(saved[0])
 
 
 def save_tmp_file_from(
     storage: Storage, database: Database, user_id: int, filename: str, path: Path, content_type: str
-) -> TmpFile:
+) -> StoredTmpFile:
     """Upload, streamed from disk, and register a file; the janitor removes it as any other."""
     key = storage.upload_from(TMP, tmp_key(user_id, filename), path, content_type)
     row = {
@@ -63,32 +81,39 @@ def save_tmp_file_from(
         "mimeType": content_type,
     }
     saved = database.call("save_tmp_files", p_user_id=user_id, p_files=[row], p_uploaded=True)
-    return TmpFile.model_validate(saved[0])
+    return StoredTmpFile.model_validate(saved[0])
 
 
-def require_tmp_file(database: Database, user_id: int, file: str) -> TmpFile:
+def require_tmp_file(database: Database, user_id: int, file: str) -> StoredTmpFile:
     """The user's file by id or storage key. Raises NotFound, also for somebody else's."""
-    return TmpFile.model_validate(database.call("require_tmp_file", p_user_id=user_id, p_file=file))
+    return StoredTmpFile.model_validate(database.call("require_tmp_file", p_user_id=user_id, p_file=file))
 
 
-def update_tmp_file(database: Database, user_id: int, file: str, **changes: Any) -> TmpFile:
+def update_tmp_file(database: Database, user_id: int, file: str, **changes: Any) -> StoredTmpFile:
     """Change sizeBytes, mimeType, status, uploaded, or merge `metadata`."""
-    return TmpFile.model_validate(
+    return StoredTmpFile.model_validate(
         database.call("update_tmp_file", p_user_id=user_id, p_file=file, p_changes=changes)
     )
 
 
-def download_tmp_file_to_buffer(storage: Storage, file: TmpFile) -> bytes:
-    return storage.download(TMP, file.storage_key)
+def download_tmp_file_to_buffer(storage: Storage, file: StoredTmpFile) -> bytes:
+    return storage.download(TMP, file.object_key)
 
 
-def download_tmp_file_to(storage: Storage, file: TmpFile, path: Path) -> str:
+def download_tmp_file_to(storage: Storage, file: StoredTmpFile, path: Path) -> str:
     """Stream the file to `path`; its SHA-256 in hex."""
-    return storage.download_to(TMP, file.storage_key, path)
+    return storage.download_to(TMP, file.object_key, path)
 
 
-def get_tmp_file_signed_url(storage: Storage, file: TmpFile, seconds: int) -> str:
-    return storage.signed_url(TMP, file.storage_key, seconds, file.filename)
+def get_tmp_file_signed_url(storage: Storage, file: StoredTmpFile, seconds: int) -> str:
+    return storage.signed_url(TMP, file.object_key, seconds, file.filename)
+
+
+def get_preview_signed_url(storage: Storage, file: StoredTmpFile, seconds: int) -> str:
+    """Of a model's picture. Raises NotFound PREVIEW_NOT_READY."""
+    if file.preview_key is None:
+        raise NotFound("PREVIEW_NOT_READY", "The model has no picture yet; ask again in a few seconds.")
+    return storage.signed_url(TMP, file.preview_key, seconds)
 
 
 def delete_tmp_file(storage: Storage, database: Database, user_id: int, file: str) -> None:

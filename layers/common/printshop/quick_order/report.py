@@ -1,0 +1,120 @@
+"""What can be said of a model before it is sliced: where it fits, what looks wrong, about what it will take."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from pydantic import Field
+
+from printshop.intake.fit import Fit, fit
+from printshop.intake.geometry import Geometry
+from printshop.intake.warnings import ModelWarning, geometry_warnings
+from printshop.price_book import Stored
+from printshop.pricing import price_print
+from printshop.quick_order.context import SlicedPrinter, SlicingContext
+from printshop.slicing.estimate import Estimate, estimate
+from printshop.slicing.settings import SliceSettings, Supports
+
+USUAL_SETTINGS = SliceSettings(
+    layer_height=0.2, infill=15, supports=Supports(enabled=False, pattern="normal", angle=45)
+)
+"""What a model is estimated by until its customer has chosen."""
+
+
+class FigureRange(Stored):
+    """From `low` to `high`, `likely` between them."""
+
+    low: int
+    likely: int
+    high: int
+
+
+class ModelEstimate(Stored):
+    """About what one piece will take, from its geometry alone. It is no offer: the slicer's figures replace it."""
+
+    settings: SliceSettings
+    material: Annotated[str, Field(examples=["PLA"])]
+    mass_mg: FigureRange
+    time_sec: FigureRange
+    price_cents: Annotated[FigureRange, Field(description="Ex GST and shipping, in the shop's currency")]
+    currency: Annotated[str, Field(examples=["AUD"])]
+
+
+class PrinterFit(Stored):
+    """Whether the model fits a printer; `reason` says by how much not."""
+
+    printer_id: int
+    printer: Annotated[str, Field(examples=["Prusa MK4"])]
+    fits: bool
+    reason: Annotated[str | None, Field(examples=["23.4 mm too tall for Prusa MK4 (220 mm)"])]
+
+
+class ModelReport(Stored):
+    """Of a model whose upload is complete."""
+
+    fits: list[PrinterFit]
+    warnings: list[ModelWarning]
+    estimate: ModelEstimate | None
+
+
+def report(
+    context: SlicingContext, geometry: Geometry, settings: SliceSettings, currency: str
+) -> ModelReport:
+    """The model's report at `settings`, priced in `currency` unless the shop's settings name another."""
+    places = printer_fits(context.printers, geometry, settings)
+    return ModelReport(
+        fits=[
+            PrinterFit(printer_id=printer.id, printer=printer.name, fits=place.fits, reason=place.reason)
+            for printer, place in places
+        ],
+        warnings=geometry_warnings(geometry),
+        estimate=_estimate(context, geometry, settings, chosen_printer(places), currency),
+    )
+
+
+def printer_fits(
+    printers: Sequence[SlicedPrinter], geometry: Geometry, settings: SliceSettings
+) -> list[tuple[SlicedPrinter, Fit]]:
+    """Each printer with how the scaled model stands on it."""
+    places = fit(geometry.box, [printer.build_volume for printer in printers], settings.scale)
+    return list(zip(printers, places, strict=True))
+
+
+def chosen_printer(places: Sequence[tuple[SlicedPrinter, Fit]]) -> SlicedPrinter | None:
+    """The smallest that the model fits, else the largest; None of no printers. `places` come smallest first."""
+    fitting = [printer for printer, place in places if place.fits]
+    return fitting[0] if fitting else places[-1][0] if places else None
+
+
+def _estimate(
+    context: SlicingContext,
+    geometry: Geometry,
+    settings: SliceSettings,
+    printer: SlicedPrinter | None,
+    currency: str,
+) -> ModelEstimate | None:
+    material = context.material
+    if material is None:
+        return None
+    guess = estimate(geometry, settings, context.profile(printer, material))
+
+    def price(mass_mg: int, time_sec: int) -> int:
+        return price_print(
+            volume_mm3=mass_mg * 1000 // material.density_mg_cm3,
+            time_sec=time_sec,
+            pieces=1,
+            material=material.rated,
+            rates=context.rates.rates,
+        ).total_cents
+
+    return ModelEstimate(
+        settings=settings,
+        material=material.name,
+        mass_mg=_range(guess, "mass_mg"),
+        time_sec=_range(guess, "time_sec"),
+        price_cents=FigureRange(
+            low=price(guess.mass_mg.low, guess.time_sec.low),
+            likely=price(guess.mass_mg.likely, guess.time_sec.likely),
+            high=price(guess.mass_mg.high, guess.time_sec.high),
+        ),
+        currency=context.rates.currency or currency,
+    )

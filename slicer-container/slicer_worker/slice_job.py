@@ -1,0 +1,133 @@
+"""One attempt at a slice: download, check, slice, compress, store."""
+
+import shutil
+import time
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+from isal import igzip
+
+from printshop.errors import NotFound, PayloadTooLarge
+from printshop.intake.fit import BuildVolume, fit
+from printshop.intake.prepare import prepare_model
+from printshop.intake.refusals import ModelRefused
+from printshop.log import get_logger
+from printshop.slicing.child import Limits
+from printshop.slicing.claims import Claim, Result
+from printshop.slicing.failures import SliceFailed
+from printshop.slicing.prusa import Progress, Sliced, SliceJob, Slicer, find_slicer, run
+from slicer_worker.objects import ObjectStore
+
+GCODE_TYPE = "application/gzip"
+_COMPRESSION = 1
+"""isal's second of four levels: as small as gzip's fastest, in a fifth of its time."""
+_CHUNK = 1024 * 1024
+
+log = get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class SliceMaker:
+    """Makes slices with one slicer binary."""
+
+    objects: ObjectStore
+    binary: str
+    limits: Limits
+
+    def make(self, claim: Claim, scratch: Path, progress: Progress) -> Result:
+        """Slice the claimed file and store its g-code. Nothing is written to the database.
+
+        Raises SliceFailed, SliceStopped, ModelRefused, NotFound, PayloadTooLarge, OSError.
+        """
+        slicer = find_slicer(self.binary)
+        turned = _turned(claim)
+        upload = scratch / "upload"
+        if self.objects.download_to("tmp", claim.storage_key, upload) != claim.content_hash:
+            raise SliceFailed(
+                "MODEL_CHANGED",
+                "The stored model is not the one that was accepted; upload it again.",
+                can_heal=False,
+            )
+        model = prepare_model(upload, claim.filename)
+        started = time.monotonic()
+        job = SliceJob(model, claim.settings, claim.profile, turned, scratch, self.limits)
+        sliced = run(slicer, job, progress)
+        _log_metrics(claim, slicer, sliced, time.monotonic() - started)
+        key, size = self._store(sliced.gcode)
+        statistics = sliced.statistics
+        return Result(
+            mass_mg=statistics.mass_mg,
+            volume_mm3=statistics.volume_mm3,
+            filament_mm=statistics.filament_mm,
+            time_sec=statistics.time_s,
+            slicer=slicer.product,
+            slicer_version=slicer.version_text,
+            profile=claim.profile.name,
+            notes=sliced.notes,
+            gcode_key=key,
+            gcode_bytes=size,
+        )
+
+    def _store(self, gcode: Path) -> tuple[str, int]:
+        """Key and size of the gzipped g-code. The key is nobody's: equal slices share it."""
+        packed = gcode.with_name("model.gcode.gz")
+        with (
+            gcode.open("rb") as plain,
+            packed.open("wb") as file,
+            igzip.IGzipFile(
+                filename="", mode="wb", fileobj=file, compresslevel=_COMPRESSION, mtime=0
+            ) as gzip,
+        ):
+            shutil.copyfileobj(plain, gzip, _CHUNK)
+        key = f"gcode/{uuid.uuid4()}.gcode.gz"
+        self.objects.upload_from("tmp", key, packed, GCODE_TYPE)
+        return key, packed.stat().st_size
+
+
+def _turned(claim: Claim) -> bool:
+    """Whether the model fits only when turned. Raises SliceFailed MODEL_TOO_LARGE when it does not fit at all."""
+    printer = BuildVolume(0, claim.printer or "the printer", claim.profile.bed_mm)
+    (place,) = fit(claim.geometry.box, [printer], claim.settings.scale)
+    if not place.fits:
+        raise SliceFailed(
+            "MODEL_TOO_LARGE", f"The model is {place.reason}; scale it down or split it.", can_heal=False
+        )
+    return place.turned
+
+
+def failure_of(
+    error: ModelRefused | NotFound | PayloadTooLarge | SliceFailed | OSError,
+) -> SliceFailed:
+    """What stopped an attempt, as it is stored."""
+    match error:
+        case SliceFailed():
+            return error
+        case ModelRefused():
+            return SliceFailed(error.code, error.message, can_heal=False)
+        case NotFound():
+            return SliceFailed(
+                "MODEL_MISSING", "The uploaded model is gone; upload it again.", can_heal=False
+            )
+        case PayloadTooLarge():
+            message = "The g-code is too large to store; use a larger layer height, or split the model."
+            return SliceFailed("GCODE_TOO_LARGE", message, can_heal=False)
+        case OSError():
+            log.error(scope="slicer.worker", error=error)
+            message = "The worker ran out of disk or processes; the slice starts again."
+            return SliceFailed("WORKER_EXHAUSTED", message, can_heal=True)
+
+
+def _log_metrics(claim: Claim, slicer: Slicer, sliced: Sliced, seconds: float) -> None:
+    log.info(
+        scope="slicer.metrics",
+        message="Metrics extracted",
+        data={
+            "fileId": claim.file_id,
+            "slicer": f"{slicer.product} {slicer.version_text}",
+            "sliceMs": round(seconds * 1000),
+            "massMg": sliced.statistics.mass_mg,
+            "timeSec": sliced.statistics.time_s,
+            "notes": sliced.notes,
+        },
+    )
