@@ -127,7 +127,7 @@ def complete(id: FileId, user: ClientOrAdmin, services: Provided) -> Data[Accept
         "422 NOT_A_MODEL",
         "422 UNKNOWN_MATERIAL",
         "422 UNKNOWN_PRINTER",
-        "422 LAYER_TOO_HIGH",
+        "422 LAYER_HEIGHT_TOO_LARGE",
         "429 TOO_MANY_WAITING",
     ),
 )

@@ -1,13 +1,13 @@
 """A model's inspection: its topology and its picture, made by a child in the fence and stored beside the file."""
 
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 from printshop.errors import NotFound
-from printshop.intake.inspection import InspectionFailed, inspect
+from printshop.intake.inspection import Inspection, InspectionFailed, inspect
 from printshop.intake.prepare import prepare_model
 from printshop.intake.refusals import ModelRefused
 from printshop.log import get_logger
-from printshop.slicing.child import Limits
 from printshop.slicing.claims import Claims, Inspected
 from printshop.slicing.scratch import scratch_folder
 from slicer_worker.objects import ObjectStore
@@ -17,12 +17,20 @@ PREVIEW_NAME = "preview.png"
 log = get_logger()
 
 
+class InspectionStopped(Exception):
+    """The worker is to end: the message is to be delivered again."""
+
+
 def make_inspection(
-    claims: Claims, objects: ObjectStore, file_id: int, limits: Limits, scratch_parent: Path | None
+    claims: Claims,
+    objects: ObjectStore,
+    file_id: int,
+    scratch_parent: Path | None,
+    keep_going: Callable[[], bool],
 ) -> None:
     """Look at one model. Harmless twice: the picture's key is the file's own, and what was seen is kept once.
 
-    Raises ApiError when the database or storage does not answer.
+    Raises InspectionStopped, and ApiError when the database or storage does not answer.
     """
     model = claims.begin_inspection(file_id)
     if model is None:
@@ -30,28 +38,40 @@ def make_inspection(
         return
     with scratch_folder(scratch_parent) as scratch:
         try:
-            seen, preview = _look(objects, model, scratch, limits)
-        except (InspectionFailed, ModelRefused) as error:
+            seen = _look(objects, model, scratch, keep_going)
+        except (InspectionFailed, ModelRefused, NotFound, OSError) as error:
             log.warn(scope="slicer.inspection", error=error, data={"fileId": file_id})
-            claims.store_inspection(file_id, {"error": error.code}, None)
+            claims.store_inspection(file_id, {"error": _code(error)}, None)
             return
-        except NotFound:
-            claims.store_inspection(file_id, {"error": "MODEL_MISSING"}, None)
-            return
-        key = str(PurePosixPath(model.storage_key).with_name(PREVIEW_NAME))
-        objects.upload_from("tmp", key, preview, "image/png", upsert=True)
-        seen["previewBytes"] = preview.stat().st_size
-    if not claims.store_inspection(file_id, seen, key):
+        key, found = None, seen.model_dump(mode="json", by_alias=True)
+        if seen.preview:
+            key = str(PurePosixPath(model.storage_key).with_name(PREVIEW_NAME))
+            objects.upload_from("tmp", key, seen.preview, "image/png", upsert=True)
+            found["previewBytes"] = seen.preview.stat().st_size
+    if not claims.store_inspection(file_id, found, key) and key:
         objects.delete("tmp", [key])
-        return
     log.info(scope="slicer.inspection", message="Model inspected", data={"fileId": file_id})
 
 
 def _look(
-    objects: ObjectStore, model: Inspected, scratch: Path, limits: Limits
-) -> tuple[dict[str, object], Path]:
+    objects: ObjectStore, model: Inspected, scratch: Path, keep_going: Callable[[], bool]
+) -> Inspection:
     upload = scratch / "upload"
     if objects.download_to("tmp", model.storage_key, upload) != model.content_hash:
-        raise InspectionFailed("MODEL_CHANGED", "The stored model is not the one that was accepted.")
-    inspection = inspect(prepare_model(upload, model.filename), scratch, limits)
-    return inspection.model_dump(mode="json", by_alias=True, exclude={"preview"}), inspection.preview
+        raise ModelRefused("MODEL_CHANGED", "The stored model is not the one that was accepted.")
+    try:
+        return inspect(prepare_model(upload, model.filename), scratch, keep_going=keep_going)
+    except InspectionFailed as error:
+        if error.code == "INSPECTION_STOPPED":
+            raise InspectionStopped from error
+        raise
+
+
+def _code(error: InspectionFailed | ModelRefused | NotFound | OSError) -> str:
+    match error:
+        case NotFound():
+            return "MODEL_MISSING"
+        case OSError():
+            return "WORKER_EXHAUSTED"
+        case _:
+            return error.code

@@ -51,7 +51,7 @@ class SliceMaker:
             )
         model = prepare_model(upload, claim.filename)
         started = time.monotonic()
-        job = SliceJob(model, claim.settings, claim.profile, turned, scratch, self.limits)
+        job = SliceJob(model, claim.settings, claim.profile, scratch, self.limits, turned=turned)
         sliced = run(slicer, job, progress)
         _log_metrics(claim, slicer, sliced, time.monotonic() - started)
         key, size = self._store(sliced.gcode)
@@ -74,10 +74,7 @@ class SliceMaker:
         packed = gcode.with_name("model.gcode.gz")
         with (
             gcode.open("rb") as plain,
-            packed.open("wb") as file,
-            igzip.IGzipFile(
-                filename="", mode="wb", fileobj=file, compresslevel=_COMPRESSION, mtime=0
-            ) as gzip,
+            igzip.open(packed, "wb", compresslevel=_COMPRESSION) as gzip,  # type: ignore[no-untyped-call]
         ):
             shutil.copyfileobj(plain, gzip, _CHUNK)
         key = f"gcode/{uuid.uuid4()}.gcode.gz"
@@ -93,7 +90,7 @@ def _turned(claim: Claim) -> bool:
         raise SliceFailed(
             "MODEL_TOO_LARGE", f"The model is {place.reason}; scale it down or split it.", can_heal=False
         )
-    return place.turned
+    return place.is_turned
 
 
 def failure_of(

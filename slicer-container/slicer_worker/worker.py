@@ -16,7 +16,7 @@ from printshop.slicing.failures import SliceFailed, SliceStopped
 from printshop.slicing.prusa import Slicer, find_slicer
 from printshop.slicing.scratch import is_writable, scratch_folder
 from slicer_worker.claim_keeper import LEASE_SECONDS, ClaimKeeper
-from slicer_worker.inspections import make_inspection
+from slicer_worker.inspections import InspectionStopped, make_inspection
 from slicer_worker.objects import ObjectStore
 from slicer_worker.slice_job import SliceMaker, failure_of
 
@@ -74,10 +74,7 @@ class SliceWorker:
         """One attempt at a message; answers as `deliver` does. Raises ApiError when a part it needs is down."""
         with self._slots:
             if message.task == "inspect":
-                make_inspection(
-                    self._claims, self._objects, message.file_id, self._limits, self._scratch_parent
-                )
-                return None
+                return self._inspect(message.file_id)
             claim = self._claims.claim(message, LEASE_SECONDS)
             if isinstance(claim, Busy):
                 return min(LATER, max(SOON, claim.retry_after_seconds))
@@ -106,6 +103,16 @@ class SliceWorker:
                 "tmpWritable": is_writable(self._scratch_parent),
             }
         )
+
+    def _inspect(self, file_id: int) -> int | None:
+        def keep_going() -> bool:
+            return not self.stopping.is_set()
+
+        try:
+            make_inspection(self._claims, self._objects, file_id, self._scratch_parent, keep_going)
+        except InspectionStopped:
+            return SOON
+        return None
 
     def _attempt(self, claim: Claim) -> int | None:
         if self._disabled:

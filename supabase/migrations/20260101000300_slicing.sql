@@ -126,7 +126,7 @@ begin
   return jsonb_build_object(
     'file', case when f.id is not null then tmp_file_json(f) end,
     'material', (select rated_material_json(m) || jsonb_build_object('profile', m.profile) from materials m
-      where m.is_active and m.id = coalesce(p_material_id, f.material_id, (select default_material_id from settings))),
+      where m.is_active and m.id = coalesce(p_material_id, (select default_material_id from settings))),
     'printers', (select coalesce(jsonb_agg(jsonb_build_object('id', p.id, 'name', p.name, 'profile', p.profile,
         'bedMm', jsonb_build_array(p.bed_x_mm, p.bed_y_mm, p.bed_z_mm), 'nozzleUm', p.nozzle_um)
         order by p.bed_x_mm::bigint * p.bed_y_mm * p.bed_z_mm, p.id), '[]')
@@ -256,7 +256,7 @@ begin
   if f.id is null then
     return no_such_file();
   end if;
-  return slicing_context(f.user_id, f.id::text, null, null) || jsonb_build_object(
+  return slicing_context(f.user_id, f.id::text, f.material_id, null) || jsonb_build_object(
     'placeInQueue', case when f.queued_at is not null then
       (select count(*) from tmp_files w
         where w.lane = f.lane and w.queued_at is not null and (w.queued_at, w.id) <= (f.queued_at, f.id)) end,

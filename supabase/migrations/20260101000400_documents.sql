@@ -152,6 +152,11 @@ begin
   if document ? 'error' then
     return document;
   end if;
+  -- The pictures of its prints, by the file that each line names.
+  document := document || jsonb_build_object('pictures', (
+    select coalesce(jsonb_object_agg(f.metadata ->> 'fileId', f.storage_key order by f.id), '{}') from order_files f
+     where ((p_kind = 'invoice' and f.invoice_id = p_id) or (p_kind = 'quote' and f.quote_id = p_id))
+       and f.mime_type = 'image/png' and f.metadata ? 'fileId'));
   return jsonb_build_object('document', document, 'business', business_json());
 end
 $$;

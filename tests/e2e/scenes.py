@@ -76,12 +76,13 @@ class World:
         return {"owner": self.owner, "other": self.other, "admin": self.shop}.get(role, self.nobody)
 
     def rest(self) -> None:
-        """Wait until nothing is sliced or mailed any more, so that nothing but the request changes a row."""
+        """Wait until nothing is sliced, looked at or mailed any more, so that nothing but the request changes a row."""
         deadline = time.monotonic() + 60
         with psycopg.connect(self.stack.postgres.url, autocommit=True) as database:
             while time.monotonic() < deadline:
                 busy = database.execute(
-                    "select (select count(*) from tmp_files where queued_at is not null or status = 'running')"
+                    "select (select count(*) from tmp_files where queued_at is not null or status = 'running'"
+                    "   or (inspection_sent_at is not null and inspection is null))"
                     " + (select count(*) from mails where status in ('QUEUED', 'SENDING'))"
                 ).fetchone()
                 if busy == (0,):
@@ -486,6 +487,13 @@ def _(world: World, role: str) -> Scene:
 @scene("GET", "quick-order/files/{id}")
 def _(world: World, role: str) -> Scene:
     return Scene({"id": world.slice["id"]})
+
+
+@scene("GET", "quick-order/files/{id}/preview.png")
+def _(world: World, role: str) -> Scene:
+    file_id = world.slice["id"]
+    world.rest()  # for its picture
+    return Scene({"id": file_id})
 
 
 @scene("POST", "quick-order/price")

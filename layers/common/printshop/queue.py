@@ -26,7 +26,8 @@ log = get_logger()
 @lru_cache(maxsize=1)
 def _client() -> "SQSClient":
     config = Config(connect_timeout=3, read_timeout=5, retries={"mode": "standard", "max_attempts": 3})
-    return boto3.client("sqs", config=config)
+    client: SQSClient = boto3.client("sqs", config=config)
+    return client
 
 
 class _Queue:
@@ -139,6 +140,10 @@ class MailQueue:
 
     def __init__(self, settings: Settings) -> None:
         self._queue = _Queue(settings.mail_queue_url, "MAIL_QUEUE_URL")
+
+    def depth(self) -> int:
+        """About how many messages wait; a call that proves the queue answers."""
+        return self._queue.depth()
 
     def send(self, mail_id: int) -> None:
         """Hand one committed mail to the mailer. Raises Unavailable; the janitor then sends it again."""

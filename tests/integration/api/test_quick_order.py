@@ -1,16 +1,28 @@
 """Quick order through the gateway, on the real slicer."""
 
+import gzip
 from typing import Any
 from uuid import uuid4
 
 import httpx
 import psycopg
 import pytest
+from psycopg.types.json import Jsonb
 
 from local.stack import Stack
 from tests.conftest import Client, sign_up
-from tests.models import cube_3mf, cube_stl
-from tests.orders import checked_out, order_of, slice_request, sliced, uploaded, wait_for_slice
+from tests.integration.api.traces import messages, wait_until_quiet
+from tests.models import binary_stl, cube_3mf, cube_stl, cube_triangles
+from tests.orders import (
+    checked_out,
+    order_of,
+    put,
+    request_upload,
+    slice_request,
+    sliced,
+    uploaded,
+    wait_for_slice,
+)
 
 
 @pytest.fixture(scope="module")
@@ -19,8 +31,10 @@ def ada(stack: Stack) -> Client:
 
 
 @pytest.fixture(scope="module")
-def cube(ada: Client) -> dict[str, Any]:
-    return sliced(ada, "cube.stl", cube_stl())
+def cube(ada: Client, stack: Stack) -> dict[str, Any]:
+    status = sliced(ada, "cube.stl", cube_stl())
+    wait_until_quiet(stack)  # for its picture
+    return status
 
 
 def test_a_sliced_cube_has_figures_and_a_g_code(ada: Client, cube: dict[str, Any]) -> None:
@@ -32,7 +46,115 @@ def test_a_sliced_cube_has_figures_and_a_g_code(ada: Client, cube: dict[str, Any
     assert abs(result["massMg"] - result["volumeMm3"] * 1.24) <= 0.02 * result["massMg"]
     gcode = ada.get(f"tmp-files/{cube['outputId']}", follow_redirects=True)
     assert gcode.status_code == 200
-    assert b"; estimated printing time" in gcode.content
+    assert b"; estimated printing time" in gzip.decompress(gcode.content)
+
+
+def test_a_completed_upload_says_what_fits_what_to_mind_and_about_what_it_takes(ada: Client) -> None:
+    contents = cube_stl(20)
+    upload = request_upload(ada, "cube.stl", len(contents))
+    put(upload, contents)
+    accepted = ada.data("POST", f"quick-order/uploads/{upload['id']}/complete")
+    assert accepted["geometry"]["box"] == {"x": 20, "y": 20, "z": 20}
+    assert accepted["geometry"]["volumeMm3"] == pytest.approx(8000)
+    report = accepted["report"]
+    assert {place["printer"]: place["fits"] for place in report["fits"]} == {
+        "Prusa MK4": True,
+        "Prusa XL": True,
+    }
+    assert report["warnings"] == []
+    for figure in ("massMg", "timeSec", "priceCents"):
+        assert 0 < report["estimate"][figure]["low"] <= report["estimate"][figure]["likely"]
+        assert report["estimate"][figure]["likely"] <= report["estimate"][figure]["high"]
+    assert ada.data("POST", f"quick-order/uploads/{upload['id']}/complete") == accepted
+
+
+def test_the_estimate_gives_way_to_the_slicers_figures(ada: Client, cube: dict[str, Any]) -> None:
+    before = ada.data("GET", f"quick-order/files/{uploaded(ada, 'new.stl', cube_stl(7))}")
+    assert before["report"]["estimate"]["material"] == "PLA"
+    assert before["result"] is None
+    assert cube["report"]["estimate"] is None
+
+
+def test_a_model_of_inches_is_noticed(ada: Client) -> None:
+    file_id = uploaded(ada, "inches.stl", cube_stl(1.5))
+    (warning,) = ada.data("GET", f"quick-order/files/{file_id}")["report"]["warnings"]
+    assert warning["code"] == "LOOKS_LIKE_INCHES"
+    assert "2540" in warning["message"]
+
+
+def test_a_model_is_looked_at_and_drawn_by_the_worker(
+    ada: Client, other_customer: Client, stack: Stack
+) -> None:
+    file_id = uploaded(ada, "open box.stl", binary_stl(cube_triangles(20)[:-1]))
+    early = ada.get(f"quick-order/files/{file_id}/preview.png")
+    assert early.status_code in {302, 404}
+    wait_until_quiet(stack)
+    status = ada.data("GET", f"quick-order/files/{file_id}")
+    assert (status["topology"]["openEdges"], status["topology"]["bodies"]) == (3, 1)
+    assert "OPEN_EDGES" in [warning["code"] for warning in status["report"]["warnings"]]
+    picture = ada.get(status["previewUrl"].removeprefix("/api/"), follow_redirects=True)
+    assert picture.content.startswith(b"\x89PNG")
+    assert int.from_bytes(picture.content[16:20]) == 800
+    assert other_customer.get(f"quick-order/files/{file_id}/preview.png").status_code == 404
+
+
+def test_a_model_that_fits_no_printer_is_told_by_how_much_and_goes_to_review(ada: Client) -> None:
+    file_id = uploaded(ada, "tower.stl", cube_stl(370))
+    request = slice_request(file_id)
+    made = ada.data("POST", "quick-order/slice", request)
+    assert (made["status"], made["queued"]) == ("failed", False)
+    assert made["metadata"]["error"].startswith(
+        "MODEL_TOO_LARGE: The model is 10 mm too wide and 10 mm too deep and 10 mm too tall for Prusa XL"
+    )
+    smaller = ada.data("POST", "quick-order/slice", slice_request(file_id, scale=5))
+    assert smaller["queued"] is True
+    assert wait_for_slice(ada, file_id)["status"] == "completed"
+
+
+def test_the_same_model_again_is_answered_at_once_for_anybody(
+    ada: Client, other_customer: Client, stack: Stack
+) -> None:
+    contents = cube_stl(12.5)
+    known = sliced(ada, "mine.stl", contents)
+    file_id = uploaded(other_customer, "theirs.stl", contents)
+    wait_until_quiet(stack)
+    made = other_customer.data("POST", "quick-order/slice", slice_request(file_id))
+    assert (made["status"], messages(stack)) == ("completed", 0)
+    status = other_customer.data("GET", f"quick-order/files/{file_id}")
+    assert status["result"] == known["result"]
+    gcode = other_customer.get(f"tmp-files/{status['outputId']}", follow_redirects=True)
+    assert b"; estimated printing time" in gzip.decompress(gcode.content)
+    assert "theirs.gcode.gz" in gcode.headers["content-disposition"]
+
+
+def test_an_unknown_printer_and_a_layer_too_high_for_its_nozzle_are_refused(
+    ada: Client, shop: Client
+) -> None:
+    file_id = uploaded(ada, "fine.stl", cube_stl(5))
+    unknown = ada.post("quick-order/slice", {**slice_request(file_id), "printerId": 999_999})
+    assert (unknown.status_code, unknown.json()["error"]["code"]) == (422, "UNKNOWN_PRINTER")
+    fine = {"name": "Fine nozzle", "bedXMm": 100, "bedYMm": 100, "bedZMm": 100, "nozzleUm": 250}
+    printer = shop.data("POST", "printers", fine)
+    try:
+        refused = ada.post(
+            "quick-order/slice", {**slice_request(file_id, layerHeight=0.3), "printerId": printer["id"]}
+        )
+        assert (refused.status_code, refused.json()["error"]["code"]) == (422, "LAYER_HEIGHT_TOO_LARGE")
+    finally:
+        shop.request("DELETE", f"printers/{printer['id']}")
+
+
+def test_the_shop_reads_the_slicers_last_lines_and_the_customer_does_not(
+    ada: Client, shop: Client, other_customer: Client, database: psycopg.Connection
+) -> None:
+    file_id = uploaded(ada, "failed.stl", cube_stl(5))
+    metadata = Jsonb({"logTail": "bad_alloc", "fallback": True})
+    database.execute(
+        "update tmp_files set status = 'failed', metadata = %s where id = %s", (metadata, file_id)
+    )
+    assert ada.data("GET", f"quick-order/files/{file_id}")["slicerLog"] is None
+    assert shop.data("GET", f"quick-order/files/{file_id}")["slicerLog"] == "bad_alloc"
+    assert other_customer.get(f"quick-order/files/{file_id}").status_code == 404
 
 
 def test_a_3mf_and_the_same_stl_weigh_the_same(ada: Client, cube: dict[str, Any]) -> None:
@@ -104,7 +226,8 @@ def test_a_checkout_makes_an_invoice_with_its_files_once_per_key(
     ).fetchall()
     assert [(kind, mime) for kind, mime, _, _ in files] == [
         ("model", "model/stl"),
-        ("model", "text/x-gcode"),
+        ("model", "image/png"),
+        ("model", "application/gzip"),
         ("settings", "application/json"),
     ]
     stored: dict[str, int] = dict(

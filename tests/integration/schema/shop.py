@@ -161,7 +161,9 @@ class Shop:
 
     def slice_request(self, customer: Customer, file: int | str, **changes: Any) -> dict[str, Any]:
         """Parameters of request_slice: the usual settings in PLA, or in the material that is named."""
-        material_id = changes.pop("p_material_id", None) or self.value("select id from materials where name = 'PLA'")
+        material_id = changes.pop("p_material_id", None) or self.value(
+            "select id from materials where name = 'PLA'"
+        )
         return {
             "p_user_id": customer.user_id,
             "p_file": str(file),

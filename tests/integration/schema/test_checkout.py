@@ -193,7 +193,8 @@ def test_a_price_reads_the_stored_slice_and_the_current_rates(shop: Shop) -> Non
     model = found["models"][0]
     assert (model["slice"]["volumeMm3"], model["slice"]["timeSec"]) == (3346, 1234)
     assert (model["material"]["name"], model["material"]["costPerKgCents"]) == ("PLA", 3500)
-    assert model["output"]["storageKey"] == status["metadata"]["output"]
+    assert model["output"]["storageKey"].startswith("gcode/")
+    assert (model["output"]["filename"], model["output"]["sizeBytes"]) == ("bunny.gcode.gz", 1000)
     assert (found["settings"]["currency"], found["settings"]["taxRateBps"]) == (None, 1000)
 
 

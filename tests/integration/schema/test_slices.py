@@ -73,9 +73,7 @@ def test_concurrent_requests_of_one_file_make_one_slice(shop: Shop) -> None:
 
 def test_the_waiting_limit_holds_under_concurrent_requests(shop: Shop) -> None:
     customer = shop.customer()
-    requests = [
-        shop.slice_request(customer, shop.uploaded(customer), p_waiting_limit=3) for _ in range(6)
-    ]
+    requests = [shop.slice_request(customer, shop.uploaded(customer), p_waiting_limit=3) for _ in range(6)]
 
     def ask(connection: Any, number: int) -> Any:
         return call(connection, "request_slice", **requests[number])
@@ -231,7 +229,8 @@ def test_progress_renews_the_claim_and_never_falls(shop: Shop) -> None:
         shop.call("report_slice_progress", p_file_id=claimed["fileId"], p_claim_token=claimed["claimToken"],
                   p_percent=percent, p_stage="", p_lease_seconds=100)  # fmt: skip
     left = shop.value(
-        "select extract(epoch from lease_until - now())::float from tmp_files where id = %s", claimed["fileId"]
+        "select extract(epoch from lease_until - now())::float from tmp_files where id = %s",
+        claimed["fileId"],
     )
     assert 90 < left <= 100
     assert shop.status(customer, claimed["fileId"])["progressPercent"] == 60

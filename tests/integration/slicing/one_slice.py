@@ -7,14 +7,15 @@ from pathlib import Path
 
 from printshop.slicing.claims import Claims
 from slicer_worker.worker import SliceWorker
-from tests.integration.slicing.stores import SETTINGS, FolderObjects, Job, MemoryDatabase, worker_settings
+from tests.integration.slicing.stores import SETTINGS, FolderObjects, MemoryDatabase, job_of, worker_settings
 
 bucket, key, scratch = sys.argv[1:]
 database = MemoryDatabase()
-database.jobs[1] = Job(storage_key=key, filename="part.stl", settings=SETTINGS | {"layerHeight": 0.05})
+objects = FolderObjects(Path(bucket))
+database.jobs[1] = job_of(objects, key, settings=SETTINGS | {"layerHeight": 0.05})
 worker = SliceWorker(
     Claims(database),
-    FolderObjects(Path(bucket)),
+    objects,
     worker_settings(slicer_bin=os.environ.get("SLICER_BIN", "prusaslicer")),
     scratch_parent=Path(scratch),
 )

@@ -23,7 +23,7 @@ from slicer_worker.ecs_task import ScaleInProtection
 from slicer_worker.poller import Poller
 from slicer_worker.queue import Lanes, SliceQueue
 from slicer_worker.worker import SliceWorker
-from tests.integration.slicing.stores import SETTINGS, FolderObjects, Job, MemoryDatabase, worker_settings
+from tests.integration.slicing.stores import SETTINGS, FolderObjects, MemoryDatabase, job_of, worker_settings
 from tests.unit.slicing.model_makers import binary_stl, box
 
 parser = argparse.ArgumentParser()
@@ -42,8 +42,8 @@ model = objects.put("7/aaaa/part.stl", options.model.read_bytes())
 cube = objects.put("7/aaaa/cube.stl", binary_stl(box(20)))
 database = MemoryDatabase()
 for number in range(1, 10):
-    database.jobs[number] = Job(storage_key=model, filename="part.stl", settings=fine)
-    database.jobs[number + 10] = Job(storage_key=cube, filename="cube.stl", settings=quick)
+    database.jobs[number] = job_of(objects, model, settings=fine)
+    database.jobs[number + 10] = job_of(objects, cube, settings=quick)
 (folder / "scratch").mkdir()
 worker = SliceWorker(
     Claims(database),

@@ -19,6 +19,15 @@ SETTINGS: dict[str, Any] = {
 }
 
 
+PROFILE: dict[str, Any] = {
+    "printer": "generic",
+    "material": "pla",
+    "bedMm": [250, 210, 220],
+    "nozzleUm": 400,
+    "densityMgCm3": 1240,
+}
+
+
 def worker_settings(**changes: Any) -> Settings:
     """Settings for a worker; `changes` may leave the bounds, as a timeout of one second does."""
     return Settings(
@@ -35,16 +44,25 @@ class Job:
     storage_key: str
     filename: str
     settings: dict[str, Any] = field(default_factory=lambda: SETTINGS)
+    content_hash: str = ""
+    box_mm: tuple[float, float, float] = (20, 20, 20)
     status: str = "idle"
     attempts: int = 0
     token: str | None = None
     lease_ends: float = 0.0
     result: dict[str, Any] | None = None
-    output: dict[str, Any] | None = None
     failures: list[dict[str, Any]] = field(default_factory=list)
     progress: list[tuple[int, str]] = field(default_factory=list)
     claimed_at: list[float] = field(default_factory=list)
     settled_at: float = 0.0
+    inspection: dict[str, Any] | None = None
+    preview_key: str | None = None
+
+
+def job_of(objects: "FolderObjects", key: str, filename: str = "part.stl", **changes: Any) -> Job:
+    """A job for the object at `key`."""
+    content_hash = hashlib.sha256(objects.path(key).read_bytes()).hexdigest()
+    return Job(storage_key=key, filename=filename, content_hash=content_hash, **changes)
 
 
 class MemoryDatabase:
@@ -56,7 +74,9 @@ class MemoryDatabase:
         self.away_for: set[str] = set()
         """Functions that answer as a database that is down."""
         self.before_complete: list[int] = []
-        """Files whose claim is taken over just before complete_slice."""
+        """Files whose claim is taken over just before complete_slice, or that go while they are inspected."""
+        self.known_already: set[int] = set()
+        """Files whose figures another worker stored first."""
         self._lock = threading.Lock()
 
     def call(self, function: str, /, **params: Any) -> Any:
@@ -90,33 +110,62 @@ class MemoryDatabase:
             "claimToken": job.token,
             "attempt": job.attempts,
             "fileId": p_file_id,
-            "userId": 7,
             "storageKey": job.storage_key,
             "filename": job.filename,
             "sizeBytes": 684,
+            "contentHash": job.content_hash,
+            "geometry": {
+                "triangles": 12,
+                "box": dict(zip("xyz", job.box_mm, strict=True)),
+                "volumeMm3": 8000,
+                "areaMm2": 2400,
+                "isInverted": False,
+                "unit": None,
+            },
             "settings": job.settings,
-            "settingsHash": "0" * 64,
-            "densityMgCm3": 1240,
+            "profile": PROFILE,
+            "printer": "Prusa MK4",
         }
 
     def _report_slice_progress(
-        self, p_file_id: int, p_claim_token: str, p_percent: int, p_stage: str
+        self, p_file_id: int, p_claim_token: str, p_percent: int, p_stage: str, p_lease_seconds: int
     ) -> bool:
         job = self.jobs[p_file_id]
         job.progress.append((p_percent, p_stage))
+        if job.token == p_claim_token:
+            job.lease_ends = time.monotonic() + p_lease_seconds
         return job.token == p_claim_token
 
-    def _complete_slice(
-        self, p_file_id: int, p_claim_token: str, p_result: dict[str, Any], p_output: dict[str, Any]
-    ) -> dict[str, Any]:
+    def _complete_slice(self, p_file_id: int, p_claim_token: str, p_result: dict[str, Any]) -> dict[str, Any]:
         if p_file_id in self.before_complete:
             self.take_over(p_file_id)
         job = self.jobs[p_file_id]
         if job.token != p_claim_token:
             return {"outcome": "late"}
-        job.status, job.result, job.output, job.token = "completed", p_result, p_output, None
+        job.status, job.result, job.token = "completed", p_result, None
         job.settled_at = time.monotonic()
-        return {"outcome": "stored"}
+        return {"outcome": "stored" if p_file_id not in self.known_already else "surplus"}
+
+    def _begin_inspection(self, p_file_id: int) -> dict[str, Any] | None:
+        job = self.jobs.get(p_file_id)
+        if job is None or job.inspection is not None:
+            return None
+        return {
+            "fileId": p_file_id,
+            "storageKey": job.storage_key,
+            "filename": job.filename,
+            "contentHash": job.content_hash,
+        }
+
+    def _store_inspection(
+        self, p_file_id: int, p_inspection: dict[str, Any], p_preview_key: str | None
+    ) -> bool:
+        if p_file_id in self.before_complete:
+            del self.jobs[p_file_id]
+            return False
+        job = self.jobs[p_file_id]
+        job.inspection, job.preview_key = p_inspection, p_preview_key
+        return True
 
     def _fail_slice(
         self, p_file_id: int, p_claim_token: str, p_code: str, p_reason: str, p_final: bool, p_log_tail: str
@@ -164,7 +213,10 @@ class FolderObjects:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
-    def upload_from(self, bucket: str, key: str, path: Path, content_type: str) -> str:
+    def upload_from(
+        self, bucket: str, key: str, path: Path, content_type: str, *, upsert: bool = False
+    ) -> str:
+        assert upsert or not self.path(key).exists()
         assert bucket == "tmp"
         if path.stat().st_size > self.limit_bytes:
             raise PayloadTooLarge("FILE_TOO_LARGE", "The file is larger than this bucket takes.")

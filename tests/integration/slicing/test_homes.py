@@ -25,7 +25,7 @@ from slicer_worker.queue import Lanes, SliceQueue
 from slicer_worker.start import memory_for_each
 from slicer_worker.worker import LATER, SOON, SliceWorker
 from tests.integration.slicing.by_hand import BUNNY
-from tests.integration.slicing.stores import FolderObjects, Job, MemoryDatabase, worker_settings
+from tests.integration.slicing.stores import FolderObjects, Job, MemoryDatabase, job_of, worker_settings
 from tests.unit.slicing.model_makers import binary_stl, box
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def home(sqs: "SQSClient", lanes: tuple[str, str], tmp_path: Path) -> Home:
 
 def put_job(home: Home, data: bytes) -> Job:
     file_id = json.loads(EVENT["Records"][0]["body"])["fileId"]
-    job = Job(storage_key=home.objects.put("7/aaaa/part.stl", data), filename="part.stl")
+    job = job_of(home.objects, home.objects.put("7/aaaa/part.stl", data))
     home.database.jobs[file_id] = job
     return job
 

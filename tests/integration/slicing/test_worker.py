@@ -1,5 +1,6 @@
 """One worker from message to stored g-code, with a real slicer and its two collaborators in memory."""
 
+import gzip
 import hashlib
 import json
 import os
@@ -19,7 +20,14 @@ from printshop.slicing.claims import Claims
 from printshop.slicing.prusa import find_slicer
 from slicer_worker.worker import LATER, SOON, SliceWorker
 from tests.integration.slicing.by_hand import BUNNY, SCREW, slice_by_hand
-from tests.integration.slicing.stores import SETTINGS, FolderObjects, Job, MemoryDatabase, worker_settings
+from tests.integration.slicing.stores import (
+    SETTINGS,
+    FolderObjects,
+    Job,
+    MemoryDatabase,
+    job_of,
+    worker_settings,
+)
 from tests.unit.slicing.model_makers import binary_stl, box, sphere, three_mf
 
 CUBE = binary_stl(box(20))
@@ -38,8 +46,9 @@ class Bench:
         self.objects = FolderObjects(folder / "tmp")
 
     def upload(self, data: bytes, filename: str = "part.stl", settings: dict[str, Any] = SETTINGS) -> Job:
-        key = self.objects.put(f"7/aaaa/{len(self.database.jobs)}", data)
-        job = Job(storage_key=key, filename=filename, settings=settings)
+        number = len(self.database.jobs) + 1
+        key = self.objects.put(f"7/{number}/model", data)
+        job = job_of(self.objects, key, filename, settings=settings)
         self.database.jobs[len(self.database.jobs) + 1] = job
         return job
 
@@ -95,30 +104,23 @@ def test_a_slice_is_stored_with_the_figures_of_a_slice_by_hand(bench: Bench, tmp
     slicer = find_slicer(os.environ.get("SLICER_BIN", "prusaslicer"))
     assert (job.status, job.attempts) == ("completed", 1)
     assert job.result is not None
-    assert job.output is not None
     time_sec, filament_mm = job.result.pop("timeSec"), job.result.pop("filamentMm")
+    key = job.result.pop("gcodeKey")
     # The slicer's own runs differ by a hundredth of a gram at most.
     assert job.result == {
         "massMg": pytest.approx(grams * 1000, abs=10),
         "volumeMm3": pytest.approx(volume * 1000, abs=10),
-        "contentHash": hashlib.sha256(BUNNY.read_bytes()).hexdigest(),
         "slicer": "PrusaSlicer",
         "slicerVersion": slicer.version_text,
-        "profile": "default",
+        "profile": "generic/pla",
         "notes": [],
+        "gcodeBytes": bench.objects.path(key).stat().st_size,
     }
     assert time_sec > 3600
     assert filament_mm > 1000
-    key = job.output["storageKey"]
-    assert re.fullmatch(r"7/[0-9a-f-]{36}/Mein_H_schen\.gcode", key)
-    assert job.output == {
-        "storageKey": key,
-        "filename": "Mein Häschen.gcode",
-        "sizeBytes": bench.objects.path(key).stat().st_size,
-        "mimeType": "text/x-gcode",
-    }
-    assert bench.objects.content_types[key] == "text/x-gcode"
-    assert b"; filament used [g] =" in bench.objects.path(key).read_bytes()
+    assert re.fullmatch(r"gcode/[0-9a-f-]{36}\.gcode\.gz", key)
+    assert bench.objects.content_types[key] == "application/gzip"
+    assert b"; filament used [g] =" in gzip.decompress(bench.objects.path(key).read_bytes())
 
 
 def test_progress_is_stored_at_most_once_a_second_and_never_falls(bench: Bench) -> None:
@@ -136,7 +138,6 @@ def test_progress_is_stored_at_most_once_a_second_and_never_falls(bench: Bench) 
     [
         (CUBE[:-7], "part.stl", "MODEL_TRUNCATED"),
         (CUBE, "part.3mf", "MODEL_NOT_3MF"),
-        (binary_stl(box(5000)), "huge.stl", "MODEL_OUTSIDE_BED"),
         (b"G28\nG1 X1\n" * 50, "gcode.stl", "MODEL_NOT_STL"),
     ],
 )
@@ -148,6 +149,29 @@ def test_a_model_that_cannot_be_sliced_fails_at_once_and_for_good(
     assert (job.status, job.attempts) == ("failed", 1)
     assert (only_failure(job)["code"], only_failure(job)["final"]) == (code, True)
     assert bench.objects.keys() == {job.storage_key}
+
+
+def test_a_model_that_does_not_fit_is_told_by_how_much_without_a_slicer(bench: Bench) -> None:
+    job = bench.upload(CUBE)
+    job.box_mm = (20, 20, 243.4)
+    assert bench.worker().deliver(BODY) is None
+    assert only_failure(job)["code"] == "MODEL_TOO_LARGE"
+    assert only_failure(job)["reason"].startswith("The model is 23.4 mm too tall for Prusa MK4 (220 mm); ")
+    assert only_failure(job)["final"] is True
+
+
+def test_a_model_that_is_not_the_accepted_one_fails_for_good(bench: Bench) -> None:
+    job = bench.upload(CUBE)
+    job.content_hash = hashlib.sha256(b"another").hexdigest()
+    assert bench.worker().deliver(BODY) is None
+    assert (only_failure(job)["code"], only_failure(job)["final"]) == ("MODEL_CHANGED", True)
+
+
+def test_a_g_code_that_another_stored_first_is_removed(bench: Bench) -> None:
+    job = bench.upload(CUBE)
+    bench.database.known_already.add(1)
+    assert bench.worker().deliver(BODY) is None
+    assert (job.status, bench.objects.keys()) == ("completed", {job.storage_key})
 
 
 def test_a_model_thinner_than_a_layer_is_never_priced(bench: Bench) -> None:
@@ -210,8 +234,8 @@ def test_a_slicer_killed_in_mid_job_is_tried_again_and_ends_in_one_result(bench:
     assert worker.deliver(BODY) is None
     assert worker.deliver(BODY) is None  # delivered once too often
     assert (job.status, job.attempts) == ("completed", 2)
-    assert job.output is not None
-    assert bench.objects.keys() == {job.storage_key, job.output["storageKey"]}
+    assert job.result is not None
+    assert bench.objects.keys() == {job.storage_key, job.result["gcodeKey"]}
 
 
 def test_a_worker_killed_in_mid_job_leaves_a_counted_attempt_and_a_scratch_folder_that_is_swept(
@@ -258,7 +282,7 @@ def test_a_late_worker_stores_nothing_and_removes_its_upload(bench: Bench) -> No
     job = bench.upload(CUBE)
     bench.database.before_complete.append(1)
     assert bench.worker().deliver(BODY) is None
-    assert (job.result, job.output, job.failures) == (None, None, [])
+    assert (job.result, job.failures) == (None, [])
     assert bench.objects.keys() == {job.storage_key}
 
 
@@ -351,9 +375,8 @@ def test_a_message_for_a_file_that_is_gone_is_acknowledged(bench: Bench) -> None
 def test_no_name_of_a_file_leads_out_of_its_key(bench: Bench, filename: str) -> None:
     job = bench.upload(CUBE, filename)
     assert bench.worker().deliver(BODY) is None
-    assert job.output is not None
-    assert re.fullmatch(r"7/[0-9a-f-]{36}/[A-Za-z0-9._-]{1,86}", job.output["storageKey"])
-    assert ".." not in job.output["storageKey"].split("/")
+    assert job.result is not None
+    assert re.fullmatch(r"gcode/[0-9a-f-]{36}\.gcode\.gz", job.result["gcodeKey"])
 
 
 def test_a_script_inside_a_3mf_never_runs(bench: Bench, tmp_path: Path) -> None:
@@ -377,12 +400,19 @@ def test_the_heartbeat_names_binary_version_and_a_writable_temp_folder(bench: Be
     bench.worker().heartbeat()
     (detail,) = bench.database.heartbeats
     slicer = find_slicer(os.environ.get("SLICER_BIN", "prusaslicer"))
-    assert detail == {"binary": slicer.binary, "version": slicer.version_text, "tmpWritable": True}
+    assert detail == {
+        "binary": slicer.binary,
+        "product": slicer.product,
+        "version": slicer.version_text,
+        "tmpWritable": True,
+    }
 
 
 def test_the_heartbeat_of_a_worker_without_slicer_says_so(bench: Bench) -> None:
     bench.worker(slicer_bin="/nowhere/slicer").heartbeat()
-    assert bench.database.heartbeats == [{"binary": None, "version": None, "tmpWritable": True}]
+    assert bench.database.heartbeats == [
+        {"binary": None, "product": None, "version": None, "tmpWritable": True}
+    ]
 
 
 def test_a_program_that_is_no_slicer_is_not_taken_for_one(bench: Bench) -> None:

@@ -12,7 +12,7 @@ from printshop.database import Database
 from printshop.errors import Conflict, NotFound
 from printshop.storage import TMP, Storage
 from printshop.storage.tmp_files import (
-    TmpFile,
+    StoredTmpFile,
     create_tmp_file,
     delete_tmp_file,
     delete_tmp_files,
@@ -29,7 +29,9 @@ from tests.integration.storage.conftest import Customer
 MODEL = b"solid bunny"
 
 
-def save(storage: Storage, database: Database, customer: Customer, filename: str = "Häschen.stl") -> TmpFile:
+def save(
+    storage: Storage, database: Database, customer: Customer, filename: str = "Häschen.stl"
+) -> StoredTmpFile:
     return save_tmp_file(storage, database, customer.user_id, filename, MODEL, "model/stl")
 
 

@@ -1,9 +1,9 @@
 """A 3MF is rebuilt from its geometry; whatever is not geometry, or is hostile, does not come through."""
 
 import re
-import struct
 import subprocess
 import sys
+import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +12,14 @@ import pytest
 
 from printshop.intake.refusals import ModelRefused
 from printshop.intake.threemf import Rebuilt, rebuild
+from tests.unit.intake.lying_zips import (
+    encrypt,
+    lie_about_the_directory,
+    lie_about_the_size,
+    lose_the_zip64_record,
+    name_a_part_in_broken_unicode,
+    promise_four_billion_entries,
+)
 from tests.unit.slicing.model_makers import (
     CORE,
     RELATIONSHIPS,
@@ -19,6 +27,7 @@ from tests.unit.slicing.model_makers import (
     cube_model,
     mesh_xml,
     model_xml,
+    nested_model,
     three_mf,
 )
 
@@ -189,23 +198,37 @@ def test_a_circle_of_components_is_refused(tmp_path: Path) -> None:
     assert "part of itself" in refused.message
 
 
-def nested(depth: int, width: int) -> str:
-    resources = CUBE + "".join(
-        f'<object id="{level}"><components>'
-        + f'<component objectid="{level - 1}"/>' * width
-        + "</components></object>"
-        for level in range(2, depth + 2)
-    )
-    return model_xml(resources, f'<item objectid="{depth + 1}"/>')
+def test_nine_components_deep_is_still_a_model(tmp_path: Path) -> None:
+    assert rebuilt(tmp_path, nested_model(9, 1)).count("<components>") == 9
 
 
-def test_forty_components_deep_is_still_a_model(tmp_path: Path) -> None:
-    assert rebuilt(tmp_path, nested(40, 1)).count("<components>") == 40
-
-
-@pytest.mark.parametrize(("depth", "width"), [(65, 1), (40, 2), (3, 5000), (1, 10_001)])
+@pytest.mark.parametrize(("depth", "width"), [(10, 1), (2000, 1), (9, 3), (3, 5000), (1, 10_001)])
 def test_components_that_multiply_beyond_reason_are_refused(tmp_path: Path, depth: int, width: int) -> None:
-    assert refusal(tmp_path, nested(depth, width)).code == "MODEL_TOO_COMPLEX"
+    assert refusal(tmp_path, nested_model(depth, width)).code == "MODEL_TOO_COMPLEX"
+
+
+def test_more_components_than_a_model_can_place_are_refused_though_none_is(tmp_path: Path) -> None:
+    composites = "".join(
+        f'<object id="{n}"><components>{"<component objectid='1'/>" * 5001}</components></object>'
+        for n in range(2, 22)
+    )
+    source = three_mf(tmp_path / "u.3mf", model_xml(CUBE + composites, ITEM), compression=zipfile.ZIP_STORED)
+    with pytest.raises(ModelRefused) as refused:
+        rebuild(source, tmp_path / "model.3mf")
+    assert refused.value.code == "MODEL_TOO_COMPLEX"
+
+
+def test_ten_thousand_composites_of_one_are_read_at_once(tmp_path: Path) -> None:
+    # Each is found waiting for the others in turn: looking through all of them anew each time would take minutes.
+    small = "".join(
+        f'<object id="{n}"><components><component objectid="1"/></components></object>'
+        for n in range(3, 9003)
+    )
+    large = "".join(f'<component objectid="{n}"/>' for n in range(3, 9003))
+    resources = f'<object id="2"><components>{large}</components></object>{small}{CUBE}'
+    began = time.monotonic()
+    assert rebuilt(tmp_path, model_xml(resources, '<item objectid="2"/>')).count("<components>") == 9001
+    assert time.monotonic() - began < 5
 
 
 def test_a_required_extension_that_is_not_geometry_is_refused(tmp_path: Path) -> None:
@@ -285,39 +308,6 @@ def patched(folder: Path, patch: Callable[[bytearray], None]) -> ModelRefused:
     with pytest.raises(ModelRefused) as refused:
         rebuild(source, folder / "model.3mf")
     return refused.value
-
-
-def encrypt(data: bytearray) -> None:
-    data[data.index(b"PK\x01\x02") + 8] |= 1
-
-
-def lie_about_the_size(data: bytearray) -> None:
-    at = data.rindex(b"PK\x01\x02")
-    struct.pack_into("<L", data, at + 24, 10)
-
-
-def name_a_part_in_broken_unicode(data: bytearray) -> None:
-    at = data.rindex(b"PK\x01\x02")
-    data[at + 9] |= 0x08  # the names are UTF-8
-    data[at + 46] = 0xFF
-
-
-def lie_about_the_directory(data: bytearray) -> None:
-    at = data.rindex(b"PK\x05\x06")
-    struct.pack_into("<L", data, at + 16, 0)
-
-
-def promise_four_billion_entries(data: bytearray) -> None:
-    """A ZIP64 record whose directory is larger than the file."""
-    end = data.rindex(b"PK\x05\x06")
-    record = struct.pack("<4sQ2H2L4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, 2**32, 2**32, 2**40, 0)
-    locator = struct.pack("<4sLQL", b"PK\x06\x07", 0, end, 1)
-    data[end:end] = record + locator
-
-
-def lose_the_zip64_record(data: bytearray) -> None:
-    end = data.rindex(b"PK\x05\x06")
-    data[end:end] = struct.pack("<4sLQL", b"PK\x06\x07", 0, end, 1)
 
 
 @pytest.mark.parametrize(

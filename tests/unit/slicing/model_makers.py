@@ -1,5 +1,6 @@
 """Models made for the tests: boxes and spheres as STL in both dialects, and 3MF packages, honest and hostile."""
 
+import io
 import math
 import struct
 import zipfile
@@ -93,6 +94,37 @@ def cube_model(size: float = 20) -> str:
     return model_xml(f'<object id="1" type="model">{mesh_xml(size)}</object>', '<item objectid="1"/>')
 
 
+def nested_model(depth: int, width: int) -> str:
+    """A cube in `depth` objects within each other, each of which holds the inner one `width` times."""
+    resources = f'<object id="1" type="model">{mesh_xml(20)}</object>' + "".join(
+        f'<object id="{level}"><components>'
+        + f'<component objectid="{level - 1}"/>' * width
+        + "</components></object>"
+        for level in range(2, depth + 2)
+    )
+    return model_xml(resources, f'<item objectid="{depth + 1}"/>')
+
+
+def three_mf_bytes(
+    model: str | bytes | None = None,
+    parts: dict[str, str | bytes] | None = None,
+    *,
+    compression: int = zipfile.ZIP_DEFLATED,
+) -> bytes:
+    """A 3MF with `model` as its root part (default: a 20 mm cube) and whatever `parts` adds or replaces."""
+    contents: dict[str, str | bytes] = {
+        "[Content_Types].xml": "<Types/>",
+        "_rels/.rels": RELATIONSHIPS,
+        ROOT: cube_model() if model is None else model,
+    }
+    contents.update(parts or {})
+    package = io.BytesIO()
+    with zipfile.ZipFile(package, "w", compression) as archive:
+        for name, content in contents.items():
+            archive.writestr(name, content)
+    return package.getvalue()
+
+
 def three_mf(
     path: Path,
     model: str | None = None,
@@ -100,14 +132,6 @@ def three_mf(
     *,
     compression: int = zipfile.ZIP_DEFLATED,
 ) -> Path:
-    """A 3MF at `path`: `model` as its root part (default: a 20 mm cube) and whatever `parts` adds or replaces."""
-    contents: dict[str, str | bytes] = {
-        "[Content_Types].xml": "<Types/>",
-        "_rels/.rels": RELATIONSHIPS,
-        ROOT: cube_model() if model is None else model,
-    }
-    contents.update(parts or {})
-    with zipfile.ZipFile(path, "w", compression) as archive:
-        for name, content in contents.items():
-            archive.writestr(name, content)
+    """The 3MF of `three_mf_bytes` at `path`."""
+    path.write_bytes(three_mf_bytes(model, parts, compression=compression))
     return path

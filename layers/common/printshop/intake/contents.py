@@ -19,8 +19,8 @@ from printshop.intake.package import Package, part_name
 from printshop.intake.refusals import ModelRefused
 from printshop.intake.safe_xml import read_elements
 
-MAX_DEPTH = 64
-"""Components within components."""
+MAX_DEPTH = 9
+"""Objects within objects: PrusaSlicer reads no more."""
 MAX_INSTANCES = 10_000
 
 _CONFIGS = ("Metadata/Slic3r_PE_model.config", "Metadata/model_settings.config")
@@ -90,8 +90,11 @@ def _in_order(composites: Mapping[ObjectId, Composite]) -> list[ObjectId]:
                 raise invalid("an object is a part of itself")
             else:
                 path[waiting] = iter(composites[waiting].components)
-            if len(path) > MAX_DEPTH or depth.get(key, 0) > MAX_DEPTH:
-                raise too_complex()
+            if len(path) > MAX_DEPTH + 1 or depth.get(key, 0) > MAX_DEPTH:
+                raise ModelRefused(
+                    "MODEL_TOO_COMPLEX",
+                    f"The 3MF nests objects more than {MAX_DEPTH} deep; export it with its parts merged, or as STL.",
+                )
     return list(depth)
 
 

@@ -168,11 +168,11 @@ def _edges(face: Ints, normals: Floats, there: npt.NDArray[np.bool_], depth: Flo
     width = face.shape[1]
     places = np.arange(face.size, dtype=np.int32).reshape(face.shape)
     face, there, depth = face.ravel(), there.ravel(), depth.ravel()
-    for one, step in ((places[:, :-1].ravel(), 1), (places[:-1].ravel(), width)):
-        outline = there[one] != there[one + step]
-        for side in (one[outline], one[outline] + step):
+    for begins, step in ((places[:, :-1].ravel(), 1), (places[:-1].ravel(), width)):
+        outline = there[begins] != there[begins + step]
+        for side in (begins[outline], begins[outline] + step):
             kept[side] = _OUTLINE
-        one = one[there[one] & (face[one] != face[one + step]) & ~outline]
+        one = begins[there[begins] & (face[begins] != face[begins + step]) & ~outline]
         other = one + step
         bend = np.einsum("ij,ij->i", normals[face[one]], normals[face[other]])
         crease = 1 - _CREASE * np.clip((_FLAT - bend) / _FLAT, 0, 1)
@@ -188,7 +188,8 @@ def _hollows(there: npt.NDArray[np.bool_], depth: Floats) -> Floats:
     """How much light each sample keeps by what stands around it: less where its surroundings are nearer."""
     weight = there.astype(np.float32)
     around = _blurred(depth * weight) / np.maximum(_blurred(weight), 1e-3)
-    return 1 - _HOLLOW * np.clip((depth - around) / _AROUND, 0, 1) * weight
+    hollow = np.clip((depth - around) / _AROUND, 0, 1) * weight
+    return (1 - _HOLLOW * hollow).astype(np.float32)
 
 
 def _blurred(values: Floats) -> Floats:

@@ -28,8 +28,8 @@ NOTHING_BELOW_MM = 0.005
 HUGE_ABOVE_MM = 1000.0
 THINNEST_MM = 0.1
 """Thinner than two of the thinnest layers, or a third of a nozzle."""
-_LEAST_FILL = 1e-4
-"""Of its box. A sheet metal fold has a hundred times that."""
+_NO_THICKNESS_MM = 0.05
+"""Of its walls on the average, 2 × volume / area: the thinnest layer."""
 
 
 class ModelWarning(BaseModel):
@@ -79,7 +79,7 @@ def _about_substance(geometry: Geometry) -> ModelWarning | None:
     box = geometry.box
     if min(box.x, box.y, box.z) < THINNEST_MM:
         return _warning("FLAT", f"The model is {_edges(box)} mm: too thin to print; give it a thickness.")
-    if geometry.volume_mm3 < _LEAST_FILL * box.x * box.y * box.z:
+    if 2 * geometry.volume_mm3 < _NO_THICKNESS_MM * geometry.area_mm2:
         return _warning(
             "NO_VOLUME", "The model encloses no volume: it is a surface; make it solid and export it again."
         )
@@ -91,7 +91,7 @@ def _about_unit(geometry: Geometry) -> ModelWarning | None:
         return None
     return _warning(
         "UNIT_CONVERTED",
-        f"The 3MF is in units of one {geometry.unit}; it is read as {_edges(geometry.box)} mm. Check that this is meant.",
+        f"The 3MF states {geometry.unit} as its unit: it is read as {_edges(geometry.box)} mm; see that it is meant.",
     )
 
 

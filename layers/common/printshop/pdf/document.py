@@ -4,6 +4,7 @@ Every figure is a stored one. Nothing is computed here but its look.
 """
 
 import re
+from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 from typing import Annotated, Literal
@@ -87,6 +88,7 @@ class Client(_Model):
 class PrintDetails(_Model):
     """What a printed line is made of. Weight in grams, time in seconds, layer height in mm, infill in percent."""
 
+    file_id: int | None = None
     grams: float | None = None
     time_sec: int | None = None
     material: OptionalText = None
@@ -129,6 +131,14 @@ class _Document(_Model):
     total_cents: Cents
     notes: OptionalText = None
     terms: OptionalText = None
+    pictures: Mapping[str, str] = Field(default_factory=dict)
+    """Of a printed line's model, by its file's id: the picture's key in the order-files bucket."""
+
+    @property
+    def picture_keys(self) -> dict[str, str]:
+        """The pictures of the lines, in the lines' order."""
+        files = (str(item.details.file_id) for item in self.items if item.details and item.details.file_id)
+        return {file: self.pictures[file] for file in files if file in self.pictures}
 
 
 class Invoice(_Document):

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from typing import Final, Literal, Protocol
 
 from printshop.errors import ApiError, NotFound, Unavailable
@@ -20,10 +21,14 @@ from printshop.pdf.cache import PdfCache
 from printshop.pdf.document import Business, Document, Invoice, Quote, pdf_filename
 from printshop.pdf.template import render_html, template_version
 from printshop.storage import PDFS, ObjectInfo
-from printshop.storage.objects import Bucket
+from printshop.storage.objects import ORDER_FILES, Bucket
 
 STORAGE_LIMIT: Final = 6.0
 """Seconds that a PDF waits for storage; without it, it is printed and served all the same."""
+
+PICTURES: Final = 40
+PICTURE_BYTES: Final = 2_500_000
+"""So many pictures of models are shown at most, and of so many bytes: a PDF has to go through the gateway."""
 
 PDF_TYPE: Final = "application/pdf"
 
@@ -113,15 +118,39 @@ class PdfService:
         if stored is not None:
             self._cache.put(filename, digest, stored)
             return self._answer(stored, filename, "storage")
-        contents = await self._printed(document, business)
-        self._cache.put(filename, digest, contents)
-        if storage_answers:
-            await self._keep(filename, digest, contents)
+        pictures, complete = await self._pictures(document) if storage_answers else ({}, False)
+        contents = await self._printed(document, business, pictures)
+        if complete or not document.picture_keys:  # what lacks a picture today is printed anew tomorrow
+            self._cache.put(filename, digest, contents)
+            if storage_answers:
+                await self._keep(filename, digest, contents)
         return self._answer(contents, filename, "rendered")
 
-    async def _printed(self, document: Document, business: Business) -> bytes:
+    async def _pictures(self, document: Document) -> tuple[dict[str, bytes], bool]:
+        """The models' pictures by their files' ids, as many as fit, and whether all that belong there came."""
+        wanted = list(document.picture_keys.items())[:PICTURES]
+        got = await asyncio.gather(
+            *(self._limited(partial(self._store.download, ORDER_FILES, key)) for _, key in wanted),
+            return_exceptions=True,
+        )
+        pictures: dict[str, bytes] = {}
+        complete, room = True, PICTURE_BYTES
+        for (file, key), picture in zip(wanted, got, strict=True):
+            if isinstance(picture, bytes):
+                room -= len(picture)
+                if room >= 0:
+                    pictures[file] = picture
+            elif isinstance(picture, ApiError | TimeoutError):
+                # One that is gone stays gone; one that did not answer may come.
+                complete = complete and isinstance(picture, NotFound)
+                log.warn(scope="pdf.picture", error=picture, data={"key": key})
+            else:
+                raise picture
+        return pictures, complete
+
+    async def _printed(self, document: Document, business: Business, pictures: Mapping[str, bytes]) -> bytes:
         started = time.monotonic()
-        contents = await self._printer.pdf(render_html(document, business))
+        contents = await self._printer.pdf(render_html(document, business, pictures))
         data = {
             "document": document.number,
             "bytes": len(contents),

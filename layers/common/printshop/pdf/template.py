@@ -1,6 +1,8 @@
 """A document as one page of HTML that needs nothing from outside. Jinja2, everything escaped."""
 
+import base64
 import hashlib
+from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 from functools import cache
@@ -31,8 +33,8 @@ _STAMPS: Final = {
 _METHODS: Final = {"STRIPE": "card", "BANK_TRANSFER": "bank transfer", "CASH": "cash", "OTHER": ""}
 
 
-def render_html(document: Document, business: Business) -> str:
-    """The page for a quote or an invoice."""
+def render_html(document: Document, business: Business, pictures: Mapping[str, bytes] | None = None) -> str:
+    """The page for a quote or an invoice, with the `pictures` (PNG) of its models by their files' ids."""
     environment = _environment()
     template = environment.get_template(f"{document.kind}.html.j2")
     return template.render(
@@ -43,6 +45,7 @@ def render_html(document: Document, business: Business) -> str:
         has_discounts=any(item.discount_type != "NONE" for item in document.items),
         footer=" · ".join(filter(None, (business.name, business.abn and f"ABN {format_abn(business.abn)}"))),
         stylesheet=_stylesheet(),
+        pictures={file: _data_url(picture) for file, picture in (pictures or {}).items()},
     )
 
 
@@ -114,6 +117,10 @@ def _discount(context: Context, item: Item) -> str:
     if item.discount_type == "FIXED":
         return _money(context, item.discount_fixed_cents)
     return "–"
+
+
+def _data_url(png: bytes) -> str:
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
 
 
 def _method(method: str) -> str:

@@ -1,17 +1,18 @@
 """What can be said of a model before it is sliced: where it fits, what looks wrong, about what it will take."""
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
 from printshop.intake.fit import Fit, fit
 from printshop.intake.geometry import Geometry
-from printshop.intake.warnings import ModelWarning, geometry_warnings
+from printshop.intake.inspection import MeshTopology, TopologyWarning
+from printshop.intake.warnings import ModelWarning, warnings_of
 from printshop.price_book import Stored
 from printshop.pricing import price_print
 from printshop.quick_order.context import SlicedPrinter, SlicingContext
-from printshop.slicing.estimate import Estimate, estimate
+from printshop.slicing import estimate as estimates
 from printshop.slicing.settings import SliceSettings, Supports
 
 USUAL_SETTINGS = SliceSettings(
@@ -39,36 +40,37 @@ class ModelEstimate(Stored):
     currency: Annotated[str, Field(examples=["AUD"])]
 
 
-class PrinterFit(Stored):
-    """Whether the model fits a printer; `reason` says by how much not."""
-
-    printer_id: int
-    printer: Annotated[str, Field(examples=["Prusa MK4"])]
-    fits: bool
-    reason: Annotated[str | None, Field(examples=["23.4 mm too tall for Prusa MK4 (220 mm)"])]
-
-
 class ModelReport(Stored):
     """Of a model whose upload is complete."""
 
-    fits: list[PrinterFit]
-    warnings: list[ModelWarning]
+    fits: list[Fit]
+    warnings: list[ModelWarning | TopologyWarning]
     estimate: ModelEstimate | None
 
 
 def report(
-    context: SlicingContext, geometry: Geometry, settings: SliceSettings, currency: str
+    context: SlicingContext,
+    geometry: Geometry,
+    settings: SliceSettings,
+    currency: str,
+    topology: MeshTopology | None = None,
 ) -> ModelReport:
-    """The model's report at `settings`, priced in `currency` unless the shop's settings name another."""
+    """The model's report at `settings`, priced in `currency` unless the shop's settings name another.
+
+    `topology` adds its warnings, once the worker has looked at the model.
+    """
     places = printer_fits(context.printers, geometry, settings)
     return ModelReport(
-        fits=[
-            PrinterFit(printer_id=printer.id, printer=printer.name, fits=place.fits, reason=place.reason)
-            for printer, place in places
-        ],
-        warnings=geometry_warnings(geometry),
+        fits=[place for _, place in places],
+        warnings=[*warnings_of(geometry), *(topology.warnings if topology else [])],
         estimate=_estimate(context, geometry, settings, chosen_printer(places), currency),
     )
+
+
+def topology_of(inspection: dict[str, Any] | None) -> MeshTopology | None:
+    """What the worker saw, if it could."""
+    found = (inspection or {}).get("topology")
+    return MeshTopology.model_validate(found) if found else None
 
 
 def printer_fits(
@@ -95,7 +97,7 @@ def _estimate(
     material = context.material
     if material is None:
         return None
-    guess = estimate(geometry, settings, context.profile(printer, material))
+    guess = estimates.estimate(geometry, settings, context.profile(printer, material))
 
     def price(mass_mg: int, time_sec: int) -> int:
         return price_print(
@@ -109,8 +111,8 @@ def _estimate(
     return ModelEstimate(
         settings=settings,
         material=material.name,
-        mass_mg=_range(guess, "mass_mg"),
-        time_sec=_range(guess, "time_sec"),
+        mass_mg=_range(guess.mass_mg),
+        time_sec=_range(guess.time_sec),
         price_cents=FigureRange(
             low=price(guess.mass_mg.low, guess.time_sec.low),
             likely=price(guess.mass_mg.likely, guess.time_sec.likely),
@@ -118,3 +120,7 @@ def _estimate(
         ),
         currency=context.rates.currency or currency,
     )
+
+
+def _range(figures: estimates.FigureRange) -> FigureRange:
+    return FigureRange(low=figures.low, likely=figures.likely, high=figures.high)

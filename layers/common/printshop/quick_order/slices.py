@@ -9,12 +9,19 @@ from printshop.errors import NotFound, Unavailable, Unprocessable
 from printshop.http.envelope import Model
 from printshop.intake.fit import Fit
 from printshop.intake.geometry import Box, Geometry
-from printshop.intake.topology_report import Topology
+from printshop.intake.inspection import MeshTopology
 from printshop.log import get_logger
 from printshop.price_book import Stored
 from printshop.queue import SliceQueue
 from printshop.quick_order.context import SlicedMaterial, SlicedPrinter, SlicingContext
-from printshop.quick_order.report import USUAL_SETTINGS, ModelReport, chosen_printer, printer_fits, report
+from printshop.quick_order.report import (
+    USUAL_SETTINGS,
+    ModelReport,
+    chosen_printer,
+    printer_fits,
+    report,
+    topology_of,
+)
 from printshop.slicing.profiles import check_layer_height, digest
 from printshop.slicing.settings import SliceSettings, settings_hash
 from printshop.storage.tmp_files import StoredTmpFile, TmpFile
@@ -74,7 +81,7 @@ class SliceStatus(TmpFile):
     place_in_queue: Annotated[int | None, Field(description="In its lane: small and large models wait apart")]
     result: SliceFigures | None
     output_id: Annotated[int | None, Field(description="The g-code's file, for GET /api/tmp-files/{id}")]
-    topology: Annotated[Topology | None, Field(description="Once the worker has looked at the model")]
+    topology: Annotated[MeshTopology | None, Field(description="Once the worker has looked at the model")]
     preview_url: Annotated[str | None, Field(examples=["/api/quick-order/files/12/preview.png"])]
     report: Annotated[ModelReport | None, Field(description="Its estimate goes when the figures come")]
     slicer_log: Annotated[
@@ -138,7 +145,7 @@ def slice_status(
     geometry = stored.geometry
     said = None
     if geometry is not None:
-        said = report(context, geometry, _settings_of(stored), currency)
+        said = report(context, geometry, _settings_of(stored), currency, topology_of(stored.inspection))
         if answer["result"]:
             said = said.model_copy(update={"estimate": None})
     return SliceStatus.model_validate(
@@ -148,7 +155,7 @@ def slice_status(
             "result": answer["result"],
             "outputId": answer["outputId"],
             "slicerLog": answer["slicerLog"],
-            "topology": _topology(stored.inspection),
+            "topology": topology_of(stored.inspection),
             "previewUrl": f"/api/quick-order/files/{stored.id}/preview.png" if stored.preview_key else None,
             "report": said,
         }

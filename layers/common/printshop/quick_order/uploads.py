@@ -12,6 +12,7 @@ from printshop.database import Database
 from printshop.errors import Conflict, NotFound, PayloadTooLarge, Unavailable, Unprocessable
 from printshop.http.envelope import Model
 from printshop.intake.geometry import Geometry
+from printshop.intake.model_file import check_upload
 from printshop.log import get_logger
 from printshop.queue import SliceQueue
 from printshop.quick_order.context import SlicingContext
@@ -159,8 +160,6 @@ def _accept(
 
 def _look_at(storage: Storage, settings: Settings, file: StoredTmpFile, size: int) -> tuple[str, Geometry]:
     """The SHA-256 of the bytes, and what they measure."""
-    from printshop.intake.upload import check_upload  # noqa: PLC0415  (brings numpy)
-
     if size > settings.max_model_bytes:
         raise PayloadTooLarge(
             "MODEL_FILE_TOO_LARGE", f"A model has at most {settings.max_model_mb} MB; reduce its triangles."

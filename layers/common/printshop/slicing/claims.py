@@ -1,7 +1,7 @@
 """A worker's side of the database: claim a slice, report on it, settle it. Each call is one transaction there.
 
-An attempt is counted when it is claimed, so that a killed worker's attempt counts; a claim lives as long as its worker
-reports, and its token makes a late worker's word worthless.
+An attempt is counted when it is claimed, so that a killed worker's attempt counts; a claim lives as long as its
+worker reports, and its token makes a late worker's word worthless.
 """
 
 from collections.abc import Mapping

@@ -13,8 +13,6 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-DEFAULT_PROFILE = "default"
-
 # 0.1 + 0.2 in a browser is 0.30000000000000004: the same layer height must be the same slice.
 Millimetres = Annotated[
     float, Field(ge=0.05, le=0.35, examples=[0.2]), AfterValidator(lambda value: round(value, 3))

@@ -1,0 +1,65 @@
+"""numpy takes a tenth of a second to load: only what measures a model loads it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.unit.slicing.model_makers import binary_stl, box
+
+ROOT = Path(__file__).resolve().parents[3]
+ENVIRONMENT = {
+    "NEXT_PUBLIC_SUPABASE_URL": "http://127.0.0.1:1",
+    "NEXT_PUBLIC_SUPABASE_ANON_KEY": "unused",
+    "SUPABASE_SERVICE_ROLE_KEY": "unused",
+    "SLICE_QUEUE_URL": "http://127.0.0.1:1/queue",
+    "AWS_DEFAULT_REGION": "ap-southeast-2",
+    "PYTHONPATH": str(ROOT / "layers" / "common"),
+}
+LOADED = "\nimport sys; print(any(name in sys.modules for name in ('numpy', 'scipy', 'trimesh', 'PIL')))"
+
+
+def loads_numpy(program: str, folder: Path, *arguments: str) -> bool:
+    done = subprocess.run(
+        [sys.executable, "-c", program + LOADED, *arguments],
+        cwd=folder,
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.split()[-1] == "True"
+
+
+@pytest.mark.parametrize(
+    "folder", sorted(path.parent for path in ROOT.glob("functions/*/app.py")), ids=lambda p: p.name
+)
+def test_no_function_loads_numpy_at_its_start(folder: Path) -> None:
+    assert not loads_numpy("import app", folder)
+
+
+def test_what_the_api_knows_of_intake_at_its_start_needs_no_numpy() -> None:
+    modules = (
+        "contents, fit, geometry, model_file, model_xml, package, prepare, refusals, stl, threemf, warnings"
+    )
+    assert not loads_numpy(f"from printshop.intake import {modules}", ROOT)
+
+
+def test_a_file_refused_by_its_ends_is_refused_without_numpy() -> None:
+    program = (
+        "from printshop.intake.model_file import check_ends; from printshop.intake.refusals import ModelRefused\n"
+        "try: check_ends('a.stl', 3, b'G28', b'G28'); raise SystemExit('accepted')\n"
+        "except ModelRefused: pass\n"
+    )
+    assert not loads_numpy(program, ROOT)
+
+
+def test_measuring_loads_it(tmp_path: Path) -> None:
+    model = tmp_path / "a.stl"
+    model.write_bytes(binary_stl(box(20)))
+    program = (
+        "import sys; from pathlib import Path; from printshop.intake.model_file import check_upload\n"
+        "check_upload(Path(sys.argv[1]), 'a.stl')"
+    )
+    assert loads_numpy(program, ROOT, str(model))
