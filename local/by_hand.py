@@ -1,15 +1,34 @@
-"""The slicer as a person runs it, outside the product: what tests and benchmarks compare with."""
+"""The slicer as a person runs it, outside the product: what tests and benchmarks compare with.
+
+Nothing here is the product's code but the profiles themselves, which a person would load just so.
+"""
 
 import re
 import shutil
 import subprocess
 from pathlib import Path
 
-ARGUMENTS = ["--export-gcode", "--layer-height", "0.2", "--fill-density", "15%", "--filament-density", "1.24"]
-"""The settings of the demo and the tests, in PLA."""
-
+PROFILES = Path(__file__).resolve().parents[1] / "layers" / "common" / "printshop" / "slicing" / "profiles"
+SETTINGS = ["--layer-height", "0.2", "--fill-density", "15%"]
 TAIL = 30_000
 SECONDS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
+
+
+def machine(profiles: Path = PROFILES, printer: str = "generic", material: str = "pla") -> list[str]:
+    """The seed's Prusa MK4 with PLA, as one would tell the slicer; `profiles` as the slicer sees that folder."""
+    return [
+        *("--load", f"{profiles}/printers/{printer}.ini", "--load", f"{profiles}/materials/{material}.ini"),
+        *("--bed-shape", "0x0,250x0,250x210,0x210", "--max-print-height", "220"),
+        *("--nozzle-diameter", "0.4", "--filament-density", "1.24"),
+    ]
+
+
+def arguments(profiles: Path = PROFILES) -> list[str]:
+    """Machine and settings of the demo and the tests."""
+    return ["--export-gcode", *machine(profiles), *SETTINGS]
+
+
+ARGUMENTS = arguments()
 
 
 def slice_by_hand(model: Path, folder: Path) -> Path:

@@ -26,8 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from local.aws import REGION
-from local.by_hand import SETTINGS as BY_HAND
-from local.by_hand import figures_of, machine
+from local.by_hand import arguments, figures_of
 from local.container import PATH, Container, ContainerError
 from local.demo import SETTINGS, Shop, StepFailed, must, upload, wait_for_slice
 from local.ecs_agent import OFF, ON, EcsAgent
@@ -126,9 +125,13 @@ def by_hand(image: Container, model: Path) -> tuple[float, int]:
         folder = Path(scratch)
         folder.chmod(0o777)  # the image's user is nobody in particular
         shutil.copy(model, folder)
-        arguments = ["--export-gcode", *machine(PROFILES), *BY_HAND]
         image.run(
-            "prusa-slicer", *arguments, "--output", "/mnt/out.gcode", f"/mnt/{model.name}", folder=folder
+            "prusa-slicer",
+            *arguments(PROFILES),
+            "--output",
+            "/mnt/out.gcode",
+            f"/mnt/{model.name}",
+            folder=folder,
         )
         return figures_of((folder / "out.gcode").read_text())
 

@@ -6,17 +6,22 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from local.by_hand import machine
+
 SHAPES = Path("/usr/share/PrusaSlicer/shapes")
 BUNNY = SHAPES / "bunny.stl"
 SCREW = SHAPES / "M3x10_screw.stl"
 BINARY = os.environ.get("SLICER_BIN") or shutil.which("prusa-slicer") or "prusa-slicer"
 
 
-def slice_by_hand(model: Path, folder: Path, *arguments: str) -> tuple[float, float, str]:
-    """(grams, cm³, the time as text) of `model`, with PLA's density."""
+def slice_by_hand(
+    model: Path, folder: Path, *arguments: str, printer: str = "generic", material: str = "pla"
+) -> tuple[float, float, str]:
+    """(grams, cm³, the time as text) of `model` on the seed's Prusa MK4, with PLA's density."""
     gcode = folder / "by-hand.gcode"
+    command = [BINARY, "--export-gcode", *machine(printer=printer, material=material), *arguments]
     subprocess.run(
-        [BINARY, "--export-gcode", "--filament-density", "1.24", *arguments, "--output", gcode, model],
+        [*command, "--output", gcode, model],
         env={"LC_ALL": "C.UTF-8", "HOME": str(folder)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
