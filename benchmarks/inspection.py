@@ -53,7 +53,8 @@ def painted(triangles: npt.NDArray[np.float32]) -> None:
 def trimeshed(triangles: npt.NDArray[np.float32]) -> None:
     import trimesh  # noqa: PLC0415
 
-    mesh = trimesh.Trimesh(**trimesh.triangles.to_kwargs(triangles))
+    corners = np.arange(3 * len(triangles)).reshape(-1, 3)
+    mesh = trimesh.Trimesh(vertices=triangles.reshape(-1, 3), faces=corners)
     print(f"    (trimesh: {mesh.is_watertight}, {mesh.is_winding_consistent}, {mesh.body_count})")
 
 
