@@ -56,10 +56,17 @@ def wait_for_slice(client: Client, file_id: int, seconds: float = 120) -> dict[s
 
 
 def sliced(client: Client, filename: str, contents: bytes, **changes: Any) -> dict[str, Any]:
-    """Upload and slice; the finished status."""
+    """Upload and slice; the finished status, of a model that was drawn, too, when it could be sliced."""
     file_id = uploaded(client, filename, contents)
     client.data("POST", "quick-order/slice", slice_request(file_id, **changes))
-    return wait_for_slice(client, file_id)
+    status = wait_for_slice(client, file_id)
+    deadline = time.monotonic() + 60
+    while status["status"] == "completed" and status["previewUrl"] is None:
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"file {file_id} has no picture after 60 s: {status}")
+        time.sleep(0.1)
+        status = wait_for_slice(client, file_id)
+    return status
 
 
 def order_of(status: dict[str, Any], **item: Any) -> dict[str, Any]:

@@ -124,7 +124,7 @@ def test_a_printed_line_brings_its_files_and_an_edit_replaces_them(
     (line,) = made["items"]
     assert line["details"]["pieces"] == 2
     files = ada.data("GET", f"invoices/{made['id']}/files")
-    assert [file["fileType"] for file in files] == ["model", "model", "settings"]
+    assert [file["fileType"] for file in files] == ["model", "model", "model", "settings"]
     assert {file["clientId"] for file in files} == {client}
     fetched = ada.data("GET", f"order-files/{files[0]['id']}")
     assert (fetched["expiresInSeconds"], fetched["filename"]) == (300, "shop cube.stl")
@@ -132,7 +132,7 @@ def test_a_printed_line_brings_its_files_and_an_edit_replaces_them(
     edited = shop.data("PUT", f"invoices/{made['id']}", request)
     assert edited["totalCents"] == made["totalCents"]
     again = ada.data("GET", f"invoices/{made['id']}/files")
-    assert len(again) == 3
+    assert len(again) == 4
     assert not {file["id"] for file in files} & {file["id"] for file in again}
     assert stored(database, "order-files", f"{client}/") == {file["storageKey"] for file in again}
 
@@ -317,7 +317,7 @@ def test_a_deleted_invoice_takes_its_files_and_leaves_its_number(
     client = new_client(database)
     made = shop.data("POST", "invoices", {"clientId": client, "items": [print_line]})
     assert shop.get(f"invoices/{made['id']}/pdf").status_code == 200
-    assert len(stored(database, "order-files", f"{client}/")) == 3
+    assert len(stored(database, "order-files", f"{client}/")) == 4
     assert stored(database, "pdfs", f"invoice-{made['number']}") != set()
     assert shop.request("DELETE", f"invoices/{made['id']}").status_code == 204
     assert stored(database, "order-files", f"{client}/") == set()

@@ -31,10 +31,8 @@ def ada(stack: Stack) -> Client:
 
 
 @pytest.fixture(scope="module")
-def cube(ada: Client, stack: Stack) -> dict[str, Any]:
-    status = sliced(ada, "cube.stl", cube_stl())
-    wait_until_quiet(stack)  # for its picture
-    return status
+def cube(ada: Client) -> dict[str, Any]:
+    return sliced(ada, "cube.stl", cube_stl())
 
 
 def test_a_sliced_cube_has_figures_and_a_g_code(ada: Client, cube: dict[str, Any]) -> None:

@@ -156,7 +156,7 @@ def test_an_edit_replaces_lines_and_files_and_a_deletion_takes_all(
     edited = shop.data("PUT", f"quotes/{quote['id']}", body)
     assert (edited["number"], edited["notes"], len(edited["items"])) == (quote["number"], "Two", 2)
     after = stored_keys(database, quote)
-    assert len(after) == len(before) == 3
+    assert len(after) == len(before) == 4
     assert not set(after) & set(before)
     left = "select count(*) from storage.objects where name = any (%s)"
     assert database.execute(left, (before,)).fetchone() == (0,)
@@ -177,7 +177,7 @@ def test_a_duplicate_has_copies_of_the_files(
         quote["items"],
     )
     ours, theirs = stored_keys(database, made), stored_keys(database, quote)
-    assert len(ours) == len(theirs) == 3
+    assert len(ours) == len(theirs) == 4
     assert not set(ours) & set(theirs)
     sizes = "select sum((metadata ->> 'size')::bigint) from storage.objects where name = any (%s)"
     assert database.execute(sizes, (ours,)).fetchone() == database.execute(sizes, (theirs,)).fetchone()
@@ -191,13 +191,19 @@ def test_objects_that_are_gone_stop_a_new_quote_and_no_duplicate(
     thin = sliced(shop, "thin.stl", cube_stl(4))
     quote = drafted(shop, ada, printed(thin))
     kept = stored_keys(database, quote)
-    removed(stack, "order-files", next(key for key in kept if key.endswith(".gcode")))
+    removed(stack, "order-files", next(key for key in kept if key.endswith("gcode.gz")))
     twin = shop.data("POST", f"quotes/{quote['id']}/duplicate")
     assert [file["mimeType"] for file in shop.data("GET", f"quotes/{twin['id']}/files")] == [
         "model/stl",
+        "image/png",
         "application/json",
     ]
-    removed(stack, "tmp", thin["metadata"]["output"])
+    gcode = database.execute(
+        "select gcode_key from slice_results where id = (select slice_result_id from tmp_files where id = %s)",
+        (thin["id"],),
+    ).fetchone()
+    assert gcode is not None
+    removed(stack, "tmp", gcode[0])
     objects = "select count(*) from storage.objects where bucket_id = 'order-files'"
     before = database.execute(objects).fetchone()
     refused(shop.post("quotes", quote_for(ada, printed(thin))), 409, "FILE_EXPIRED")

@@ -5,11 +5,14 @@ from typing import Any
 
 import httpx
 import psycopg
+from psycopg.types.json import Jsonb
 
 from local.stack import Stack
 from tests.conftest import Client, sign_up
+from tests.integration.api.traces import wait_until_quiet
+from tests.integration.schema.shop import PROFILE
 from tests.models import cube_stl
-from tests.orders import checked_out, sliced, uploaded, wait_for_slice
+from tests.orders import SETTINGS, checked_out, sliced, uploaded, wait_for_slice
 
 
 def round_of(stack: Stack) -> dict[str, Any]:
@@ -98,11 +101,11 @@ def test_a_committed_request_whose_message_was_lost_is_sent_again(
 ) -> None:
     client = sign_up(stack)
     file_id = uploaded(client, "lost.stl", cube_stl(5))
+    wait_until_quiet(stack)
     database.execute(
-        """select request_slice(user_id, id::text, '{"layerHeight": 0.2, "infill": 15,
-             "supports": {"enabled": false, "pattern": "normal", "angle": 45}}', '{}', null, 'default', 10)
+        """select request_slice(user_id, id::text, %s, %s, %s, 1, null, 'SMALL', null, 10)
            from tmp_files where id = %s""",
-        (file_id,),
+        (Jsonb(SETTINGS), "5" * 64, Jsonb(PROFILE.model_dump(mode="json", by_alias=True)), file_id),
     )
     assert round_of(stack)["slices"]["sent"] == 0
     database.execute("update tmp_files set sent_at = now() - interval '3 minutes' where id = %s", (file_id,))

@@ -33,14 +33,25 @@ def invoice_paper(document: dict[str, Any], settings: Settings) -> Invoice:
         document = {**document, "payUrl": pay_link(settings, document["payToken"])}
     elif owed:
         document = {**document, "payNote": NO_CARD_PAYMENTS}
-    return Invoice.model_validate({**document, "items": for_customer(document["items"])})
+    return Invoice.model_validate({**document, "items": _lines(document)})
 
 
 def quote_paper(document: dict[str, Any], settings: Settings) -> Quote:
     """A quote of the database as it is printed: while it is open, with the link to accept it."""
     if document["status"] == "PENDING":
         document = {**document, "acceptUrl": accept_link(settings, document["publicToken"])}
-    return Quote.model_validate({**document, "items": for_customer(document["items"])})
+    return Quote.model_validate({**document, "items": _lines(document)})
+
+
+def _lines(document: dict[str, Any]) -> list[dict[str, Any]]:
+    """The lines as a customer reads them, each with the file whose picture stands beside it."""
+    items = document["items"]
+    return [
+        {**shown, "details": {**shown["details"], "fileId": item["details"].get("fileId")}}
+        if item["details"]
+        else shown
+        for item, shown in zip(items, for_customer(items), strict=True)
+    ]
 
 
 def _read(database: Database, user: User, kind: str, document_id: int) -> dict[str, Any]:

@@ -59,8 +59,9 @@ def named_slice(body: Any) -> dict[str, Any]:
     is refused anyway."""
     body = body if isinstance(body, dict) else {}
     file = body.get("file")
+    name = str(file.get("id")) if isinstance(file, dict) else ""
     return {
-        "file": str(file.get("id"))[:300] if isinstance(file, dict) else "",
+        "file": name if name.isascii() and name.isprintable() else "",
         **{key: value for key in ("materialId", "printerId") if _is_id(value := body.get(key))},
     }
 
