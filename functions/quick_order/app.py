@@ -160,7 +160,7 @@ def file_status(id: FileId, user: ClientOrAdmin, services: Provided) -> Data[Sli
 )
 def file_preview(id: FileId, user: ClientOrAdmin, services: Provided) -> RedirectResponse:
     """On to the model's picture, 800 × 600 on a transparent ground, by a URL that lives minutes."""
-    file = require_tmp_file(services.database, user.id, str(id))
+    file = require_tmp_file(services.database, user.id, str(id), for_shop=user.is_admin)
     url = get_preview_signed_url(services.storage, file, services.settings.download_url_seconds)
     return RedirectResponse(url, status_code=302)
 

@@ -11,6 +11,7 @@ from isal import igzip
 from printshop.errors import NotFound, PayloadTooLarge, Unprocessable
 from printshop.intake.fit import BuildVolume, fit
 from printshop.intake.prepare import prepare_model
+from printshop.intake.refusals import ModelRefused
 from printshop.log import get_logger
 from printshop.slicing.child import Limits
 from printshop.slicing.claims import Claim, Result
@@ -99,8 +100,11 @@ def failure_of(
     match error:
         case SliceFailed():
             return error
-        case Unprocessable():
+        case ModelRefused():
             return SliceFailed(error.code, error.message, can_heal=False)
+        case Unprocessable():  # a profile that is gone, a file that storage does not take
+            log.error(scope="slicer.worker", error=error)
+            return SliceFailed(error.code, "The slice could not be prepared; ask the shop.", can_heal=True)
         case NotFound():
             return SliceFailed(
                 "MODEL_MISSING", "The uploaded model is gone; upload it again.", can_heal=False

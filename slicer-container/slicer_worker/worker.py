@@ -131,9 +131,9 @@ class SliceWorker:
         return None
 
     def _stopped(self, claim: Claim) -> int | None:
-        if self.stopping.is_set():
-            message = "The worker was stopped; the slice starts again."
-            return self._fail(claim, SliceFailed("WORKER_STOPPED", message, can_heal=True))
+        if self.stopping.is_set() and self._claims.give_back(claim):
+            log.info(scope="slicer.claim", message="Slice given back", data={"fileId": claim.file_id})
+            return SOON
         log.warn(scope="slicer.claim", message="Claim lost; slicer stopped", data={"fileId": claim.file_id})
         return None
 

@@ -517,6 +517,7 @@ create table slice_results (
   settings_hash text not null check (settings_hash ~ '^[0-9a-f]{64}$'),
   settings jsonb not null,
   material_id bigint not null references materials (id),
+  printer_id bigint references printers (id) on delete set null,
   slicer text not null,
   slicer_version text not null,
   profile text not null,
@@ -537,6 +538,7 @@ comment on table slice_results is 'What the slicer said, by content, settings an
 comment on column slice_results.gcode_key is 'Its g-code in the tmp bucket, nobody''s own; null once it has aged out.';
 create index slice_results_to_age on slice_results (used_at) where gcode_key is not null;
 create index slice_results_by_material on slice_results (material_id);
+create index slice_results_by_printer on slice_results (printer_id);
 
 create table order_files (
   id bigint generated always as identity primary key,

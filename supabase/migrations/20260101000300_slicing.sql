@@ -22,15 +22,23 @@ as $$
      and (f.storage_key = p_file or f.id = case when p_file ~ '^[0-9]{1,18}$' then p_file::bigint end)
 $$;
 
+create function visible_tmp_file(p_user_id bigint, p_file text, p_for_shop boolean) returns tmp_files
+language sql stable set search_path = public, pg_temp
+as $$
+  select coalesce(own_tmp_file(p_user_id, p_file),
+    (select f from tmp_files f where p_for_shop and f.id = case when p_file ~ '^[0-9]{1,18}$' then p_file::bigint end))
+$$;
+
 create function no_such_file() returns jsonb
 language sql immutable set search_path = public, pg_temp
 as $$ select refusal(404, 'FILE_NOT_FOUND', 'There is no such file of yours; upload it first.') $$;
 
-create function require_tmp_file(p_user_id bigint, p_file text) returns jsonb
+-- The user's own file; any file for the shop, where it may look (`p_for_shop`).
+create function require_tmp_file(p_user_id bigint, p_file text, p_for_shop boolean default false) returns jsonb
 language plpgsql stable set search_path = public, pg_temp
 as $$
 declare
-  f tmp_files := own_tmp_file(p_user_id, p_file);
+  f tmp_files := visible_tmp_file(p_user_id, p_file, p_for_shop);
 begin
   return case when f.id is null then no_such_file() else tmp_file_json(f) end;
 end
@@ -215,6 +223,9 @@ begin
   if f.uploaded_at is null then
     return refusal(409, 'UPLOAD_INCOMPLETE', 'Upload the file and complete the upload before slicing it.');
   end if;
+  if f.geometry is null or f.content_hash is null then
+    return refusal(422, 'NOT_A_MODEL', 'This file is no model; upload an STL or a 3MF and slice that.');
+  end if;
   if f.queued_at is not null or f.status = 'running' then
     return refusal(409, 'SLICE_RUNNING', 'This file is being sliced; wait for its result before asking again.');
   end if;
@@ -248,11 +259,8 @@ create function slice_status(p_user_id bigint, p_file text, p_for_shop boolean) 
 language plpgsql stable set search_path = public, pg_temp
 as $$
 declare
-  f tmp_files := own_tmp_file(p_user_id, p_file);
+  f tmp_files := visible_tmp_file(p_user_id, p_file, p_for_shop);
 begin
-  if f.id is null and p_for_shop then
-    select * into f from tmp_files where id = case when p_file ~ '^[0-9]{1,18}$' then p_file::bigint end;
-  end if;
   if f.id is null then
     return no_such_file();
   end if;
@@ -276,6 +284,7 @@ language plpgsql volatile set search_path = public, pg_temp
 as $$
 declare
   f tmp_files;
+  told text;
 begin
   update tmp_files set
     status = 'failed', queued_at = null, claim_token = null, lease_until = null, progress_stage = '',
@@ -283,9 +292,12 @@ begin
       'attempts', attempts, 'metrics', jsonb_build_object('timeSec', 3600, 'grams', 80), 'fallback', true,
       'error', p_code || ': ' || p_reason, 'logTail', p_log_tail)
   where id = p_file_id returning * into f;
-  insert into user_messages (user_id, body) values (f.user_id, left(format(
+  told := left(format(
     'We could not slice %s: %s The figures shown are a rough guess; ask for a review and the shop will quote it by hand.',
-    f.filename, p_reason), 5000));
+    f.filename, p_reason), 5000);
+  -- Asked again at once, it is not told again.
+  insert into user_messages (user_id, body) select f.user_id, told where not exists (
+    select from user_messages where user_id = f.user_id and body = told and created_at > now() - interval '1 hour');
 end
 $$;
 
@@ -354,9 +366,9 @@ begin
   if not found then
     return jsonb_build_object('outcome', 'late');
   end if;
-  insert into slice_results as known (content_hash, settings_hash, settings, material_id, slicer, slicer_version, profile,
+  insert into slice_results as known (content_hash, settings_hash, settings, material_id, printer_id, slicer, slicer_version, profile,
                              mass_mg, volume_mm3, filament_mm, time_sec, notes, gcode_key, gcode_bytes)
-  values (f.content_hash, f.settings_hash, f.metadata -> 'settings', f.material_id,
+  values (f.content_hash, f.settings_hash, f.metadata -> 'settings', f.material_id, f.printer_id,
           p_result ->> 'slicer', p_result ->> 'slicerVersion', p_result ->> 'profile',
           (p_result ->> 'massMg')::bigint, (p_result ->> 'volumeMm3')::bigint, (p_result ->> 'filamentMm')::bigint,
           (p_result ->> 'timeSec')::bigint, coalesce(p_result -> 'notes', '[]'),
@@ -400,6 +412,18 @@ begin
 end
 $$;
 
+-- A worker that is to end gives its job back: the attempt does not count.
+create function give_back_slice(p_file_id bigint, p_claim_token uuid) returns boolean
+language plpgsql volatile set search_path = public, pg_temp
+as $$
+begin
+  update tmp_files set status = 'idle', queued_at = now(), sent_at = now(), sends = 0, claim_token = null,
+    lease_until = null, attempts = attempts - 1, metadata = metadata || jsonb_build_object('attempts', attempts - 1)
+  where id = p_file_id and claim_token = p_claim_token and status = 'running';
+  return found;
+end
+$$;
+
 -- What is to be inspected: null when it is done, or the file is gone.
 create function begin_inspection(p_file_id bigint) returns jsonb
 language sql stable set search_path = public, pg_temp
@@ -424,7 +448,8 @@ declare
   signature text;
 begin
   foreach signature in array array[
-    'tmp_file_json(tmp_files)', 'own_tmp_file(bigint, text)', 'no_such_file()', 'require_tmp_file(bigint, text)',
+    'tmp_file_json(tmp_files)', 'own_tmp_file(bigint, text)', 'visible_tmp_file(bigint, text, boolean)', 'no_such_file()',
+    'require_tmp_file(bigint, text, boolean)',
     'list_tmp_files(bigint, integer, bigint)', 'save_tmp_files(bigint, jsonb, boolean)',
     'update_tmp_file(bigint, text, jsonb)', 'tmp_object_keys(bigint[])', 'delete_tmp_files(bigint, text[])',
     'slicing_context(bigint, text, bigint, bigint)', 'accept_upload(bigint, text, bigint, text, jsonb)',
@@ -433,7 +458,7 @@ begin
     'slice_status(bigint, text, boolean)',
     'settle_with_fallback(bigint, text, text, text)', 'claim_slice(bigint, uuid, integer)',
     'report_slice_progress(bigint, uuid, integer, text, integer)', 'complete_slice(bigint, uuid, jsonb)',
-    'fail_slice(bigint, uuid, text, text, boolean, text)', 'begin_inspection(bigint)',
+    'fail_slice(bigint, uuid, text, text, boolean, text)', 'give_back_slice(bigint, uuid)', 'begin_inspection(bigint)',
     'store_inspection(bigint, jsonb, text)'] loop
     execute format('revoke all on function %s from public, anon, authenticated, service_role', signature);
     execute format('grant execute on function %s to service_role', signature);

@@ -27,9 +27,10 @@ begin
     update tmp_files set reserved_until = now() + interval '15 minutes'
      where user_id = p_user_id and id in (
        select (own_tmp_file(p_user_id, g.value ->> 'file')).id from jsonb_array_elements(p_items) g);
-    update slice_results r set used_at = now()
-      from jsonb_array_elements(p_items) g, own_tmp_file(p_user_id, g.value ->> 'file') f
-     where r.content_hash = f.content_hash and r.settings_hash = g.value ->> 'settingsHash';
+    update slice_results set used_at = now() where id in (
+      select r.id from jsonb_array_elements(p_items) g, own_tmp_file(p_user_id, g.value ->> 'file') f, slice_results r
+       where r.content_hash = f.content_hash and r.settings_hash = g.value ->> 'settingsHash'
+       order by r.id for no key update of r);  -- shared with other customers' checkouts: one order of locks
   end if;
   return jsonb_build_object(
     'models', ordered_models(p_user_id, p_items), 'client', client_json(found_client), 'settings', shop_rates());

@@ -58,13 +58,27 @@ begin
       select id from tmp_files
        where inspection_sent_at is not null and inspection is null and is_overdue(inspection_sent_at, inspection_sends)
        order by inspection_sent_at for update skip locked limit 500)
-    returning id)
-  select coalesce(jsonb_agg(jsonb_build_object('fileId', id)), '[]') into inspections from sent;
-  return jsonb_build_object('settled', settled, 'slices', slices, 'inspections', inspections);
+    returning id, geometry)
+  select coalesce(jsonb_agg(jsonb_build_object('fileId', id, 'requestId', null, 'lane',
+      case when (geometry -> 'triangles')::bigint > 500000 then 'LARGE' else 'SMALL' end)), '[]') into inspections from sent;
+  return jsonb_build_object('settled', settled, 'messages', slices || inspections);
 end
 $$;
 
--- The files that dead letters name ([{"fileId", "requestId"}]): what is still waiting there will not be sliced.
+-- Messages of requeue_slices that did not go after all: they are overdue at once, and do not count.
+create function forget_sends(p_messages jsonb) returns void
+language sql volatile set search_path = public, pg_temp
+as $$
+  update tmp_files set sent_at = '-infinity', sends = greatest(0, sends - 1)
+   where id in (select (m ->> 'fileId')::bigint from jsonb_array_elements(p_messages) m where m ->> 'requestId' is not null)
+     and queued_at is not null;
+  update tmp_files set inspection_sent_at = '-infinity', inspection_sends = greatest(0, inspection_sends - 1)
+   where id in (select (m ->> 'fileId')::bigint from jsonb_array_elements(p_messages) m where m ->> 'requestId' is null)
+     and inspection is null;
+$$;
+
+-- The files that dead letters name ([{"fileId", "requestId"}]). One that a worker took, or that was sent again and
+-- again, will not be sliced; another only waited out a time when nothing answered, and is sent again.
 create function settle_dead_slices(p_messages jsonb) returns jsonb
 language plpgsql volatile set search_path = public, pg_temp
 as $$
@@ -77,6 +91,7 @@ begin
      where t.id in (select (m ->> 'fileId')::bigint from jsonb_array_elements(p_messages) m
                      where t.request_id::text = m ->> 'requestId' and (m ->> 'fileId')::bigint = t.id)
        and (t.queued_at is not null or (t.status = 'running' and t.lease_until < now()))
+       and (t.attempts > 0 or t.sends >= 5) and is_overdue(t.sent_at, 0)
      order by t.id for update skip locked loop
     perform settle_with_fallback(f.id, 'SLICER_GAVE_UP', 'the slicer gave up on this model; the shop looks into it.', null);
     settled := settled + 1;
@@ -204,7 +219,7 @@ declare
 begin
   foreach signature in array array[
     'record_heartbeat(text, jsonb)', 'readiness()', 'is_overdue(timestamptz, integer)', 'requeue_slices()',
-    'settle_dead_slices(jsonb)', 'expire_gcode(integer, integer)', 'expire_tmp_files(integer, integer)',
+    'forget_sends(jsonb)', 'settle_dead_slices(jsonb)', 'expire_gcode(integer, integer)', 'expire_tmp_files(integer, integer)',
     'note_stray_objects(text, text[])', 'forget_stray_objects(text, text[])',
     'age_documents()'] loop
     execute format('revoke all on function %s from public, anon, authenticated, service_role', signature);

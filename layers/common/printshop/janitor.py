@@ -4,10 +4,13 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from pydantic import ValidationError
+
 from printshop.database import Database, DatabaseError
-from printshop.errors import ApiError
+from printshop.errors import ApiError, Unavailable
 from printshop.log import get_logger
 from printshop.queue import DeadLetters, MailQueue, SliceQueue
+from printshop.slicing.claims import SliceMessage
 from printshop.storage.objects import ATTACHMENTS, ORDER_FILES, TMP, Bucket, Storage
 
 BATCH = 500
@@ -56,18 +59,30 @@ def make_round(
 def repair_slices(database: Database, queue: SliceQueue) -> dict[str, Any]:
     """Settle slices whose worker is gone; send again what was committed but never taken."""
     found = database.call("requeue_slices")
-    return {"settled": found["settled"], "sent": queue.send_all(found["slices"], found["inspections"])}
+    messages: list[dict[str, Any]] = found["messages"]
+    for sent, message in enumerate(messages):
+        try:
+            queue.send_message(message)
+        except Unavailable:
+            # They did not go, so they do not count: the next round sends them first.
+            database.call("forget_sends", p_messages=messages[sent:])
+            raise
+    return {"settled": found["settled"], "sent": len(messages)}
 
 
 def settle_dead_slices(database: Database, dead_letters: DeadLetters) -> dict[str, Any]:
     """Say of the files that the queues gave up on that they failed."""
-    letters = [
-        letter
-        for letter in dead_letters.read()
-        if isinstance(letter.get("fileId"), int) and isinstance(letter.get("requestId"), str)
-    ]
-    settled = database.call("settle_dead_slices", p_messages=letters)["settled"] if letters else 0
-    return {"letters": len(letters), "settled": settled}
+    slices = [letter for letter in map(_slice_of, dead_letters.read()) if letter]
+    settled = database.call("settle_dead_slices", p_messages=slices)["settled"] if slices else 0
+    return {"letters": len(slices), "settled": settled}
+
+
+def _slice_of(letter: str) -> dict[str, Any] | None:
+    try:
+        message = SliceMessage.model_validate_json(letter)
+    except ValidationError:
+        return None
+    return message.model_dump(by_alias=True) if message.task == "slice" else None
 
 
 def resend_mails(database: Database, mail_queue: Callable[[], MailQueue]) -> dict[str, Any]:

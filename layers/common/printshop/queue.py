@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from uuid import UUID
 
 import boto3
@@ -16,6 +16,8 @@ from printshop.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
+
+type Lane = Literal["SMALL", "LARGE"]
 
 PEEK_SECONDS = 30
 """How long a letter that was read stays hidden, so that the next call gives others."""
@@ -46,9 +48,9 @@ class _Queue:
             raise _unavailable() from error
         log.info(scope=scope, data=message)
 
-    def peek(self, limit: int) -> list[dict[str, Any]]:
-        """Messages, which become visible again after a while. What is no JSON object is left out."""
-        found: list[dict[str, Any]] = []
+    def peek(self, limit: int) -> list[str]:
+        """The bodies of messages, which become visible again after a while."""
+        found: list[str] = []
         for _ in range(0, limit, 10):
             try:
                 answer = self._sqs.receive_message(
@@ -57,7 +59,7 @@ class _Queue:
             except (BotoCoreError, ClientError) as error:
                 raise _unavailable() from error
             messages = answer.get("Messages", [])
-            found += [body for message in messages if (body := _json_object(message["Body"]))]
+            found += [message["Body"] for message in messages]
             if not messages:
                 break
         return found
@@ -73,14 +75,6 @@ class _Queue:
         return int(answer["Attributes"]["ApproximateNumberOfMessages"])
 
 
-def _json_object(body: str) -> dict[str, Any] | None:
-    try:
-        parsed = json.loads(body)
-    except ValueError:
-        return None
-    return parsed if isinstance(parsed, dict) else None
-
-
 def _unavailable() -> Unavailable:
     return Unavailable("QUEUE_UNAVAILABLE", "The queue did not answer; try again in a moment.", retry_after=5)
 
@@ -88,7 +82,7 @@ def _unavailable() -> Unavailable:
 class SliceQueue:
     """The slicer's, in two lanes, so that big jobs never stand in the way of small ones.
 
-    A slice is `{"fileId", "requestId"}`; an inspection, always in the small lane, `{"fileId", "task": "inspect"}`.
+    A slice is `{"fileId", "requestId"}`; an inspection `{"fileId", "task": "inspect"}`.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -97,24 +91,20 @@ class SliceQueue:
             "LARGE": _Queue(settings.large_slice_queue_url, "LARGE_SLICE_QUEUE_URL"),
         }
 
-    def send(self, file_id: int, request_id: UUID | str, lane: str) -> None:
+    def send(self, file_id: int, request_id: UUID | str, lane: Lane) -> None:
         """Hand one committed request to the slicer. Raises Unavailable; the janitor then sends it again."""
         self._lanes[lane].send("slicer.queued", {"fileId": file_id, "requestId": str(request_id)})
 
-    def send_inspection(self, file_id: int) -> None:
-        """Ask for a model's topology and picture. Raises Unavailable; the janitor then sends it again."""
-        self._lanes["SMALL"].send("slicer.inspection", {"fileId": file_id, "task": "inspect"})
-
-    def send_all(self, slices: Iterable[dict[str, Any]], inspections: Iterable[dict[str, Any]]) -> int:
-        """Send the messages that a repair found unsent; return how many went."""
-        sent = 0
-        for message in slices:
+    def send_message(self, message: dict[str, Any]) -> None:
+        """What the janitor sends again: `{"fileId", "lane"}`, of a slice with its `requestId`. Raises Unavailable."""
+        if message["requestId"]:
             self.send(message["fileId"], message["requestId"], message["lane"])
-            sent += 1
-        for message in inspections:
-            self.send_inspection(message["fileId"])
-            sent += 1
-        return sent
+        else:
+            self.send_inspection(message["fileId"], message["lane"])
+
+    def send_inspection(self, file_id: int, lane: Lane) -> None:
+        """Ask for a model's topology and picture. Raises Unavailable; the janitor then sends it again."""
+        self._lanes[lane].send("slicer.inspection", {"fileId": file_id, "task": "inspect"})
 
     def depth(self) -> int:
         """About how many messages wait in both lanes; a call that proves the queues answer."""
@@ -130,8 +120,8 @@ class DeadLetters:
             _Queue(settings.large_slice_dead_letters_url, "LARGE_SLICE_DEAD_LETTERS_URL"),
         ]
 
-    def read(self, limit: int = 100) -> list[dict[str, Any]]:
-        """The letters that name a file, at most `limit` a queue. Raises Unavailable."""
+    def read(self, limit: int = 100) -> list[str]:
+        """The letters' bodies, at most `limit` a queue. Raises Unavailable."""
         return [letter for queue in self._queues for letter in queue.peek(limit)]
 
 

@@ -123,7 +123,7 @@ def test_a_printed_line_brings_its_files_and_its_figures(
     assert first["description"].startswith("3D print of cube.stl, 3 pieces in PLA")
     assert first["details"]["massMg"] == cube["result"]["massMg"]
     files = shop.data("GET", f"quotes/{quote['id']}/files")
-    assert [file["fileType"] for file in files] == ["model", "model", "settings"] * 2
+    assert [file["fileType"] for file in files] == ["model", "model", "model", "settings"] * 2
     assert stored_keys(database, quote) == [file["storageKey"] for file in files]
     item = shop.data("GET", f"quotes/{quote['id']}")["snapshot"]["items"][0]["details"]
     assert (item["contentHash"], item["slicerVersion"]) == (

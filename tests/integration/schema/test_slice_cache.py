@@ -181,3 +181,28 @@ def test_only_the_shop_sees_anothers_file_and_the_slicers_last_lines(shop: Shop)
     assert seen["slicerLog"] == "the end of the log"
     refused = shop.call("slice_status", p_user_id=stranger.user_id, p_file=file, p_for_shop=False)
     assert refused["error"]["code"] == "FILE_NOT_FOUND"
+
+
+def test_a_file_that_is_no_model_is_not_sliced(shop: Shop) -> None:
+    customer = shop.customer()
+    row = {"storageKey": f"k/{uuid4()}", "filename": "a.csv", "sizeBytes": 1, "mimeType": "text/csv"}
+    saved = shop.call("save_tmp_files", p_user_id=customer.user_id, p_files=[row], p_uploaded=True)
+    refused = shop.request(customer, saved[0]["id"])
+    assert refused["error"]["code"] == "NOT_A_MODEL"
+
+
+def test_the_factor_of_a_slice_is_its_printers_whichever_slice_of_the_file_came_last(shop: Shop) -> None:
+    customer = shop.customer()
+    printers = [row[0] for row in shop.rows.execute("select id from printers order by id limit 2").fetchall()]
+    first = shop.request(
+        customer, shop.uploaded(customer), p_printer_id=printers[0], p_settings_hash="1" * 64
+    )
+    shop.complete(shop.claim(first))
+    second = shop.request(customer, first["id"], p_printer_id=printers[1], p_settings_hash="2" * 64)
+    shop.complete(shop.claim(second))
+    kept = shop.rows.execute(
+        "select settings_hash, printer_id from slice_results where settings_hash in (%s, %s) and content_hash ="
+        " (select content_hash from tmp_files where id = %s) order by 1",
+        ("1" * 64, "2" * 64, first["id"]),
+    ).fetchall()
+    assert kept == [("1" * 64, printers[0]), ("2" * 64, printers[1])]

@@ -27,7 +27,9 @@ def aged(shop: Shop, *files: int) -> None:
 
 def requeue(shop: Shop) -> Any:
     answer = shop.call("requeue_slices")
-    return answer["settled"], {message["fileId"]: message["requestId"] for message in answer["slices"]}
+    return answer["settled"], {
+        message["fileId"]: message["requestId"] for message in answer["messages"] if message["requestId"]
+    }
 
 
 # -- slices ----------------------------------------------------------------------------------------------------
@@ -285,3 +287,73 @@ def test_a_heartbeat_is_kept_with_its_age(shop: Shop) -> None:
     beat = shop.call("readiness")["components"]["slicer"]
     assert (beat["version"], beat["tmpWritable"]) == ("2.9.2", True)
     assert 0 <= beat["ageSeconds"] < 60
+
+
+def letter_of(requested: Any) -> list[dict[str, Any]]:
+    return [{"fileId": requested["id"], "requestId": requested["requestId"]}]
+
+
+def test_a_file_that_its_queue_gave_up_on_says_failed(shop: Shop) -> None:
+    customer = shop.customer()
+    requested = shop.request(customer, shop.uploaded(customer))
+    shop.rows.execute(
+        "update tmp_files set sends = 5, sent_at = now() - interval '1 hour' where id = %s",
+        (requested["id"],),
+    )
+    assert shop.call("settle_dead_slices", p_messages=letter_of(requested)) == {"settled": 1}
+    assert shop.call("settle_dead_slices", p_messages=letter_of(requested)) == {"settled": 0}
+    status = shop.status(customer, requested["id"])
+    assert (status["status"], status["metadata"]["fallback"]) == ("failed", True)
+    assert status["metadata"]["error"].startswith("SLICER_GAVE_UP: ")
+
+
+@pytest.mark.parametrize(
+    "row",
+    ["sends = 0, sent_at = now() - interval '1 hour'", "sends = 5, sent_at = now()"],
+    ids=["nothing answered for a while", "it was sent again just now"],
+)
+def test_a_dead_letter_of_a_file_that_may_yet_be_sliced_settles_nothing(shop: Shop, row: str) -> None:
+    customer = shop.customer()
+    requested = shop.request(customer, shop.uploaded(customer))
+    shop.rows.execute(f"update tmp_files set {row} where id = %s".encode(), (requested["id"],))
+    assert shop.call("settle_dead_slices", p_messages=letter_of(requested)) == {"settled": 0}
+    assert shop.status(customer, requested["id"])["queued"] is True
+
+
+def test_a_dead_letter_of_an_older_request_settles_nothing(shop: Shop) -> None:
+    customer = shop.customer()
+    first = shop.request(customer, shop.uploaded(customer))
+    shop.fail(shop.claim(first), final=True)
+    second = shop.request(customer, first["id"])
+    shop.rows.execute(
+        "update tmp_files set sends = 9, sent_at = now() - interval '9 hours' where id = %s", (second["id"],)
+    )
+    assert shop.call("settle_dead_slices", p_messages=letter_of(first)) == {"settled": 0}
+
+
+def test_messages_that_did_not_go_after_all_are_the_next_rounds_first(shop: Shop) -> None:
+    customer = shop.customer()
+    requested = shop.request(customer, shop.uploaded(customer))
+    shop.rows.execute(
+        "update tmp_files set sent_at = now() - interval '3 minutes' where id = %s", (requested["id"],)
+    )
+    messages = [
+        message for message in shop.call("requeue_slices")["messages"] if message["fileId"] == requested["id"]
+    ]
+    (slice_message,) = [message for message in messages if message["requestId"]]
+    assert requeue(shop)[1].get(requested["id"]) is None
+    shop.call("forget_sends", p_messages=[slice_message])
+    assert requeue(shop)[1][requested["id"]] == requested["requestId"]
+    assert shop.value("select sends from tmp_files where id = %s", requested["id"]) == 1
+
+
+def test_a_slice_that_is_given_back_has_lost_no_attempt(shop: Shop) -> None:
+    customer = shop.customer()
+    requested = shop.request(customer, shop.uploaded(customer))
+    for _ in range(3):
+        claimed = shop.claim(requested)
+        assert claimed["attempt"] == 1
+        given = {"p_file_id": claimed["fileId"], "p_claim_token": claimed["claimToken"]}
+        assert shop.call("give_back_slice", **given) is True
+        assert shop.call("give_back_slice", **given) is False
+    assert shop.status(customer, requested["id"])["queued"] is True

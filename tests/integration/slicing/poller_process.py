@@ -60,6 +60,7 @@ def tell() -> None:
     while True:
         for number, job in list(database.jobs.items()):
             event = f"failed:{job.failures[-1]['code']}" if job.failures else job.status
+            event = "given back" if job.given_back else event
             if event != "idle" and (number, event) not in told:
                 told.add((number, event))
                 print(number, event, flush=True)

@@ -55,6 +55,7 @@ class Job:
     progress: list[tuple[int, str]] = field(default_factory=list)
     claimed_at: list[float] = field(default_factory=list)
     settled_at: float = 0.0
+    given_back: bool = False
     inspection: dict[str, Any] | None = None
     preview_key: str | None = None
 
@@ -165,6 +166,13 @@ class MemoryDatabase:
             return False
         job = self.jobs[p_file_id]
         job.inspection, job.preview_key = p_inspection, p_preview_key
+        return True
+
+    def _give_back_slice(self, p_file_id: int, p_claim_token: str) -> bool:
+        job = self.jobs[p_file_id]
+        if job.token != p_claim_token:
+            return False
+        job.status, job.token, job.attempts, job.given_back = "idle", None, job.attempts - 1, True
         return True
 
     def _fail_slice(

@@ -339,7 +339,7 @@ def test_sigterm_without_time_to_finish_hands_the_message_back(
         send(sqs, lanes[1], 1)
         poller.wait_for("1 running")
         code, seconds = poller.terminate()
-        assert "1 failed:WORKER_STOPPED" in poller.lines
+        assert "1 given back" in poller.lines
         assert f"visible again in {SOON} s" in poller.lines
     assert code == 0
     assert seconds < 5

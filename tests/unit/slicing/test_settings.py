@@ -112,7 +112,7 @@ def test_the_hash_is_pinned_because_prices_and_checkouts_name_slices_by_it() -> 
         '{"brimWidth":"0","infill":"15","layerHeight":"0.2","scale":"100",'
         '"supports":{"angle":45,"pattern":"tree"}}'
     )
-    assert name(settings()) == ("43dfc9176d31660afc82fee9ba54dde52af21580382a3889d3999410284357bd")
+    assert name(settings()) == ("17aea7e04ac58cf9e835e3a2926b36484e1fd9c51c5f42de90fdb50064f1c761")
 
 
 def test_supports_that_are_off_do_not_make_another_slice() -> None:
@@ -153,3 +153,10 @@ def test_material_density_and_profile_are_part_of_the_hash() -> None:
         name(settings(), digest="0f"),
     }
     assert len(hashes) == 8
+
+
+def test_another_printer_is_another_slice() -> None:
+    names = {
+        settings_hash(settings(), PROFILE, material_id=1, printer_id=printer) for printer in (None, 1, 2)
+    }
+    assert len(names) == 3

@@ -45,17 +45,20 @@ def report(
     geometry: Geometry,
     settings: SliceSettings,
     currency: str,
+    *,
     topology: MeshTopology | None = None,
+    printer_id: int | None = None,
 ) -> ModelReport:
     """The model's report at `settings`, priced in `currency` unless the shop's settings name another.
 
-    `topology` adds its warnings, once the worker has looked at the model.
+    `topology` adds its warnings, once the worker has looked at the model; `printer_id` is the chosen printer.
     """
     places = printer_fits(context.printers, geometry, settings)
+    asked_for = next((printer for printer in context.printers if printer.id == printer_id), None)
     return ModelReport(
         fits=[place for _, place in places],
         warnings=[*warnings_of(geometry), *(topology.warnings if topology else [])],
-        estimate=_estimate(context, geometry, settings, chosen_printer(places), currency),
+        estimate=_estimate(context, geometry, settings, asked_for or chosen_printer(places), currency),
     )
 
 

@@ -1,6 +1,6 @@
 """Slice requests: decided, committed, then sent; one whose figures are known is answered at once."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -12,7 +12,7 @@ from printshop.intake.geometry import Box, Geometry
 from printshop.intake.inspection import MeshTopology
 from printshop.log import get_logger
 from printshop.price_book import Stored
-from printshop.queue import SliceQueue
+from printshop.queue import Lane, SliceQueue
 from printshop.quick_order.context import SlicedMaterial, SlicedPrinter, SlicingContext
 from printshop.quick_order.report import (
     USUAL_SETTINGS,
@@ -32,10 +32,10 @@ LARGE_TRIANGLES = 500_000
 LARGE_BOX_MM3 = 5_000_000
 """A model beyond either keeps the slicer for minutes, not seconds. The box counts at layers of 0.2 mm."""
 
-# What has not been measured is refused by the database; until then it fits everywhere.
-_UNMEASURED = Geometry(
+UNMEASURED = Geometry(
     triangles=0, box=Box(x=0, y=0, z=0), volume_mm3=0, area_mm2=0, is_inverted=False, unit=None
 )
+"""What has not been measured is refused by the database; until then it fits everywhere."""
 
 log = get_logger()
 
@@ -108,7 +108,13 @@ def request_slice(
         p_user_id=user_id,
         p_file=str(file.id),
         p_settings=settings.model_dump(mode="json", by_alias=True),
-        p_settings_hash=settings_hash(settings, profile, material_id=material.id, digest=digest(profile)),
+        p_settings_hash=settings_hash(
+            settings,
+            profile,
+            material_id=material.id,
+            printer_id=printer.id if printer else None,
+            digest=digest(profile),
+        ),
         p_profile=profile.model_dump(mode="json", by_alias=True),
         p_material_id=material.id,
         p_printer_id=printer.id if printer else None,
@@ -125,7 +131,7 @@ def request_slice(
     return TmpFile.model_validate(row)
 
 
-def lane_of(geometry: Geometry, settings: SliceSettings) -> Literal["SMALL", "LARGE"]:
+def lane_of(geometry: Geometry, settings: SliceSettings) -> Lane:
     """Whether a model keeps the slicer for seconds or for minutes."""
     box = geometry.box
     volume = box.x * box.y * box.z * (settings.scale / 100) ** 3
@@ -145,7 +151,14 @@ def slice_status(
     geometry = stored.geometry
     said = None
     if geometry is not None:
-        said = report(context, geometry, _settings_of(stored), currency, topology_of(stored.inspection))
+        said = report(
+            context,
+            geometry,
+            _settings_of(stored),
+            currency,
+            topology=topology_of(stored.inspection),
+            printer_id=stored.printer_id,
+        )
         if answer["result"]:
             said = said.model_copy(update={"estimate": None})
     return SliceStatus.model_validate(
@@ -174,7 +187,7 @@ def _named(request: SliceRequest, context: SlicingContext) -> tuple[StoredTmpFil
         raise Unprocessable(
             "UNKNOWN_PRINTER", "Choose one of the shop's active printers.", [{"field": "printerId"}]
         )
-    return context.file, context.material, context.file.geometry or _UNMEASURED
+    return context.file, context.material, context.file.geometry or UNMEASURED
 
 
 def _failure(places: list[tuple[SlicedPrinter, Fit]]) -> dict[str, Any] | None:

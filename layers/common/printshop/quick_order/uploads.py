@@ -13,10 +13,12 @@ from printshop.errors import Conflict, NotFound, PayloadTooLarge, Unavailable, U
 from printshop.http.envelope import Model
 from printshop.intake.geometry import Geometry
 from printshop.intake.model_file import check_upload
+from printshop.intake.refusals import ModelRefused
 from printshop.log import get_logger
 from printshop.queue import SliceQueue
 from printshop.quick_order.context import SlicingContext
 from printshop.quick_order.report import USUAL_SETTINGS, ModelReport, report
+from printshop.quick_order.slices import UNMEASURED, lane_of
 from printshop.settings import Settings
 from printshop.storage.keys import tmp_key
 from printshop.storage.objects import TMP, Storage
@@ -117,7 +119,7 @@ def complete_upload(
     if not found.uploaded:
         found = _accept(storage, database, settings, user_id, found)
         try:
-            queue().send_inspection(found.id)
+            queue().send_inspection(found.id, lane_of(found.geometry or UNMEASURED, USUAL_SETTINGS))
         except Unavailable as error:
             # It is committed that the model is to be looked at: the janitor sends what was not.
             log.warn(scope="slicer.queue", message="The inspection was not sent yet", error=error)
@@ -142,7 +144,7 @@ def _accept(
         ) from error
     try:
         content_hash, geometry = _look_at(storage, settings, found, size)
-    except (Unprocessable, PayloadTooLarge):
+    except (ModelRefused, PayloadTooLarge):
         delete_tmp_file(storage, database, user_id, str(found.id))
         raise
     log.info(scope="files.upload", data={"fileId": found.id, "bytes": size, "triangles": geometry.triangles})

@@ -29,7 +29,7 @@ class SliceMessage(_Camel):
 
     model_config = ConfigDict(extra="ignore")
 
-    file_id: int = Field(gt=0)
+    file_id: int = Field(gt=0, le=2**53)
     task: Literal["slice", "inspect"] = "slice"
     request_id: str = Field(default="", max_length=100)
 
@@ -156,6 +156,13 @@ class Claims:
         """Keep what was seen. False: it is not wanted any more, and the picture is to go."""
         answer = self._database.call(
             "store_inspection", p_file_id=file_id, p_inspection=dict(inspection), p_preview_key=preview_key
+        )
+        return bool(answer)
+
+    def give_back(self, claim: Claim) -> bool:
+        """Let the job go without counting the attempt; False when it was no longer ours."""
+        answer = self._database.call(
+            "give_back_slice", p_file_id=claim.file_id, p_claim_token=claim.claim_token
         )
         return bool(answer)
 

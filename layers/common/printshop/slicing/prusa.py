@@ -8,7 +8,6 @@ its g-code carries every figure.
 import re
 import shutil
 import subprocess
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -25,7 +24,6 @@ DEFAULT_BINARY = "prusaslicer"
 _DEBIAN_BINARY = "prusa-slicer"
 _PROBE_SECONDS = 30
 _SAID_CHARACTERS = 400
-_STILL_ALIVE_SECONDS = 10.0
 
 _PRODUCT = re.compile(r"\b(PrusaSlicer|Slic3r)[- ](\d+)\.(\d+)(?:\.(\d+))?")
 _STYLES = re.compile(r"--support-material-style\b.*?\(([^()]*);\s*default:", re.S)
@@ -34,7 +32,7 @@ _PROGRESS = re.compile(r"(\d{1,3}) => (.+?)(?: to /.*)?")  # the last stage name
 _FIRST_LAYER_OF_NOZZLE = 0.5
 
 type Progress = Callable[[int, str], bool]
-"""Called with percent (never falling) and stage at most once a second; answers whether to go on."""
+"""Called once a second with percent (never falling) and stage, news or not; answers whether to go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,13 +206,11 @@ def _tree_supports(slicer: Slicer, notes: list[str]) -> list[str]:
 
 
 class _ProgressFollower:
-    """Turns the slicer's lines (`45 => Making infill`) into calls of the callback: when there is news, else every
-    10 s, so that a claim that was lost is noticed in a long stage too."""
+    """Turns the slicer's lines (`45 => Making infill`) into calls of the callback, one a second."""
 
     def __init__(self, progress: Progress | None) -> None:
         self._progress = progress
-        self._now = self._told = (0, "")
-        self._told_at = time.monotonic()
+        self._now = (0, "")
 
     def read_line(self, line: str) -> None:
         if match := _PROGRESS.fullmatch(line):
@@ -223,13 +219,7 @@ class _ProgressFollower:
             self._now = (percent, match[2].removesuffix("...")[:80])
 
     def report(self) -> bool:
-        if self._progress is None:
-            return True
-        now = time.monotonic()
-        if self._now == self._told and now - self._told_at < _STILL_ALIVE_SECONDS:
-            return True
-        self._told, self._told_at = self._now, now
-        return self._progress(*self._now)
+        return self._progress is None or self._progress(*self._now)
 
 
 def _ask(path: str, option: str) -> str:

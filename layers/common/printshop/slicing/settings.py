@@ -91,19 +91,30 @@ def canonical_json(settings: SliceSettings) -> str:
     )
 
 
+RECIPE = 1
+"""Raise it when other arguments or another rebuilding of a 3MF change what comes out: cached slices are of before."""
+
+
 def settings_hash(
-    settings: SliceSettings, profile: PrintProfile, *, material_id: int, digest: str = ""
+    settings: SliceSettings,
+    profile: PrintProfile,
+    *,
+    material_id: int,
+    printer_id: int | None = None,
+    digest: str = "",
 ) -> str:
     """SHA-256, in hex, of everything but the model and the slicer that decides a slice's figures and its price.
 
-    The density (mg/cm³) is part of it because it decides the grams; the material, because it decides the cost;
+    The density (mg/cm³) is part of it because it decides the grams; the material, because it decides the cost; the
+    printer, because its real prints may correct the price;
     `digest` is that of the profile's files (`profiles.digest`).
     """
     bed = "x".join(map(str, profile.bed_mm))
     text = "\n".join(
         [
+            f"{RECIPE}",
             canonical_json(settings),
-            str(material_id),
+            f"{material_id} {printer_id}",
             str(profile.density_mg_cm3),
             f"{profile.name} {bed} {profile.nozzle_um}",
             digest,

@@ -45,6 +45,10 @@ class OrderCopy:
         }
 
 
+_FOR_THE_SHOP = {"costPerKgCents", "printFactor", "slicerLog"}
+"""What a line knows and its customer, who may fetch the order's files, does not."""
+
+
 def order_copies(
     model: StoredModel, details: dict[str, Any], client_id: int, folder: UUID
 ) -> list[OrderCopy]:
@@ -64,7 +68,8 @@ def order_copies(
         )
 
     found: list[StoredObject | None] = [model, model.preview, model.output]
-    document = json.dumps(details, indent=2, sort_keys=True).encode()
+    told = {name: value for name, value in details.items() if name not in _FOR_THE_SHOP}
+    document = json.dumps(told, indent=2, sort_keys=True).encode()
     settings = OrderCopy(
         key=order_key(client_id, folder, "settings.json"),
         file_type="settings",
