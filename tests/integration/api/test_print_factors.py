@@ -70,8 +70,8 @@ def sliced_file(stack: Stack, database: psycopg.Connection, user: Client, pair: 
     ).fetchone()
     assert row is not None
     database.execute(
-        "insert into slice_results (content_hash, settings_hash, settings, material_id, printer_id, slicer, slicer_version,"
-        " profile, mass_mg, volume_mm3, filament_mm, time_sec)"
+        "insert into slice_results (content_hash, settings_hash, settings, material_id, printer_id, slicer,"
+        " slicer_version, profile, mass_mg, volume_mm3, filament_mm, time_sec)"
         " values (%s, %s, '{}', %s, %s, 'PrusaSlicer', '2.9.2', 'generic/pla', 124000, 100000, 41580, 7200)",
         (content, HASH, material, printer),
     )

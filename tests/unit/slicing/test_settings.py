@@ -157,6 +157,6 @@ def test_material_density_and_profile_are_part_of_the_hash() -> None:
 
 def test_another_printer_is_another_slice() -> None:
     names = {
-        settings_hash(settings(), PROFILE, material_id=1, printer_id=printer) for printer in (None, 1, 2)
+        settings_hash(settings(), profile(), material_id=1, printer_id=printer) for printer in (None, 1, 2)
     }
     assert len(names) == 3
