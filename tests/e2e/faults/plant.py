@@ -1,11 +1,11 @@
-"""A stack of its own whose slicer speaks to Supabase, and whose API speaks to SQS, through faulty proxies."""
+"""A stack of its own whose slicer speaks to Supabase, and both it and the API to SQS, through faulty proxies."""
 
 import json
 import struct
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +24,7 @@ from tests.models import cube_stl
 from tests.orders import slice_request, uploaded, wait_for_slice
 
 SLICER = "SlicerFunction"
+DEAD_LETTERS = ("SliceDeadLetters", "LargeSliceDeadLetters")
 LARGE_MM = 172
 """The edge of a cube whose box is just large enough for the lane of large models."""
 
@@ -31,6 +32,11 @@ LARGE_MM = 172
 def of_its_own(model: bytes) -> bytes:
     """The same binary STL under a header of its own, so that nothing about it is cached."""
     return uuid.uuid4().hex.encode().ljust(80) + model[80:]
+
+
+def named(file_id: int) -> str:
+    """How an rpc's body names a file, as a regular expression."""
+    return rf'"p_file_id":{file_id}\b'
 
 
 def cube(size: float = 6) -> bytes:
@@ -54,7 +60,7 @@ class Killed:
 
 
 class Plant:
-    """`supabase` stands between the slicer and Supabase, `queues` between the quick-order API and SQS."""
+    """`supabase` stands between the slicer and Supabase, `queues` between both functions and SQS."""
 
     def __init__(self, stack: Stack, supabase: Proxy, queues: Proxy) -> None:
         self.stack = stack
@@ -63,6 +69,7 @@ class Plant:
         functions = stack.gateway.application.functions
         for function, variable, proxy in (
             (SLICER, "NEXT_PUBLIC_SUPABASE_URL", supabase),
+            (SLICER, "AWS_ENDPOINT_URL_SQS", queues),
             ("QuickOrderFunction", "AWS_ENDPOINT_URL_SQS", queues),
         ):
             cast("dict[str, str]", functions[function].environment)[variable] = proxy.url
@@ -92,12 +99,21 @@ class Plant:
     def key_of(self, file_id: int) -> str:
         return str(self.rows("select storage_key from tmp_files where id = %s", file_id)[0][0])
 
+    def request_of(self, file_id: int) -> str:
+        return str(self.rows("select request_id from tmp_files where id = %s", file_id)[0][0])
+
     def until(self, condition: str, file_id: int, seconds: float = 60) -> None:
         """Until the file's row fulfils a condition in SQL."""
         deadline = time.monotonic() + seconds
         while not self.rows(f"select 1 from tmp_files where id = %s and ({condition})", file_id):
             assert time.monotonic() < deadline, f"file {file_id}: never {condition}"
             time.sleep(0.05)
+
+    def until_true(self, condition: Callable[[], bool], seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < deadline, "it does not come"
+            time.sleep(0.5)
 
     def until_it_answers(self, seconds: float = 30) -> None:
         """Until a database that was started again is reached by the API, past the connections that it lost."""
@@ -188,19 +204,42 @@ class Plant:
 
     # ---- the queues
 
+    def letters(self, name: str) -> int:
+        """How many letters a dead-letter queue holds, those too that are being read."""
+        counts = self.stack.aws.client("sqs").get_queue_attributes(
+            QueueUrl=self.stack.gateway.queue_url(name),
+            AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
+        )
+        return sum(int(count) for count in counts["Attributes"].values())
+
+    def is_settled(self, file_id: int) -> bool:
+        return bool(self.rows("select from tmp_files where id = %s and status = 'failed'", file_id))
+
     def dead_letters(self) -> list[str]:
-        """The bodies that the slice queues gave up on; they stay."""
-        sqs = self.stack.aws.client("sqs")
-        bodies = []
-        for name in ("SliceDeadLetters", "LargeSliceDeadLetters"):
+        """Bodies that the slice queues gave up on, but for those that somebody reads now; they stay."""
+        sqs, bodies = self.stack.aws.client("sqs"), []
+        for name in DEAD_LETTERS:
             url = self.stack.gateway.queue_url(name)
-            while messages := sqs.receive_message(
-                QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=1
-            ).get("Messages"):
-                bodies += [message["Body"] for message in messages]
-                if len(bodies) > 50:
+            for _ in range(30):
+                answer = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=1)
+                bodies += [message["Body"] for message in answer.get("Messages", [])]
+                if not answer.get("Messages"):
                     break
         return bodies
+
+    def janitor_reads_letters(self) -> None:
+        """A round, once no letter is hidden from it by an earlier reader."""
+        sqs = self.stack.aws.client("sqs")
+        hidden: Literal["ApproximateNumberOfMessagesNotVisible"] = "ApproximateNumberOfMessagesNotVisible"
+        urls = [self.stack.gateway.queue_url(name) for name in DEAD_LETTERS]
+        self.until_true(
+            lambda: all(
+                sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[hidden])["Attributes"][hidden] == "0"
+                for url in urls
+            ),
+            40,
+        )
+        self.janitor()
 
     def redeliver_within(self, seconds: int, url: str) -> int:
         """Messages of dead workers come back after so many seconds; how many they were before."""
@@ -215,8 +254,7 @@ class Plant:
 
     def deliver(self, file_id: int) -> None:
         """The file's message once more, straight to the worker, which has to be done with it."""
-        ((request_id,),) = self.rows("select request_id from tmp_files where id = %s", file_id)
-        body = json.dumps({"fileId": file_id, "requestId": str(request_id)})
+        body = json.dumps({"fileId": file_id, "requestId": self.request_of(file_id)})
         queue = self.stack.queue_url.rsplit("/", 1)[-1]
         record = {"messageId": "again", "receiptHandle": "none", "body": body}
         record["eventSourceARN"] = f"arn:aws:sqs:{REGION}:123456789012:{queue}"

@@ -40,7 +40,7 @@ class Moment(Enum):
 
 @dataclass
 class Fault:
-    """Strikes at requests that hold all `words`, in their head or at the start of their body."""
+    """Strikes at requests where each of `words` (regular expressions) is found, in the head or the body's start."""
 
     words: tuple[bytes, ...]
     moment: Moment
@@ -54,7 +54,7 @@ class Fault:
 
     def takes(self, request: bytes) -> bool:
         """Whether this request is one to strike at."""
-        if not all(word in request for word in self.words):
+        if not all(re.search(word, request) for word in self.words):
             return False
         with self._heard:
             if self.times is not None and self._taken >= self.times:

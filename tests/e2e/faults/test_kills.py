@@ -8,9 +8,11 @@ from pathlib import PurePosixPath
 import pytest
 
 from tests.conftest import Client
-from tests.e2e.faults.plant import Killed, Plant, bunny, cube
+from tests.e2e.faults.plant import Killed, Plant, bunny, cube, named
 from tests.e2e.faults.proxy import Moment
 from tests.orders import put, request_upload, uploaded, wait_for_slice
+
+pytestmark = pytest.mark.usefixtures("doomed")  # it takes its time; test_poison looks at its end
 
 UPLOADS_GCODE = "POST /storage/v1/object/tmp/gcode/"
 
@@ -29,7 +31,7 @@ class Step:
 
     def of(self, plant: Plant, file_id: int) -> list[str]:
         key = plant.key_of(file_id)
-        return [word.format(id=f'"p_file_id":{file_id},', key=key) for word in self.words]
+        return [word.format(id=named(file_id), key=key) for word in self.words]
 
 
 CLAIM = ("rpc/claim_slice", "{id}")
@@ -149,7 +151,7 @@ def test_a_slicer_killed_once_is_tried_again(plant: Plant, customer: Client) -> 
     with (
         plant.one_result(customer, file_id, attempts=2),
         plant.supabase.fault(
-            PROGRESS[0], f'"p_file_id":{file_id},', strike=partial(plant.kill_slicer, killed), cuts=False
+            PROGRESS[0], named(file_id), strike=partial(plant.kill_slicer, killed), cuts=False
         ) as fault,
     ):
         plant.ask(customer, file_id, layerHeight=0.05)
@@ -164,7 +166,7 @@ def test_a_slicer_killed_twice_ends_in_the_fallback_and_a_message(plant: Plant, 
     file_id, killed = uploaded(customer, "part.stl", bunny()), Killed()
     with plant.supabase.fault(
         PROGRESS[0],
-        f'"p_file_id":{file_id},',
+        named(file_id),
         strike=partial(plant.kill_slicer, killed),
         cuts=False,
         times=None,
@@ -210,7 +212,7 @@ def test_an_answer_that_is_lost_after_completing_leaves_the_g_code_where_it_is(
     file_id = uploaded(customer, "part.stl", cube())
     with (
         plant.one_result(customer, file_id, attempts=1),
-        plant.supabase.fault(COMPLETE[0], f'"p_file_id":{file_id},', moment=Moment.ANSWER) as fault,
+        plant.supabase.fault(COMPLETE[0], named(file_id), moment=Moment.ANSWER) as fault,
     ):
         request = plant.ask(customer, file_id)
         fault.wait()
