@@ -21,13 +21,15 @@ type Lane = Literal["SMALL", "LARGE"]
 
 PEEK_SECONDS = 30
 """How long a letter that was read stays hidden, so that the next call gives others."""
+LETTERS = 5000
+"""More than an outage leaves in the two weeks that letters live: what lies behind this many would not be heard."""
 
 log = get_logger()
 
 
 @lru_cache(maxsize=1)
 def _client() -> "SQSClient":
-    config = Config(connect_timeout=3, read_timeout=5, retries={"mode": "standard", "max_attempts": 3})
+    config = Config(connect_timeout=3, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})
     client: SQSClient = boto3.client("sqs", config=config)
     return client
 
@@ -120,7 +122,7 @@ class DeadLetters:
             _Queue(settings.large_slice_dead_letters_url, "LARGE_SLICE_DEAD_LETTERS_URL"),
         ]
 
-    def read(self, limit: int = 100) -> list[str]:
+    def read(self, limit: int = LETTERS) -> list[str]:
         """The letters' bodies, at most `limit` a queue. Raises Unavailable."""
         return [letter for queue in self._queues for letter in queue.peek(limit)]
 
