@@ -1,10 +1,11 @@
 """`make demo`: a stranger's model, from sign-up to a paid invoice, in the deployed shape.
 
 Every call goes through the gateway into the Lambda handlers; each step is checked, and the first that does not
-hold ends the demo with exit 1. Leaves `demo-output/`: both PDFs, the g-code and summary.json.
+hold ends the demo with exit 1. Leaves `demo-output/`: both PDFs, the model's picture, the g-code and summary.json.
 """
 
 import argparse
+import gzip
 import json
 import os
 import shutil
@@ -86,16 +87,16 @@ class Shop:
         return self.call(method, path, **options).json()["data"]
 
 
-def upload(shop: Shop, model: Path) -> int:
-    """Upload by signed URL and have the file checked; its id."""
+def upload(shop: Shop, model: Path) -> dict[str, Any]:
+    """Upload by signed URL and have the file checked and measured; what is said of it."""
     wanted = {"files": [{"filename": model.name, "sizeBytes": model.stat().st_size}]}
     (target,) = shop.data("POST", "quick-order/uploads", json=wanted, expect=201)["files"]
     with model.open("rb") as file:
         headers = {"content-type": f"model/{model.suffix[1:].lower()}"}
         put = httpx.put(target["uploadUrl"], content=file, headers=headers, timeout=120)
     must(put.is_success, f"upload: {put.status_code} {put.text[:300]}")
-    shop.data("POST", f"quick-order/uploads/{target['id']}/complete")
-    return int(target["id"])
+    accepted: dict[str, Any] = shop.data("POST", f"quick-order/uploads/{target['id']}/complete")
+    return accepted
 
 
 def wait_for_slice(shop: Shop, file_id: int, seconds: float = 300) -> dict[str, Any]:
@@ -151,8 +152,17 @@ def sign_up(shop: Shop, story: Story) -> str:
 
 def slice_model(shop: Shop, model: Path, story: Story) -> dict[str, Any]:
     """Upload and slice; the finished status."""
-    file_id = upload(shop, model)
-    story.tell("upload", f"{model.name} uploaded ({model.stat().st_size / 1000:.0f} kB)")
+    accepted = upload(shop, model)
+    file_id, box = accepted["id"], accepted["geometry"]["box"]
+    size = f"{box['x']:g} × {box['y']:g} × {box['z']:g} mm"
+    story.tell("upload", f"{model.name} uploaded ({model.stat().st_size / 1000:.0f} kB): {size}")
+    if guess := accepted["report"]["estimate"]:
+        grams, cents = guess["massMg"], guess["priceCents"]
+        story.tell(
+            "estimate",
+            f"estimated: {grams['low'] / 1000:.0f} to {grams['high'] / 1000:.0f} g, "
+            f"{cents['low'] / 100:.2f} to {cents['high'] / 100:.2f} {guess['currency']}",
+        )
     shop.data("POST", "quick-order/slice", json={"file": {"id": file_id, **SETTINGS}}, expect=202)
     status = wait_for_slice(shop, file_id)
     must(status["status"] == "completed", f"the slice failed: {status['metadata'].get('error')}")
@@ -160,6 +170,20 @@ def slice_model(shop: Shop, model: Path, story: Story) -> dict[str, Any]:
     grams, slicer = result["massMg"] / 1000, f"{result['slicer']} {result['slicerVersion']}"
     story.tell("slice", f"sliced by {slicer}: {grams:g} g, {result['timeSec']} s of printing")
     return status
+
+
+def picture(shop: Shop, status: dict[str, Any], story: Story) -> None:
+    """Keep the model's picture, as soon as the worker has drawn it."""
+    path = f"quick-order/files/{status['id']}"
+    deadline = time.monotonic() + 60
+    while not status["previewUrl"]:
+        must(time.monotonic() < deadline, "the model was not drawn within 60 s")
+        time.sleep(0.25)
+        status = shop.data("GET", path)
+    png = shop.call("GET", f"{path}/preview.png", follow_redirects=True).content
+    must(png.startswith(b"\x89PNG"), "the picture is no PNG")
+    story.keep("preview.png", png)
+    story.tell("picture", f"drawn: {status['topology']['triangles']} triangles, {len(png) / 1000:.0f} kB")
 
 
 def order(shop: Shop, status: dict[str, Any], story: Story) -> dict[str, Any]:
@@ -210,11 +234,13 @@ def run(stack: Stack, model: Path, story: Story) -> dict[str, Any]:
     shop = Shop(stack.api_url)
     email = sign_up(shop, story)
     status = slice_model(shop, model, story)
+    picture(shop, status, story)
     invoice = order(shop, status, story)
     paper(shop, invoice, "before", story)
     payment = settle(stack, shop, invoice, story)
     paper(shop, invoice, "after", story)
-    gcode = shop.call("GET", f"tmp-files/{status['outputId']}", follow_redirects=True).content
+    packed = shop.call("GET", f"tmp-files/{status['outputId']}", follow_redirects=True).content
+    gcode = gzip.decompress(packed)
     story.keep(f"{model.stem}.gcode", gcode)
     story.tell("gcode", f"g-code: {len(gcode) / 1e6:.1f} MB")
     result = status["result"]

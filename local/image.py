@@ -142,7 +142,7 @@ def slice_all(stack: Stack, image: Container) -> dict[int, str]:
     shop.token = stack.sign_up("image@example.com").accessToken
     files: dict[int, str] = {}
     for model in map(gallery_model, MODELS):
-        file_id = upload(shop, model)
+        file_id = upload(shop, model)["id"]
         shop.data("POST", "quick-order/slice", json={"file": {"id": file_id, **SETTINGS}}, expect=202)
         status = wait_for_slice(shop, file_id)
         must(status["status"] == "completed", f"{model.name}: {status}")

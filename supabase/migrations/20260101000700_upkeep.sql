@@ -77,8 +77,8 @@ as $$
      and inspection is null;
 $$;
 
--- The files that dead letters name ([{"fileId", "requestId"}]). One that a worker took, or that was sent again and
--- again, will not be sliced; another only waited out a time when nothing answered, and is sent again.
+-- The files that dead letters name ([{"fileId", "requestId"}]). One that a worker took, or that was sent again, will not
+-- be sliced; another may only have waited out a time when the database did not answer, and is sent once more.
 create function settle_dead_slices(p_messages jsonb) returns jsonb
 language plpgsql volatile set search_path = public, pg_temp
 as $$
@@ -91,7 +91,7 @@ begin
      where t.id in (select (m ->> 'fileId')::bigint from jsonb_array_elements(p_messages) m
                      where t.request_id::text = m ->> 'requestId' and (m ->> 'fileId')::bigint = t.id)
        and (t.queued_at is not null or (t.status = 'running' and t.lease_until < now()))
-       and (t.attempts > 0 or t.sends >= 5) and is_overdue(t.sent_at, 0)
+       and (t.attempts > 0 or t.sends > 0) and is_overdue(t.sent_at, 0)
      order by t.id for update skip locked loop
     perform settle_with_fallback(f.id, 'SLICER_GAVE_UP', 'the slicer gave up on this model; the shop looks into it.', null);
     settled := settled + 1;
