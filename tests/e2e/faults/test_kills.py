@@ -49,7 +49,7 @@ STEPS = {
     "before completing": Step(COMPLETE, strays=1, works=False),
     "after completing": Step(COMPLETE, Moment.ANSWER, attempts=1, works=False),
 }
-SMALL = {"after the claim", "while downloading", "while slicing", "before completing", "after completing"}
+SMALL = {"after the claim", "while slicing", "before completing", "after completing"}
 
 
 @pytest.fixture
