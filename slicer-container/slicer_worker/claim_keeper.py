@@ -5,7 +5,8 @@ import time
 from types import TracebackType
 from typing import Self
 
-from printshop.errors import Unavailable
+from printshop.database import DatabaseError
+from printshop.errors import ApiError
 from printshop.log import get_logger
 from printshop.slicing.claims import Claim, Claims
 
@@ -62,8 +63,9 @@ class ClaimKeeper:
             self._told, renewed_at = news, time.monotonic()
             try:
                 self._lost = not self._claims.report(self._claim, *news, LEASE_SECONDS)
-            except Unavailable as error:
-                # Progress is a courtesy; whether the claim still holds is settled at the end.
+            except (ApiError, DatabaseError) as error:
+                # Progress is a courtesy; whether the claim still holds is settled at the end. Whatever the answer
+                # was (a proxy's 500, too), this thread goes on: without it the claim would run out.
                 log.warn(scope="slicer.progress", error=error, data={"fileId": self._claim.file_id})
             if self._lost:
                 return

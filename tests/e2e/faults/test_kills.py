@@ -78,7 +78,7 @@ def test_a_worker_killed_at_a_step_of_a_slice_leaves_one_result(
             *step.of(plant, file_id), moment=step.moment, strike=partial(plant.kill_worker, killed)
         ) as fault,
     ):
-        plant.ask(customer, file_id, layerHeight=0.05 if step.slices else 0.3)
+        plant.ask(customer, file_id, layerHeight=0.08 if step.slices else 0.3)
         fault.wait()
         plant.round_after(file_id)
         wait_for_slice(customer, file_id)
@@ -101,7 +101,7 @@ def test_redelivery_alone_ends_the_job_of_a_killed_worker(
             *step.of(plant, file_id), moment=step.moment, strike=partial(plant.kill_worker, Killed())
         ) as fault,
     ):
-        plant.ask(customer, file_id, layerHeight=0.05 if step.slices else 0.3)
+        plant.ask(customer, file_id, layerHeight=0.08 if step.slices else 0.3)
         fault.wait()
         plant.expire(file_id)
         wait_for_slice(customer, file_id)
@@ -154,7 +154,7 @@ def test_a_slicer_killed_once_is_tried_again(plant: Plant, customer: Client) -> 
             PROGRESS[0], named(file_id), strike=partial(plant.kill_slicer, killed), cuts=False
         ) as fault,
     ):
-        plant.ask(customer, file_id, layerHeight=0.05)
+        plant.ask(customer, file_id, layerHeight=0.08)
         fault.wait()
         plant.until("status = 'idle'", file_id)
         plant.round_after(file_id)
@@ -171,7 +171,7 @@ def test_a_slicer_killed_twice_ends_in_the_fallback_and_a_message(plant: Plant, 
         cuts=False,
         times=None,
     ):
-        plant.ask(customer, file_id, layerHeight=0.05)
+        plant.ask(customer, file_id, layerHeight=0.08)
         plant.until("status = 'idle' and attempts = 1", file_id)
         plant.round_after(file_id)
         status = wait_for_slice(customer, file_id)
