@@ -260,13 +260,19 @@ class Plant:
         )  # a poll that is under way still hides what it receives for the old time
         return int(kept)
 
-    def deliver(self, file_id: int) -> None:
+    def deliver(self, file_id: int, **message: str) -> None:
         """The file's message once more, straight to the worker, which has to be done with it."""
-        body = json.dumps({"fileId": file_id, "requestId": self.request_of(file_id)})
+        body = json.dumps({"fileId": file_id, **(message or {"requestId": self.request_of(file_id)})})
         queue = self.stack.queue_url.rsplit("/", 1)[-1]
         record = {"messageId": "again", "receiptHandle": "none", "body": body}
         record["eventSourceARN"] = f"arn:aws:sqs:{REGION}:123456789012:{queue}"
         assert self.stack.gateway.invoke(SLICER, {"Records": [record]}) == {"batchItemFailures": []}
+
+    def start_if_left(self, killed: Killed, file_id: int) -> None:
+        """Have a worker start, unless one did since: another that was warm may have ended the job."""
+        if any(folder.exists() for folder in killed.scratch):
+            self.stack.gateway.recycle(SLICER)
+            self.deliver(file_id, task="inspect")
 
 
 class Gate:
