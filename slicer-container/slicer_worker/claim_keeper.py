@@ -64,7 +64,8 @@ class ClaimKeeper:
             try:
                 self._lost = not self._claims.report(self._claim, *news, LEASE_SECONDS)
             except (ApiError, DatabaseError) as error:
-                # Progress is a courtesy; whether the claim still holds is settled at the end.
+                # Progress is a courtesy; whether the claim still holds is settled at the end. Whatever the answer
+                # was (a proxy's 500, too), this thread goes on: without it the claim would run out.
                 log.warn(scope="slicer.progress", error=error, data={"fileId": self._claim.file_id})
             if self._lost:
                 return

@@ -1,7 +1,7 @@
 """The one place that builds a worker on the real database and storage."""
 
-from printshop.database import Database
-from printshop.errors import Unavailable
+from printshop.database import Database, DatabaseError
+from printshop.errors import ApiError
 from printshop.log import get_logger
 from printshop.settings import Settings
 from printshop.slicing.child import MEMORY_BYTES, make_undumpable
@@ -41,8 +41,8 @@ def start_worker(settings: Settings, memory_bytes: int = MEMORY_BYTES) -> SliceW
 
 
 def beat(worker: SliceWorker) -> None:
-    """Send a heartbeat. A database that is away is no reason not to live."""
+    """Send a heartbeat. A database that is away, or answers nonsense, is no reason not to live."""
     try:
         worker.heartbeat()
-    except Unavailable as error:
+    except (ApiError, DatabaseError) as error:
         log.warn(scope="slicer.heartbeat", error=error)

@@ -9,7 +9,7 @@ import pytest
 
 from local.stack import Stack
 from tests.conftest import Client
-from tests.e2e.faults.plant import LARGE_MM, Killed, Plant, cube, named
+from tests.e2e.faults.plant import Killed, Plant, named, pillars
 from tests.e2e.faults.proxy import Fault, Proxy
 from tests.orders import uploaded
 
@@ -51,7 +51,7 @@ def doomed(plant: Plant) -> Iterator[Doomed]:
     sqs, client, poison = plant.stack.aws.client("sqs"), plant.customer(), "no message of ours"
     plant.redeliver_within(3, plant.stack.large_queue_url)
     sqs.send_message(QueueUrl=plant.stack.queue_url, MessageBody=poison)
-    file_id = uploaded(client, "doomed.stl", cube(LARGE_MM))
+    file_id = uploaded(client, "doomed.stl", pillars())
     with ExitStack() as life:
         kill = partial(plant.kill_worker, Killed())
         fault = life.enter_context(

@@ -20,13 +20,11 @@ from local.stack import Stack
 from tests.conftest import Client, sign_up
 from tests.e2e.faults.processes import kill, owner_of, scratch_folders_of, slicers_of
 from tests.e2e.faults.proxy import Proxy
-from tests.models import cube_stl
+from tests.models import Triangle, binary_stl, cube_stl, cube_triangles
 from tests.orders import slice_request, uploaded, wait_for_slice
 
 SLICER = "SlicerFunction"
 DEAD_LETTERS = ("SliceDeadLetters", "LargeSliceDeadLetters")
-LARGE_MM = 172
-"""The edge of a cube whose box is just large enough for the lane of large models."""
 
 
 def of_its_own(model: bytes) -> bytes:
@@ -41,6 +39,16 @@ def named(file_id: int) -> str:
 
 def cube(size: float = 6) -> bytes:
     return of_its_own(cube_stl(size))
+
+
+def pillars() -> bytes:
+    """Two thin pillars far apart: their box belongs into the lane of large models, and they are sliced at once."""
+    triangles: list[Triangle] = []
+    for at in ((0, 0, 0), (236, 196, 0)):
+        for triangle in cube_triangles(1):
+            a, b, c = ((4 * x + at[0], 4 * y + at[1], 112 * z) for x, y, z in triangle)
+            triangles.append((a, b, c))
+    return of_its_own(binary_stl(triangles))
 
 
 def bunny() -> bytes:
@@ -213,7 +221,7 @@ class Plant:
         return sum(int(count) for count in counts["Attributes"].values())
 
     def is_settled(self, file_id: int) -> bool:
-        return bool(self.rows("select from tmp_files where id = %s and status = 'failed'", file_id))
+        return bool(self.rows("select 1 from tmp_files where id = %s and status = 'failed'", file_id))
 
     def dead_letters(self) -> list[str]:
         """Bodies that the slice queues gave up on, but for those that somebody reads now; they stay."""
@@ -252,13 +260,19 @@ class Plant:
         )  # a poll that is under way still hides what it receives for the old time
         return int(kept)
 
-    def deliver(self, file_id: int) -> None:
+    def deliver(self, file_id: int, **message: str) -> None:
         """The file's message once more, straight to the worker, which has to be done with it."""
-        body = json.dumps({"fileId": file_id, "requestId": self.request_of(file_id)})
+        body = json.dumps({"fileId": file_id, **(message or {"requestId": self.request_of(file_id)})})
         queue = self.stack.queue_url.rsplit("/", 1)[-1]
         record = {"messageId": "again", "receiptHandle": "none", "body": body}
         record["eventSourceARN"] = f"arn:aws:sqs:{REGION}:123456789012:{queue}"
         assert self.stack.gateway.invoke(SLICER, {"Records": [record]}) == {"batchItemFailures": []}
+
+    def start_if_left(self, killed: Killed, file_id: int) -> None:
+        """Have a worker start, unless one did since: another that was warm may have ended the job."""
+        if any(folder.exists() for folder in killed.scratch):
+            self.stack.gateway.recycle(SLICER)
+            self.deliver(file_id, task="inspect")
 
 
 class Gate:

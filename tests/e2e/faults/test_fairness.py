@@ -1,30 +1,25 @@
 """Two lanes that do not wait for each other, and requests that were committed while the queue was away."""
 
 from functools import partial
-from typing import Any
 
 import pytest
 
 from tests.conftest import Client
-from tests.e2e.faults.plant import Gate, Plant, cube, named
+from tests.e2e.faults.plant import Gate, Plant, cube, named, pillars
 from tests.orders import slice_request, uploaded, wait_for_slice
 
-LANES: dict[str, dict[str, Any]] = {
-    "LARGE": {"size": 209, "layerHeight": 0.35, "infill": 0},
-    "SMALL": {"size": 5, "layerHeight": 0.35},
-}
-"""A cube of each lane, as quickly sliced as may be."""
+LANES = {"LARGE": pillars, "SMALL": cube}
 
 
 def models(client: Client, lane: str, count: int) -> list[int]:
     """Uploaded models for this lane; their files' ids."""
-    return [uploaded(client, "part.stl", cube(LANES[lane]["size"])) for _ in range(count)]
+    return [uploaded(client, "part.stl", LANES[lane]()) for _ in range(count)]
 
 
 def ask(plant: Plant, client: Client, lane: str, file_ids: list[int]) -> None:
     """Put them into this lane's queue."""
     for file_id in file_ids:
-        plant.ask(client, file_id, **{name: value for name, value in LANES[lane].items() if name != "size"})
+        plant.ask(client, file_id)
     lanes = plant.rows("select distinct lane::text from tmp_files where id = any (%s)", file_ids)
     assert lanes == [(lane,)]
 

@@ -19,7 +19,7 @@ UPLOADS_GCODE = "POST /storage/v1/object/tmp/gcode/"
 
 @dataclass(frozen=True)
 class Step:
-    """Where the worker dies: at which of its requests, and when. `{id}` and `{key}` are the file's."""
+    """Where the worker dies: at which of its requests, and when. `{id}`, `{key}`, `{folder}`: the file's."""
 
     words: tuple[str, ...]
     moment: Moment = Moment.REQUEST
@@ -31,7 +31,8 @@ class Step:
 
     def of(self, plant: Plant, file_id: int) -> list[str]:
         key = plant.key_of(file_id)
-        return [word.format(id=named(file_id), key=key) for word in self.words]
+        folder = PurePosixPath(key).parent
+        return [word.format(id=named(file_id), key=key, folder=folder) for word in self.words]
 
 
 CLAIM = ("rpc/claim_slice", "{id}")
@@ -49,7 +50,7 @@ STEPS = {
     "before completing": Step(COMPLETE, strays=1, works=False),
     "after completing": Step(COMPLETE, Moment.ANSWER, attempts=1, works=False),
 }
-SMALL = {"after the claim", "while downloading", "while slicing", "before completing", "after completing"}
+SMALL = {"after the claim", "while slicing", "before completing", "after completing"}
 
 
 @pytest.fixture
@@ -78,13 +79,14 @@ def test_a_worker_killed_at_a_step_of_a_slice_leaves_one_result(
             *step.of(plant, file_id), moment=step.moment, strike=partial(plant.kill_worker, killed)
         ) as fault,
     ):
-        plant.ask(customer, file_id, layerHeight=0.05 if step.slices else 0.3)
+        plant.ask(customer, file_id, layerHeight=0.08 if step.slices else 0.3)
         fault.wait()
         plant.round_after(file_id)
         wait_for_slice(customer, file_id)
     assert killed.workers
     assert bool(killed.slicers) is step.slices
     assert bool(killed.scratch) is step.works
+    plant.start_if_left(killed, file_id)
     assert not [folder for folder in killed.scratch if folder.exists()], "swept at the next start"
 
 
@@ -101,7 +103,7 @@ def test_redelivery_alone_ends_the_job_of_a_killed_worker(
             *step.of(plant, file_id), moment=step.moment, strike=partial(plant.kill_worker, Killed())
         ) as fault,
     ):
-        plant.ask(customer, file_id, layerHeight=0.05 if step.slices else 0.3)
+        plant.ask(customer, file_id, layerHeight=0.08 if step.slices else 0.3)
         fault.wait()
         plant.expire(file_id)
         wait_for_slice(customer, file_id)
@@ -130,8 +132,9 @@ def test_a_worker_killed_at_a_step_of_an_inspection_leaves_one_picture(
     upload = request_upload(customer, "part.stl", len(model))
     assert put(upload, model).is_success
     file_id, folder = int(upload["id"]), str(PurePosixPath(upload["storageKey"]).parent)
-    words = [word.replace("{folder}", folder) for word in step.of(plant, file_id)]
-    with plant.supabase.fault(*words, moment=step.moment, strike=partial(plant.kill_worker, killed)) as fault:
+    with plant.supabase.fault(
+        *step.of(plant, file_id), moment=step.moment, strike=partial(plant.kill_worker, killed)
+    ) as fault:
         customer.data("POST", f"quick-order/uploads/{file_id}/complete")
         fault.wait()
         plant.round_after(file_id)
@@ -142,6 +145,7 @@ def test_a_worker_killed_at_a_step_of_an_inspection_leaves_one_picture(
     objects = plant.rows("select name from storage.objects where name like %s order by 1", f"{folder}/%")
     assert len(objects) == 2, "the model and its picture"
     assert killed.workers
+    plant.start_if_left(killed, file_id)
     assert not [scratch for scratch in killed.scratch if scratch.exists()]
 
 
@@ -154,7 +158,7 @@ def test_a_slicer_killed_once_is_tried_again(plant: Plant, customer: Client) -> 
             PROGRESS[0], named(file_id), strike=partial(plant.kill_slicer, killed), cuts=False
         ) as fault,
     ):
-        plant.ask(customer, file_id, layerHeight=0.05)
+        plant.ask(customer, file_id, layerHeight=0.08)
         fault.wait()
         plant.until("status = 'idle'", file_id)
         plant.round_after(file_id)
@@ -171,7 +175,7 @@ def test_a_slicer_killed_twice_ends_in_the_fallback_and_a_message(plant: Plant, 
         cuts=False,
         times=None,
     ):
-        plant.ask(customer, file_id, layerHeight=0.05)
+        plant.ask(customer, file_id, layerHeight=0.08)
         plant.until("status = 'idle' and attempts = 1", file_id)
         plant.round_after(file_id)
         status = wait_for_slice(customer, file_id)

@@ -91,7 +91,7 @@ def test_a_database_killed_at_a_step_of_a_slice_leaves_one_result(
     file_id = uploaded(customer, "part.stl", bunny() if is_long else cube())
     with plant.one_result(customer, file_id, attempts=death.attempts, strays=death.strays):
         with struck(plant, death.function, death.when, file_id):
-            plant.ask(customer, file_id, layerHeight=0.05 if is_long else 0.3)
+            plant.ask(customer, file_id, layerHeight=0.08 if is_long else 0.3)
         if not is_long:  # a word of progress is a courtesy: the slice goes on without
             plant.round_after(file_id)
         wait_for_slice(customer, file_id)

@@ -1,0 +1,86 @@
+"""A claim is kept, and a worker lives, whatever the database's end answers once."""
+
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import httpx
+import pytest
+
+from printshop.database import Database
+from printshop.slicing.claims import Claim, Claims, SliceMessage
+from printshop.storage import Storage
+from slicer_worker.claim_keeper import ClaimKeeper
+from slicer_worker.start import beat
+from slicer_worker.worker import SliceWorker
+from tests.integration.slicing.stores import Job, MemoryDatabase, worker_settings
+
+STATUSES = [500, 520, 503]
+"""A defect's answer; that of a proxy in front, in HTML; that of a database that is away."""
+
+
+class Answers:
+    """Supabase's end: answers the given status once, then yes to everything."""
+
+    def __init__(self, status: int) -> None:
+        self.asked: list[str] = []
+        self.twice = threading.Event()
+        answers = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                self.rfile.read(int(self.headers["content-length"]))
+                answers.asked.append(self.path)
+                first = len(answers.asked) == 1
+                body = b"<html>an error of the proxy's own</html>" if first else b"true"
+                self.send_response(status if first else 200)
+                self.send_header("content-type", "text/html" if first else "application/json")
+                self.send_header("content-length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+                if not first:
+                    answers.twice.set()
+
+            def log_message(self, *_: object) -> None:
+                return
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+
+
+@pytest.fixture(params=STATUSES)
+def answers(request: pytest.FixtureRequest) -> Iterator[Answers]:
+    answers = Answers(request.param)
+    thread = threading.Thread(target=answers.server.serve_forever, args=(0.05,))
+    thread.start()
+    yield answers
+    answers.server.shutdown()
+    thread.join()
+    answers.server.server_close()
+
+
+def test_the_claim_is_kept_after_an_answer_that_is_none(answers: Answers) -> None:
+    settings = worker_settings(next_public_supabase_url=answers.url)
+    database = MemoryDatabase()
+    database.jobs[1] = Job(storage_key="7/a/part.stl", filename="part.stl")
+    claim = Claims(database).claim(SliceMessage(file_id=1, request_id="any"), 60)
+    assert isinstance(claim, Claim)
+    with (
+        httpx.Client() as client,
+        ClaimKeeper(Claims(Database(settings, client)), claim, threading.Event()) as keeper,
+    ):
+        assert keeper.tell(10, "Slicing")
+        percent = 10
+        while not answers.twice.wait(0.5) and percent < 40:
+            percent += 1
+            assert keeper.tell(percent, "Slicing")
+    assert answers.asked[:2] == ["/rest/v1/rpc/report_slice_progress"] * 2
+
+
+def test_a_heartbeat_that_is_refused_does_not_end_the_worker(answers: Answers) -> None:
+    settings = worker_settings(next_public_supabase_url=answers.url)
+    with httpx.Client() as client:
+        worker = SliceWorker(Claims(Database(settings, client)), Storage(settings, client), settings)
+        beat(worker)
+        beat(worker)
+    assert answers.asked == ["/rest/v1/rpc/record_heartbeat"] * 2
