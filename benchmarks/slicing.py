@@ -121,7 +121,7 @@ def overhead(stack: Stack, client: Client) -> float:
     rival = statistics.median(bare)
 
     def median(part: str) -> float:
-        return statistics.median(getattr(timing, part) for timing in ours)
+        return statistics.median(float(getattr(timing, part)) for timing in ours)
 
     print(f"  bare command line                    {rival:7.3f}")
     print(f"  request to stored result             {median('total'):7.3f}   {median('total') / rival:5.2f}")
@@ -137,7 +137,9 @@ def overhead(stack: Stack, client: Client) -> float:
     allowed = MAX_SHARE * rival + MAX_SECONDS
     for name, added in (("the worker", worker), ("the whole way", whole)):
         verdict = "held" if added <= allowed else "MISSED"
-        print(f"  {name} adds {added * 1000:.0f} ms; at most 10 % + 150 ms = {allowed * 1000:.0f} ms: {verdict}")
+        print(
+            f"  {name} adds {added * 1000:.0f} ms; at most 10 % + 150 ms = {allowed * 1000:.0f} ms: {verdict}"
+        )
     return median("total")
 
 
@@ -163,7 +165,9 @@ def cache_hit(stack: Stack, sliced_seconds: float) -> None:
     print(f"  slice                                {sliced_seconds:7.3f}")
     print(f"  cache hit                            {seconds:7.3f}   {seconds / sliced_seconds:6.4f}")
     verdict = "held" if len(made) <= 2 and not sent else "MISSED"
-    print(f"  {len(made)} requests to Supabase ({' + '.join(made)}), {sent} messages; at most 2 and 0: {verdict}")
+    print(
+        f"  {len(made)} requests to Supabase ({' + '.join(made)}), {sent} messages; at most 2 and 0: {verdict}"
+    )
 
 
 def reading_statistics() -> None:

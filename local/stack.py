@@ -28,6 +28,7 @@ from local.accounts import AuthAdmin
 from local.aws import Aws
 from local.database import Postgres
 from local.gateway import Gateway
+from local.gateway.launching import ImageCommand
 from local.processes import free_port
 from local.project import STATE
 from local.stripe_stand_in import StripeStandIn
@@ -61,18 +62,20 @@ class Stack:
         run_dir: Path | None = None,
         *,
         built: bool = False,
+        image: ImageCommand | None = None,
         confirm_email: bool = False,
         fire_schedules: bool = False,
         parameters: dict[str, str] | None = None,
         temp_dir: Path | None = None,
         progress: Progress = lambda _: None,
     ) -> None:
-        """`parameters` override the template's; `temp_dir` is the gateway's."""
+        """`parameters` override the template's; `image` runs the slicer in its image; `temp_dir` is the gateway's."""
         self.run_dir = run_dir or RUNS / f"{time.strftime('%H%M%S')}-{os.getpid()}-{secrets.token_hex(2)}"
         self._progress = progress
         self._parameters = parameters or {}
         self._temp_dir = temp_dir
         self._built = built
+        self._image = image
         self._fire_schedules = fire_schedules
         self.stripe_key = f"sk_test_{secrets.token_hex(12)}"
         self.webhook_secret = f"whsec_{secrets.token_hex(16)}"
@@ -113,6 +116,7 @@ class Stack:
             self.run_dir / "gateway",
             parameters=self._template_parameters(port),
             built=self._built,
+            image=self._image,
             aws=self.aws,
             fire_schedules=self._fire_schedules,
             port=port,

@@ -15,7 +15,7 @@ from local.gateway.deploying import deploy
 from local.gateway.errors import FunctionError, GatewayError
 from local.gateway.front import Front
 from local.gateway.invocations import Answer
-from local.gateway.launching import Launcher
+from local.gateway.launching import ImageCommand, Launcher
 from local.gateway.queues import QueuePoller
 from local.gateway.routes import RouteTable
 from local.gateway.runtime_api import runtime_api
@@ -32,9 +32,9 @@ MOST_PROCESSES = 48
 class Gateway:
     """Serves a SAM template on this machine as AWS would.
 
-    `parameters` are the template's; `built` runs the folder that `sam build` made; `port` is the HTTP API's (0: a
-    free one, known from the start); `aws` has to be running. Raises TemplateError where the template asks for
-    something that cannot be resolved or is not served here.
+    `parameters` are the template's; `built` runs the folder that `sam build` made; `image` runs image functions in
+    their image; `port` is the HTTP API's (0: a free one, known from the start); `aws` has to be running. Raises
+    TemplateError where the template asks for something that cannot be resolved or is not served here.
 
         gateway = Gateway(Path("template.yaml"), run_dir, parameters={…}, aws=aws)
         gateway.start()
@@ -51,6 +51,7 @@ class Gateway:
         parameters: Mapping[str, str],
         aws: Aws,
         built: bool = False,
+        image: ImageCommand | None = None,
         fire_schedules: bool = False,
         port: int = 0,
         most_processes: int = MOST_PROCESSES,
@@ -64,6 +65,7 @@ class Gateway:
         self._parameters = dict(parameters)
         self._aws = aws
         self._built = built
+        self._image = image
         self._fire_schedules = fire_schedules
         self._stack_name = stack_name
         self._api_socket = listen(port)
@@ -175,6 +177,7 @@ class Gateway:
             built=self._built,
             aws_url=self._aws.endpoint_url,
             packages=application.packages,
+            image=self._image,
             temp_dir=self._temp_dir,
         )
         for function in application.functions.values():

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,10 +16,23 @@ from local.gateway.application import Function
 from local.gateway.intrinsics import REGION
 from local.processes import Process, start
 
-__all__ = ["Launcher", "private_opt"]
+__all__ = ["ImageCommand", "Launcher", "private_opt"]
+
+type ImageCommand = Callable[[Mapping[str, str]], list[str | Path]]
+"""The command line that runs an image function's entry point in its image, with these variables."""
 
 SANDBOX = Path(__file__).with_name("sandbox.py")
 RUNTIME_DISTRIBUTIONS = ("awslambdaric", "simplejson", "snapshot-restore-py")
+OF_THE_IMAGE = (
+    "LANG",
+    "LAMBDA_RUNTIME_DIR",
+    "LAMBDA_TASK_ROOT",
+    "LD_LIBRARY_PATH",
+    "PATH",
+    "PYTHONPATH",
+    "TZ",
+)
+"""Variables that an image function finds in its image, not in Lambda."""
 SITE_PACKAGES = f"python/lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages"
 
 
@@ -51,22 +64,39 @@ class _Opt:
 class Launcher:
     """Starts processes of functions. `packages` are the folders that an image function has copied in.
 
-    With `temp_dir` each function has its temporary folder there, under its name: what /tmp is to it on Lambda.
+    With `image`, image functions run in their image instead of from the source tree. With `temp_dir` each function
+    has its temporary folder there, under its name: what /tmp is to it on Lambda.
     """
 
     def __init__(
-        self, run_dir: Path, *, built: bool, aws_url: str, packages: Iterable[Path], temp_dir: Path | None
+        self,
+        run_dir: Path,
+        *,
+        built: bool,
+        aws_url: str,
+        packages: Iterable[Path],
+        image: ImageCommand | None = None,
+        temp_dir: Path | None = None,
     ) -> None:
         self._run_dir = run_dir
         self._temp_dir = temp_dir
         self._built = built
         self._aws_url = aws_url
         self._packages = tuple(packages)
+        self._image = image
         self._private_opt = built and private_opt()
         self._opts: dict[tuple[Path, ...], _Opt] = {}
 
     def start(self, function: Function, port: int) -> Process:
         """Start a process that takes its invocations from the Runtime API on `port`."""
+        if function.image and self._image is not None:
+            environment = self._environment(function, port, None)
+            given = {name: value for name, value in environment.items() if name not in OF_THE_IMAGE}
+            return start(
+                [*_box(None), *self._image(given)],
+                env={"PATH": os.environ["PATH"]},
+                log=self._log_of(function),
+            )
         opt = self._opt(function.layers) if self._built and function.layers else None
         bare = self._built and not function.image
         python = [str(getattr(sys, "_base_executable", sys.executable)), "-S"] if bare else [sys.executable]
@@ -80,8 +110,11 @@ class Launcher:
             ],
             env=self._environment(function, port, opt),
             cwd=function.code,
-            log=self._run_dir / "logs" / f"{function.logical_id}.log",
+            log=self._log_of(function),
         )
+
+    def _log_of(self, function: Function) -> Path:
+        return self._run_dir / "logs" / f"{function.logical_id}.log"
 
     def _environment(self, function: Function, port: int, opt: _Opt | None) -> dict[str, str]:
         """The template's environment and Lambda's own, nothing of ours."""

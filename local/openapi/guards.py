@@ -7,6 +7,7 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
 from printshop.http import security
+from printshop.http.slicing import slicing_user
 from printshop.services import get_services
 
 LOGIN: list[dict[str, list[str]]] = [{"bearerAuth": []}, {"cookieAuth": []}]
@@ -24,12 +25,16 @@ def security_of(route: APIRoute) -> list[dict[str, list[str]]]:
     return LOGIN if _needs_login(set(_calls(route.dependant))) else []
 
 
+READ_THE_BODY = {security.pricing_admin, slicing_user}
+"""Guards that look up what the body names."""
+
+
 def _needs_login(calls: set[Callable[..., Any]]) -> bool:
     return security.any_caller in calls or _needs_own_password(calls)
 
 
 def _needs_own_password(calls: set[Callable[..., Any]]) -> bool:
-    return bool(calls & {security.current_caller, security.admin_user, security.pricing_admin})
+    return bool(calls & ({security.current_caller, security.admin_user} | READ_THE_BODY))
 
 
 def refusals_of(route: APIRoute, operation: dict[str, Any]) -> dict[int, list[str]]:
@@ -44,7 +49,7 @@ def refusals_of(route: APIRoute, operation: dict[str, Any]) -> dict[int, list[st
             codes.setdefault(status, []).extend(names)
 
     login = _needs_login(calls)
-    add(400, "BODY_NOT_JSON", when=bool(route.dependant.body_params) or security.pricing_admin in calls)
+    add(400, "BODY_NOT_JSON", when=bool(route.dependant.body_params or calls & READ_THE_BODY))
     add(
         400,
         "IDEMPOTENCY_KEY_MISSING",

@@ -8,10 +8,9 @@ from pathlib import Path
 
 from isal import igzip
 
-from printshop.errors import NotFound, PayloadTooLarge
+from printshop.errors import NotFound, PayloadTooLarge, Unprocessable
 from printshop.intake.fit import BuildVolume, fit
 from printshop.intake.prepare import prepare_model
-from printshop.intake.refusals import ModelRefused
 from printshop.log import get_logger
 from printshop.slicing.child import Limits
 from printshop.slicing.claims import Claim, Result
@@ -38,7 +37,7 @@ class SliceMaker:
     def make(self, claim: Claim, scratch: Path, progress: Progress) -> Result:
         """Slice the claimed file and store its g-code. Nothing is written to the database.
 
-        Raises SliceFailed, SliceStopped, ModelRefused, NotFound, PayloadTooLarge, OSError.
+        Raises SliceFailed, SliceStopped, Unprocessable, NotFound, PayloadTooLarge, OSError.
         """
         slicer = find_slicer(self.binary)
         turned = _turned(claim)
@@ -85,7 +84,7 @@ class SliceMaker:
 def _turned(claim: Claim) -> bool:
     """Whether the model fits only when turned. Raises SliceFailed MODEL_TOO_LARGE when it does not fit at all."""
     printer = BuildVolume(0, claim.printer or "the printer", claim.profile.bed_mm)
-    (place,) = fit(claim.geometry.box, [printer], claim.settings.scale)
+    (place,) = fit(claim.geometry.box, [printer], claim.settings.scale, claim.settings.brim_width)
     if not place.fits:
         raise SliceFailed(
             "MODEL_TOO_LARGE", f"The model is {place.reason}; scale it down or split it.", can_heal=False
@@ -94,13 +93,13 @@ def _turned(claim: Claim) -> bool:
 
 
 def failure_of(
-    error: ModelRefused | NotFound | PayloadTooLarge | SliceFailed | OSError,
+    error: Unprocessable | NotFound | PayloadTooLarge | SliceFailed | OSError,
 ) -> SliceFailed:
     """What stopped an attempt, as it is stored."""
     match error:
         case SliceFailed():
             return error
-        case ModelRefused():
+        case Unprocessable():
             return SliceFailed(error.code, error.message, can_heal=False)
         case NotFound():
             return SliceFailed(

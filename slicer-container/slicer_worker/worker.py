@@ -6,8 +6,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from printshop.database import DatabaseError
-from printshop.errors import ApiError, NotFound, PayloadTooLarge
-from printshop.intake.refusals import ModelRefused
+from printshop.errors import ApiError, NotFound, PayloadTooLarge, Unprocessable
 from printshop.log import get_logger
 from printshop.settings import Settings
 from printshop.slicing.child import MEMORY_BYTES, Limits
@@ -126,7 +125,7 @@ class SliceWorker:
                 result = self._maker.make(claim, scratch, keeper.tell)
         except SliceStopped:
             return self._stopped(claim)
-        except (ModelRefused, NotFound, PayloadTooLarge, SliceFailed, OSError) as error:
+        except (Unprocessable, NotFound, PayloadTooLarge, SliceFailed, OSError) as error:
             return self._fail(claim, failure_of(error))
         self._complete(claim, result)
         return None

@@ -57,7 +57,7 @@ def configured_parameters(stage: str) -> dict[str, str]:
 
 
 class Bundle:
-    """A translated template with its references resolved.
+    """A translated template with its references resolved, and without what its conditions leave out.
 
     Raises local.gateway.errors.TemplateError where a reference leads nowhere.
     """
@@ -65,10 +65,9 @@ class Bundle:
     def __init__(
         self, document: Mapping[str, Any], parameters: Mapping[str, str], stack_name: str = "bundle"
     ) -> None:
-        self.resources: Mapping[str, Mapping[str, Any]] = document["Resources"]
         self.attributes = {
             name: _attributes(resource["Type"], f"{stack_name}-{name}")
-            for name, resource in self.resources.items()
+            for name, resource in document["Resources"].items()
         }
         self._resolver = Resolver(
             document,
@@ -77,6 +76,11 @@ class Bundle:
             stack_name=stack_name,
             dynamic=_nothing,
         )
+        self.resources: Mapping[str, Mapping[str, Any]] = {
+            name: resource
+            for name, resource in document["Resources"].items()
+            if "Condition" not in resource or self._resolver.condition(resource["Condition"], name)
+        }
 
     def properties(self, name: str) -> dict[str, Any]:
         """A resource's properties, resolved."""
@@ -126,6 +130,8 @@ def _attributes(kind: str, name: str) -> dict[str, str]:
             return {"Ref": name, "Arn": arn("logs", f"log-group:{name}:*")}
         case "AWS::IAM::Role":
             return {"Ref": name, "Arn": arn("iam", f"role/{name}")}
+        case "AWS::ECS::Service":
+            return {"Ref": arn("ecs", f"service/{name}"), "Name": name}
         case "AWS::IAM::ManagedPolicy":
             return {"Ref": arn("iam", f"policy/{name}")}
         case _:

@@ -50,7 +50,7 @@ class Roles:
     def __init__(self, bundle: Bundle) -> None:
         self._bundle = bundle
         self._statements = {
-            function: tuple(self._of_role(properties["Role"]))
+            function: tuple(self.of_role(properties["Role"]))
             for function, properties in bundle.of_type("AWS::Lambda::Function").items()
         }
 
@@ -81,7 +81,8 @@ class Roles:
             rest = resource.rsplit("/", 1)[-1]
         return f"arn:aws:{service}:{REGION}:{ACCOUNT}:{rest}"
 
-    def _of_role(self, arn: str) -> Iterator[Statement]:
+    def of_role(self, arn: str) -> Iterator[Statement]:
+        """Every statement of the role with that ARN, inline ones first."""
         name = self._bundle.named("Arn", arn, {"AWS::IAM::Role"})
         if name is None:
             raise ValueError(f"{arn} is not a role of this template")

@@ -9,6 +9,7 @@ import pytest
 
 from local.stack import Stack
 from tests.conftest import Client, sign_up
+from tests.integration.api.traces import wait_until_quiet
 from tests.models import cube_stl
 from tests.orders import checked_out, sliced
 
@@ -48,6 +49,16 @@ def test_an_invoices_pdf_carries_its_figures_and_its_pay_link(ada: Client, invoi
     assert invoice["number"] in text
     assert "GST" in text
     assert invoice["payUrl"] in links_of(response.content)
+
+
+def test_an_invoices_pdf_shows_the_model_that_is_printed(ada: Client, stack: Stack) -> None:
+    status = sliced(ada, "pictured.stl", cube_stl(11))
+    wait_until_quiet(stack)  # for its picture
+    invoice = checked_out(ada, status)
+    page = pypdf.PdfReader(io.BytesIO(ada.get(f"invoices/{invoice['id']}/pdf").content)).pages[0]
+    (picture,) = page.images
+    assert picture.image is not None
+    assert picture.image.size == (800, 600)
 
 
 def test_an_invoices_pdf_is_kept_in_storage_under_its_number(

@@ -6,10 +6,8 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +15,7 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
+from local.ecs_agent import OFF, ON, EcsAgent
 from printshop.slicing.child import MEMORY_BYTES
 from printshop.slicing.claims import Claims
 from slicer_worker.ecs_task import sandbox_bytes
@@ -170,56 +169,6 @@ def test_the_lambda_acknowledges_a_model_that_can_never_be_sliced(home: Home) ->
     job = put_job(home, binary_stl(box(20))[:-1])
     assert home.invoke(EVENT["Records"][0]["body"]) == DONE
     assert job.status == "failed"
-
-
-class EcsAgent:
-    """What ECS offers a task, as documented: its protection and its limits. `refuses` answers a failure."""
-
-    def __init__(self) -> None:
-        self.states: list[dict[str, Any]] = []
-        self.refuses = False
-        agent = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_PUT(self) -> None:
-                assert self.path == "/api/1234/task-protection/v1/state"
-                state = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                agent.states.append(state)
-                failure = {"failure": {"Arn": "task", "Reason": "DEPLOYMENT_BLOCKED", "Detail": None}}
-                enabled = {"protection": {"ProtectionEnabled": state["ProtectionEnabled"], "TaskArn": "task"}}
-                self._answer(failure if agent.refuses else enabled)
-
-            def do_GET(self) -> None:
-                assert self.path == "/v4/1234/task"
-                self._answer({"Family": "slicer", "Limits": {"CPU": 2, "Memory": 4096}})
-
-            def _answer(self, document: dict[str, Any]) -> None:
-                body = json.dumps(document).encode()
-                self.send_response(200)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        self.agent_uri = f"http://127.0.0.1:{self._server.server_port}/api/1234"
-        self.metadata_uri = f"http://127.0.0.1:{self._server.server_port}/v4/1234"
-
-    def wait_for(self, state: dict[str, Any]) -> None:
-        deadline = time.monotonic() + 10
-        while state not in self.states:
-            assert time.monotonic() < deadline, self.states
-            time.sleep(0.05)
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-
-ON, OFF = {"ProtectionEnabled": True, "ExpiresInMinutes": 10}, {"ProtectionEnabled": False}
 
 
 @pytest.fixture

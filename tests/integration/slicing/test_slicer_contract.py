@@ -221,7 +221,10 @@ def test_a_model_larger_than_the_bed_is_refused_however_the_slicer_ends(
 def test_a_speck_is_nothing_to_print(slicer: Slicer, tmp_path: Path) -> None:
     with pytest.raises(SliceFailed) as failure:
         sliced(slicer, cube(tmp_path, 0.01))
-    assert (failure.value.code, failure.value.can_heal) == ("MODEL_NOTHING_TO_PRINT", False)
+    # 2.9 looks for its place first, and finds none.
+    modern = slicer.product == "PrusaSlicer" and slicer.version >= (2, 9, 0)
+    code = "MODEL_OUTSIDE_BED" if modern else "MODEL_NOTHING_TO_PRINT"
+    assert (failure.value.code, failure.value.can_heal) == (code, False)
 
 
 @every

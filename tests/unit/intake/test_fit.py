@@ -1,8 +1,8 @@
-"""Which printers a model fits, which one is chosen, and by how much it is too large otherwise."""
+"""Which printers a model fits, and by how much it is too large otherwise."""
 
 import pytest
 
-from printshop.intake.fit import BuildVolume, Fit, choose, fit
+from printshop.intake.fit import BuildVolume, Fit, fit
 from printshop.intake.geometry import Box
 
 MINI = BuildVolume(1, "Prusa MINI", (180, 180, 180))
@@ -65,16 +65,7 @@ def test_printers_are_answered_in_their_order_with_their_names() -> None:
     ]
 
 
-def test_the_smallest_printer_that_fits_is_chosen() -> None:
-    printers = [MK4, MINI, WIDE]
-    assert choose(Box(x=50, y=50, z=50), printers) == WIDE
-    assert choose(Box(x=50, y=50, z=120), printers) == MINI
-    assert choose(Box(x=50, y=50, z=200), printers) == MK4
-    assert choose(Box(x=50, y=50, z=50), printers, scale=400) == MK4
-    assert choose(Box(x=50, y=50, z=300), printers) is None
-    assert choose(Box(x=50, y=50, z=50), []) is None
-
-
-def test_of_printers_that_are_alike_the_first_is_chosen() -> None:
-    twin = BuildVolume(7, "Twin", MINI.bed_mm)
-    assert choose(Box(x=150, y=150, z=150), [twin, MINI]) == MINI
+def test_a_brim_stands_on_the_bed_too_and_does_not_grow_with_the_scale() -> None:
+    assert fit(Box(x=240, y=100, z=10), [MK4], brim_mm=5)[0].fits
+    (found,) = fit(Box(x=120, y=52.5, z=5), [MK4], scale=200, brim_mm=6)
+    assert found.reason == "2 mm too wide for Prusa MK4 (250 mm)"

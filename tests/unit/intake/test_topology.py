@@ -98,7 +98,8 @@ def test_the_figures_are_those_of_an_independent_library() -> None:
 
     random = np.random.default_rng(11)
     mesh = together(ball(), torus() + np.float32(60))[random.permutation(len(ball()) + len(torus()))[:-40]]
-    theirs = trimesh.Trimesh(**trimesh.triangles.to_kwargs(mesh))
+    corners = np.arange(3 * len(mesh)).reshape(-1, 3)
+    theirs = trimesh.Trimesh(vertices=mesh.reshape(-1, 3), faces=corners)
     theirs.merge_vertices(digits_vertex=8)
     ours = topology(mesh)
     counts = np.unique(theirs.edges_sorted, axis=0, return_counts=True)[1]

@@ -27,9 +27,10 @@ class FakePrinter:
 
 @dataclass
 class FakeStore:
-    """The `pdfs` bucket in memory. `down` answers nothing, `slow` answers late."""
+    """The `pdfs` bucket in memory, and the order-files one's pictures. `failure` answers nothing, `delay` late."""
 
     objects: dict[str, tuple[bytes, dict[str, str]]] = field(default_factory=dict)
+    pictures: dict[str, bytes | ApiError] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
     failure: ApiError | None = None
     delay: float = 0
@@ -52,6 +53,11 @@ class FakeStore:
 
     def download(self, bucket: Bucket, key: str) -> bytes:
         self._begin("download")
+        if bucket == "order-files":
+            picture = self.pictures.get(key) or NotFound("FILE_NOT_FOUND", "The file is no longer stored.")
+            if isinstance(picture, ApiError):
+                raise picture
+            return picture
         return self._stored(bucket, key)[0]
 
     def upload(

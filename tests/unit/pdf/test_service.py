@@ -1,4 +1,5 @@
 import asyncio
+import base64
 import re
 import time
 from datetime import date
@@ -8,8 +9,9 @@ import pytest
 
 from printshop.errors import PayloadTooLarge, Unavailable
 from printshop.pdf.cache import PdfCache
+from printshop.pdf.document import Invoice
 from printshop.pdf.service import Pdf, PdfService, input_hash, pin_dates
-from tests.unit.pdf.documents import business, invoice, quote
+from tests.unit.pdf.documents import business, invoice, item, quote
 from tests.unit.pdf.fakes import DOWN, FakePrinter, FakeStore
 
 KEY = "invoice-INV-0042.pdf"
@@ -85,6 +87,48 @@ def test_a_changed_business_prints_again(shop: Shop) -> None:
     shop.invoice()
     moved = business(address="1 New Street")
     assert asyncio.run(shop.service.invoice_pdf(invoice(2), moved)).source == "rendered"
+
+
+def pictured(*keys: str) -> Invoice:
+    """An invoice whose lines are prints of files 1, 2 … with these pictures."""
+    lines = [item(n) | {"details": {"fileId": n}} for n in range(1, len(keys) + 1)]
+    return invoice(items=lines, pictures={str(n): key for n, key in enumerate(keys, 1)})
+
+
+def test_the_pictures_of_its_models_are_printed_with_a_document(shop: Shop) -> None:
+    shop.store.pictures = {"7/a/preview.png": b"\x89PNG a", "7/b/preview.png": b"\x89PNG b"}
+    document = pictured("7/a/preview.png", "7/b/preview.png")
+    asyncio.run(shop.service.pdf(document, business()))
+    (html,) = shop.printer.printed
+    for picture in shop.store.pictures.values():
+        assert isinstance(picture, bytes)
+        assert f"data:image/png;base64,{base64.b64encode(picture).decode()}" in html
+    assert asyncio.run(shop.service.pdf(document, business())).source == "cache"
+    assert input_hash(document, business(), "147") != input_hash(pictured("7/c/p.png"), business(), "147")
+
+
+def test_a_picture_that_is_gone_leaves_the_line_plain_for_good(shop: Shop) -> None:
+    document = pictured("7/a/preview.png")
+    asyncio.run(shop.service.pdf(document, business()))
+    assert "data:image/png" not in shop.printer.printed[0]
+    assert asyncio.run(shop.service.pdf(document, business())).source == "cache"
+
+
+def test_a_picture_that_does_not_come_leaves_the_line_plain_this_once(shop: Shop) -> None:
+    document = pictured("7/a/preview.png")
+    shop.store.pictures = {"7/a/preview.png": DOWN}
+    assert asyncio.run(shop.service.pdf(document, business())).source == "rendered"
+    assert shop.store.objects == {}
+    shop.store.pictures = {"7/a/preview.png": b"\x89PNG"}
+    assert asyncio.run(shop.service.pdf(document, business())).source == "rendered"
+    assert "data:image/png" in shop.printer.printed[1]
+
+
+def test_so_many_pictures_are_printed_as_go_through_the_gateway(shop: Shop) -> None:
+    keys = [f"7/{n}/preview.png" for n in range(50)]
+    shop.store.pictures = dict.fromkeys(keys, b"\x89PNG".ljust(100_000))
+    asyncio.run(shop.service.pdf(pictured(*keys), business()))
+    assert shop.printer.printed[0].count("data:image/png") == 25
 
 
 def test_another_browser_prints_again(shop: Shop) -> None:

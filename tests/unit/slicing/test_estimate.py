@@ -103,8 +103,8 @@ def test_a_faster_printer_and_a_stiffer_filament_take_less_time() -> None:
 
 
 def test_small_layers_take_the_time_that_the_material_needs_to_set() -> None:
-    rod = cuboid(12, 12, 100)
-    assert of(rod, "core-xy", "abs").time_sec.likely > 1.5 * of(rod, "core-xy", "pla").time_sec.likely
+    rod = cuboid(8, 8, 100)
+    assert of(rod, "core-xy", "abs").time_sec.likely > 1.1 * of(rod, "core-xy", "pla").time_sec.likely
 
 
 def test_the_unknown_profile_is_refused() -> None:

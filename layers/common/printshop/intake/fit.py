@@ -43,19 +43,17 @@ class Fit(BaseModel):
     reason: Annotated[str | None, Field(examples=["23.4 mm too tall for Prusa MK4 (210 mm)"])]
 
 
-def fit(box: Box, printers: Sequence[BuildVolume], scale: float = 100) -> list[Fit]:
-    """How a model of that box (mm), printed at `scale` %, stands to each printer, in their order."""
-    return [_fit(box, printer, scale) for printer in printers]
+def fit(box: Box, printers: Sequence[BuildVolume], scale: float = 100, brim_mm: float = 0) -> list[Fit]:
+    """How a model of that box (mm), printed at `scale` % with a brim, stands to each printer, in their order.
+
+    No slicer minds a brim that leaves the bed, and PrusaSlicer 2.5 minds no height: this is the check.
+    """
+    return [_fit(box, printer, scale, brim_mm) for printer in printers]
 
 
-def choose(box: Box, printers: Sequence[BuildVolume], scale: float = 100) -> BuildVolume | None:
-    """The smallest printer (by build volume, then by id) that the model fits, if any does."""
-    smallest_first = sorted(printers, key=lambda printer: (math.prod(printer.bed_mm), printer.printer_id))
-    return next((printer for printer in smallest_first if _fit(box, printer, scale).fits), None)
-
-
-def _fit(box: Box, printer: BuildVolume, scale: float) -> Fit:
+def _fit(box: Box, printer: BuildVolume, scale: float, brim_mm: float) -> Fit:
     x, y, z = (edge * scale / 100 for edge in (box.x, box.y, box.z))
+    x, y = x + 2 * brim_mm, y + 2 * brim_mm
     straight, turned = _excess((x, y, z), printer.bed_mm), _excess((y, x, z), printer.bed_mm)
     excess = min(straight, turned, key=sum)  # of two that are alike the first: not turned
     is_turned = excess is turned

@@ -189,7 +189,7 @@ def _hollows(there: npt.NDArray[np.bool_], depth: Floats) -> Floats:
     """How much light each sample keeps by what stands around it: less where its surroundings are nearer."""
     weight = there.astype(np.float32)
     around = _blurred(depth * weight) / np.maximum(_blurred(weight), 1e-3)
-    hollow = np.clip((depth - around) / _AROUND, 0, 1) * weight
+    hollow = np.clip((depth - around) / np.float32(_AROUND), 0, 1) * weight
     return (1 - _HOLLOW * hollow).astype(np.float32)
 
 

@@ -69,7 +69,8 @@ def printer_fits(
     printers: Sequence[SlicedPrinter], geometry: Geometry, settings: SliceSettings
 ) -> list[tuple[SlicedPrinter, Fit]]:
     """Each printer with how the scaled model stands on it."""
-    places = fit(geometry.box, [printer.build_volume for printer in printers], settings.scale)
+    volumes = [printer.build_volume for printer in printers]
+    places = fit(geometry.box, volumes, settings.scale, settings.brim_width)
     return list(zip(printers, places, strict=True))
 
 

@@ -1,9 +1,9 @@
 """Why a slice did not come about: a code, a sentence for the customer, and whether another attempt can help.
 
-A slicer's exit code alone says little: PrusaSlicer 2.9 ends with 0 after it refused a model, 2.5 aborts. And none
-of them says everything: 2.5 prints above the printer's height, Slic3r beside its bed, and no version minds a brim
-that leaves the bed. Whether a model fits is checked before (`MODEL_TOO_LARGE`); what the slicer itself says of it is
-`MODEL_OUTSIDE_BED`.
+A slicer's exit code alone says little: PrusaSlicer 2.9 ends with 0 after it refused a model, 2.5 aborts. Nor does a
+slicer notice everything: 2.5 prints above the printer's height, Slic3r beside its bed, and none minds a brim that
+leaves the bed. Whether a model fits is checked before (`MODEL_TOO_LARGE`); what the slicer itself says of it is
+`MODEL_OUTSIDE_BED`, which 2.9 says of a speck, too.
 """
 
 import re
@@ -69,7 +69,7 @@ _SAID = (
         ),
         _Cause(
             "MODEL_OUTSIDE_BED",
-            "The slicer finds no place for the model on this printer; scale it down or split it.",
+            "The slicer finds no place for the model on this printer; check its size and units, or split it.",
         ),
     ),
     (
