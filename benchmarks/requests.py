@@ -16,6 +16,7 @@ from tests.e2e.scenes import World
 
 def main() -> None:
     print("Requests to Supabase per route")
+    print("  rival: its own work: one query for a read, one rpc for a write, one request a file moved")
     with tempfile.TemporaryDirectory() as folder, Stack(Path(folder) / "stack") as stack:
         login = stack.admin("bench@example.com")
         world = World(stack, Client(stack.api_url, login.accessToken, login.email, login.password))

@@ -104,6 +104,7 @@ def main() -> None:
     print(
         f"With {MANY:,} invoices and {3 * MANY:,} lines, against {FEW:,} (median of {RUNS}, warm, over HTTP)"
     )
+    print(f"  rival: the same route of a second stack, with {FEW:,}")
     with (
         tempfile.TemporaryDirectory() as folder,
         Stack(Path(folder) / "few") as small,

@@ -66,12 +66,14 @@ class Stack:
         confirm_email: bool = False,
         fire_schedules: bool = False,
         parameters: dict[str, str] | None = None,
+        temp_dir: Path | None = None,
         progress: Progress = lambda _: None,
     ) -> None:
-        """`parameters` override the template's; `image` runs the slicer in its image."""
+        """`parameters` override the template's; `image` runs the slicer in its image; `temp_dir` is the gateway's."""
         self.run_dir = run_dir or RUNS / f"{time.strftime('%H%M%S')}-{os.getpid()}-{secrets.token_hex(2)}"
         self._progress = progress
         self._parameters = parameters or {}
+        self._temp_dir = temp_dir
         self._built = built
         self._image = image
         self._fire_schedules = fire_schedules
@@ -118,6 +120,7 @@ class Stack:
             aws=self.aws,
             fire_schedules=self._fire_schedules,
             port=port,
+            temp_dir=self._temp_dir,
         )
         self.gateway.start()
         self.stripe.control.set_webhook(f"{self.api_url}/api/stripe/webhook", self.webhook_secret)

@@ -56,8 +56,11 @@ class Gateway:
         port: int = 0,
         most_processes: int = MOST_PROCESSES,
         stack_name: str = "local",
+        temp_dir: Path | None = None,
     ) -> None:
+        """`temp_dir`: where each function gets a temporary folder of its own; else all share the machine's."""
         self._template = template
+        self._temp_dir = temp_dir
         self._run_dir = run_dir
         self._parameters = dict(parameters)
         self._aws = aws
@@ -175,6 +178,7 @@ class Gateway:
             aws_url=self._aws.endpoint_url,
             packages=application.packages,
             image=self._image,
+            temp_dir=self._temp_dir,
         )
         for function in application.functions.values():
             self._pools[function.logical_id] = Pool(

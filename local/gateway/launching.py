@@ -64,7 +64,8 @@ class _Opt:
 class Launcher:
     """Starts processes of functions. `packages` are the folders that an image function has copied in.
 
-    With `image`, image functions run in their image instead of from the source tree.
+    With `image`, image functions run in their image instead of from the source tree. With `temp_dir` each function
+    has its temporary folder there, under its name: what /tmp is to it on Lambda.
     """
 
     def __init__(
@@ -75,8 +76,10 @@ class Launcher:
         aws_url: str,
         packages: Iterable[Path],
         image: ImageCommand | None = None,
+        temp_dir: Path | None = None,
     ) -> None:
         self._run_dir = run_dir
+        self._temp_dir = temp_dir
         self._built = built
         self._aws_url = aws_url
         self._packages = tuple(packages)
@@ -143,7 +146,15 @@ class Launcher:
             "PYTHONPATH": ":".join(self._python_path(function, opt)),
             "TZ": ":UTC",
             "_HANDLER": function.handler,
+            **self._own_temp(function),
         }
+
+    def _own_temp(self, function: Function) -> dict[str, str]:
+        if self._temp_dir is None:
+            return {}
+        folder = self._temp_dir / function.logical_id
+        folder.mkdir(parents=True, exist_ok=True)
+        return {"TMPDIR": str(folder)}
 
     def _python_path(self, function: Function, opt: _Opt | None) -> list[str]:
         """Behind the function's own folder, which `python -m` puts first."""

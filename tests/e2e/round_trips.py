@@ -51,7 +51,12 @@ def count(world: World, method: str, path: str, role: str, *, cold: bool = False
         time.sleep(0.03)
     lines = supabase.requests()[before:]
     world.rest()
-    return RoundTrips(tuple(kind for line in lines if (kind := _kind(line.split()[1])) not in BESIDE))
+    return RoundTrips(kinds_of(lines))
+
+
+def kinds_of(lines: list[str]) -> tuple[str, ...]:
+    """What requests of Supabase's log are, without those of functions at work on their own."""
+    return tuple(kind for line in lines if (kind := _kind(line.split()[1])) not in BESIDE)
 
 
 def _kind(path: str) -> str:

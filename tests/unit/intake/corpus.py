@@ -323,13 +323,16 @@ ACCEPTED = [
         slicer=NO_BODY,
     ),
     Hostile("soup", "a.stl", _stl(_soup(500)), edges=(29.953, 29.991, 29.938), volume=None, slicer=ANYTHING),
-    # PrusaSlicer 2.5 loses its way some 2.1 m from the origin.
+    # PrusaSlicer 2.5 takes a file of 184 bytes for an empty one.
     Hostile(
-        "far away",
+        "two triangles",
         "a.stl",
-        _stl(_moved(box(20), 65_536, -65_536)),
-        slicer=frozenset({SLICED, "MODEL_OUTSIDE_BED"}),
+        _stl([box(20)[0], box(20)[6]]),
+        volume=None,
+        slicer=NO_BODY,
     ),
+    Hostile("far away", "a.stl", _stl(_moved(box(20), 65_536, -65_536))),
+    Hostile("text from far away", "a.stl", lambda: ascii_stl(_moved(box(20), -65_536, 5000))),
     # -- 3MF
     Hostile("3MF with a command", "a.3mf", _holding("Metadata/Slic3r_PE.config", COMMAND)),
     Hostile(
@@ -360,6 +363,7 @@ ACCEPTED = [
         warnings=("HUGE", "UNIT_CONVERTED"),
         slicer=OUTSIDE,
     ),
+    Hostile("3MF far away", "a.3mf", _3mf(_cube(item='transform="1 0 0 0 1 0 0 0 1 65536 -65536 0"'))),
     Hostile("components 9 deep", "a.3mf", _3mf(nested_model(9, 1))),
     Hostile("3MF in UTF-16", "a.3mf", _3mf(UTF16)),
     Hostile("3MF with a byte order mark", "a.3mf", _3mf(b"\xef\xbb\xbf" + cube_model().encode())),

@@ -15,7 +15,7 @@ HEADER_BYTES = 84
 TRIANGLE_BYTES = 50
 # A count above this in a file that does not fit it is not a count: the file was never an STL.
 _PLAUSIBLE_TRIANGLES = 40_000_000
-_LINE_BYTES = 65_536
+LINE_BYTES = 65_536
 
 # Where PrusaSlicer looks (2.5 and 2.9 alike) to tell the dialects apart: binary if any byte there is above 127.
 _SNIFFED = slice(84, 84 + 128)
@@ -55,7 +55,7 @@ def read_text(path: Path, numbers_at_once: int) -> Iterator[array[float]]:
     numbers = array("d")
     opened = closed = corners = 0
     with path.open("rb") as file:
-        for line in iter(lambda: file.readline(_LINE_BYTES), b""):
+        for line in iter(lambda: file.readline(LINE_BYTES), b""):
             word = line.lstrip()[:9].lower()
             if word.startswith(b"vertex"):
                 corners += 1

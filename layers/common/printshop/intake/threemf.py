@@ -14,7 +14,9 @@ from itertools import batched
 from pathlib import Path
 
 from printshop.intake.contents import MODEL_TYPE, ROOT_PART, Contents, read_contents
+from printshop.intake.geometry import UNIT_MM
 from printshop.intake.model_xml import CORE, ObjectId, Placement
+from printshop.intake.origin import shift_of
 from printshop.intake.package import open_package
 
 _WRITE_AT = 16_384  # pieces of text
@@ -61,6 +63,8 @@ class GeometryWriter:
         self._pieces: list[str] = []
         self._append = self._pieces.append
         self._numbers: dict[ObjectId, int] = {}
+        self._first_corners: dict[ObjectId, Sequence[float]] = {}
+        self._mesh: ObjectId = ("", 0)
 
     def begin(self, unit: str, *, by_prusa: bool) -> None:
         self._append('<?xml version="1.0" encoding="UTF-8"?>')
@@ -72,10 +76,13 @@ class GeometryWriter:
         self._append("<resources>")
 
     def open_mesh(self, key: ObjectId, kind: str) -> None:
+        self._mesh = key
         self._open_object(key, kind)
         self._append("<mesh><vertices>")
 
     def vertices(self, numbers: Sequence[float]) -> None:
+        if numbers:
+            self._first_corners.setdefault(self._mesh, numbers[:3])
         self._pieces += (
             f'<vertex x="{x!r}" y="{y!r}" z="{z!r}"/>' for x, y, z in batched(numbers, 3, strict=True)
         )
@@ -105,10 +112,21 @@ class GeometryWriter:
                 self._place("component", component)
             self._append("</components></object>")
         self._append("</resources><build>")
+        shift = self._shift(contents)
         for item in contents.items:
-            self._place("item", item)
+            self._place("item", _moved(item, shift) if any(shift) else item)
         self._append("</build></model>")
         self._flush()
+
+    def _shift(self, contents: Contents) -> tuple[int, int]:
+        """What to take off every item's place, so that the first corner of the first one is near."""
+        way = [contents.items[0]]
+        while composite := contents.composites.get(way[-1].object):
+            way.append(composite.components[0])
+        corner = self._first_corners.get(way[-1].object, (0, 0, 0))
+        for placement in reversed(way):
+            corner = _placed(corner, placement.transform)
+        return shift_of(corner[0], corner[1], UNIT_MM[contents.unit])
 
     def _open_object(self, key: ObjectId, kind: str) -> None:
         self._append(f'<object id="{self._number(key)}" type="{kind}">')
@@ -125,3 +143,20 @@ class GeometryWriter:
     def _flush(self) -> None:
         self._write_bytes("".join(self._pieces).encode())
         self._pieces.clear()
+
+
+_AS_IT_IS = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0)
+
+
+def _placed(corner: Sequence[float], transform: Sequence[float]) -> tuple[float, float, float]:
+    rows = (*corner, 1.0)
+    x, y, z = (
+        sum(row * number for row, number in zip(rows, (transform or _AS_IT_IS)[axis::3], strict=True))
+        for axis in range(3)
+    )
+    return x, y, z
+
+
+def _moved(item: Placement, shift: tuple[int, int]) -> Placement:
+    *turn, x, y, z = item.transform or _AS_IT_IS
+    return Placement(item.object, (*turn, x - shift[0], y - shift[1], z))
