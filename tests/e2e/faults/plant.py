@@ -223,6 +223,12 @@ class Plant:
     def is_settled(self, file_id: int) -> bool:
         return bool(self.rows("select 1 from tmp_files where id = %s and status = 'failed'", file_id))
 
+    def sent_again_long_ago(self, file_id: int) -> None:
+        """As if the janitor had sent the file's message once more, in vain, and time had passed."""
+        self.rows(
+            "update tmp_files set sends = 1, sent_at = now() - interval '10 minutes' where id = %s", file_id
+        )
+
     def dead_letters(self) -> list[str]:
         """Bodies that the slice queues gave up on, but for those that somebody reads now; they stay."""
         sqs, bodies = self.stack.aws.client("sqs"), []
