@@ -27,8 +27,6 @@ def test_a_file_whose_message_is_dead_while_it_waits_says_that_it_failed(
     """Its worker dies at each delivery, before the database hears of it."""
     plant.until_true(lambda: plant.letters("LargeSliceDeadLetters") > 0, 90)
     assert doomed.fault.fired >= RECEIVES
-    plant.janitor()
-    assert not plant.is_settled(doomed.file_id), "it may only have waited out an outage"
     plant.sent_again_long_ago(doomed.file_id)
     # A round of another test may have read the letter, and hidden it for half a minute.
     plant.until_true(lambda: plant.janitor() is not None and plant.is_settled(doomed.file_id), 40)
