@@ -6,8 +6,8 @@ figures that the image's own PrusaSlicer prints on its plain command line. What 
 docs/slicing-cost.md is computed from it.
 
 The container has a read-only root, a /tmp of its own, the image's user without capabilities and no other variable
-than those it is given. It shares this machine's network and processes and has no seccomp filter, no limit of memory
-or processors and no init of its own, and its /tmp gets its rights here: those are ECS's and Lambda's to show.
+than those it is given. It shares this machine's network and processes, so nothing in it is PID 1, and has no seccomp
+filter and no limit of memory or processors, and its /tmp gets its rights here: those are ECS's and Lambda's to show.
 """
 
 import json

@@ -160,6 +160,8 @@ def main() -> int:
     parser.add_argument("--grace-seconds", type=float, default=GRACE_SECONDS)
     parser.add_argument("--renew-seconds", type=float)
     options = parser.parse_args()
+    # PID 1 is not ended by a signal that it does not handle. Until it polls, there is nothing to finish.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     settings = load_settings()
     threads = settings.slicer_concurrency
     memory = memory_for_each(sandbox_bytes(os.environ.get("ECS_CONTAINER_METADATA_URI_V4")), threads)

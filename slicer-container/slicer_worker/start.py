@@ -4,7 +4,7 @@ from printshop.database import Database, DatabaseError
 from printshop.errors import ApiError
 from printshop.log import get_logger
 from printshop.settings import Settings
-from printshop.slicing.child import MEMORY_BYTES, make_undumpable
+from printshop.slicing.child import MEMORY_BYTES, adopt_orphans, make_undumpable
 from printshop.slicing.claims import Claims
 from printshop.slicing.scratch import sweep_scratch
 from printshop.storage import Storage
@@ -28,6 +28,7 @@ def memory_for_each(sandbox_bytes: int, children: int) -> int:
 def start_worker(settings: Settings, memory_bytes: int = MEMORY_BYTES) -> SliceWorker:
     """A worker, after the leftovers of a killed one are swept and readiness has heard of it."""
     make_undumpable()
+    adopt_orphans()
     if swept := sweep_scratch():
         log.warn(
             scope="slicer.scratch", message="Leftovers of a killed worker removed", data={"folders": swept}

@@ -77,8 +77,15 @@ def test_the_task_runs_the_poller_as_the_images_own_user_on_a_root_that_it_canno
     assert [*container["EntryPoint"], *container["Command"]] == ["python", "-m", "slicer_worker.poller"]
     assert (container["User"], container["ReadonlyRootFilesystem"]) == ("slicer", True)
     assert container["MountPoints"] == [{"SourceVolume": "scratch", "ContainerPath": "/tmp"}]
-    assert container["LinuxParameters"] == {"InitProcessEnabled": True, "Capabilities": {"Drop": ["ALL"]}}
+    assert container["LinuxParameters"]["Capabilities"] == {"Drop": ["ALL"]}
     assert container["StopTimeout"] == 120
+
+
+def test_the_task_has_no_init_whose_environment_would_tell_the_slicer_where_the_credentials_are(
+    container: dict[str, Any],
+) -> None:
+    # An init would run as the same user and be open to it in /proc; the poller as PID 1 is closed.
+    assert container["LinuxParameters"]["InitProcessEnabled"] is False
 
 
 def test_the_task_has_two_processors_of_x86_and_4_gb(fargate: Bundle) -> None:
@@ -110,7 +117,6 @@ def test_the_poller_may_take_both_lanes_read_its_secret_and_protect_itself_and_n
     assert may == {
         *((f"sqs:{action}Message", lane) for action in ("Receive", "Delete") for lane in lanes),
         *(("sqs:ChangeMessageVisibility", lane) for lane in lanes),
-        ("ecs:GetTaskProtection", tasks),
         ("ecs:UpdateTaskProtection", tasks),
         ("secretsmanager:GetSecretValue", secret),
     }
@@ -170,11 +176,27 @@ def test_the_service_grows_with_what_waits_in_both_lanes_and_shrinks_when_all_is
         "SlicesWait": {("Visible", lane) for lane in lanes},
         "SlicesAreDone": {(state, lane) for state in ("Visible", "NotVisible") for lane in lanes},
     }
-    steps = fargate.properties("SlicerScaleOut")["StepScalingPolicyConfiguration"]["StepAdjustments"]
-    assert [step["ScalingAdjustment"] for step in steps] == [1, 2, 4, 8]
+    done = fargate.properties("SlicesAreDone")
+    assert (done["EvaluationPeriods"], done["TreatMissingData"]) == (15, "breaching")
+
+
+def test_the_service_only_grows_while_slices_wait_and_does_from_the_first(fargate: Bundle) -> None:
+    assert fargate.properties("SlicesWait")["Threshold"] == 1
+    policy = fargate.properties("SlicerScaleOut")["StepScalingPolicyConfiguration"]
+    assert policy["AdjustmentType"] == "ChangeInCapacity"
+    steps = policy["StepAdjustments"]
+    assert [(step["MetricIntervalLowerBound"], step["ScalingAdjustment"]) for step in steps] == [
+        (0, 1),
+        (20, 2),
+        (60, 4),
+    ]
     assert [step.get("MetricIntervalUpperBound") for step in steps] == [
         *(step["MetricIntervalLowerBound"] for step in steps[1:]),
         None,
     ]
-    done = fargate.properties("SlicesAreDone")
-    assert (done["EvaluationPeriods"], done["TreatMissingData"]) == (15, "breaching")
+
+
+def test_the_service_shrinks_to_its_least_at_once(fargate: Bundle) -> None:
+    policy = fargate.properties("SlicerScaleIn")["StepScalingPolicyConfiguration"]
+    (step,) = policy["StepAdjustments"]
+    assert (policy["AdjustmentType"], step["ScalingAdjustment"]) == ("ExactCapacity", 0)

@@ -10,12 +10,25 @@ from pathlib import Path
 import pytest
 
 from printshop.slicing.child import Ended, Limits, run_fenced
+from tests.integration.slicing.own_processes import ALONE, needs_own_processes
 
 SECRET = "service-key-of-the-parent"
 
 
 def inside(script: str, scratch: Path, limits: Limits | None = None) -> Ended:
     return run_fenced(["/bin/sh", "-c", script], scratch=scratch, limits=limits or Limits(timeout_s=20))
+
+
+def outside(script: str, scratch: Path, *prefix: str) -> str:
+    """What a Python program with a secret in its environment prints, run in a process of its own."""
+    return subprocess.run(
+        [*prefix, sys.executable, "-c", script, str(scratch)],
+        env={"PYTHONPATH": "layers/common", "SUPABASE_SERVICE_ROLE_KEY": SECRET, "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    ).stdout
 
 
 def is_alive(pid: int) -> bool:
@@ -78,6 +91,127 @@ def test_the_parents_environment_and_memory_cannot_be_read(tmp_path: Path, user:
     assert SECRET not in answer.stdout
     assert answer.stdout.count("ermission denied") == 3
     assert answer.stdout.rstrip().endswith("looked")
+
+
+WORKER_AS_PID_1 = """
+import ctypes, os, sys
+from pathlib import Path
+from printshop.slicing.child import Limits, run_fenced
+
+os.chdir(sys.argv[1])
+os.setgroups([]); os.setgid(65534); os.setuid(65534)
+ctypes.CDLL(None).prctl(4, 1, 0, 0, 0)  # a change of user makes undumpable, too: undo that
+look = "for each in /proc/[0-9]*; do echo $each; tr '\\\\0' '\\\\n' < $each/environ; done"
+print(run_fenced(["/bin/sh", "-c", look], scratch=Path("."), limits=Limits(10)).tail)
+"""
+
+WORKER_WITH_THREE_RUNS = """
+import os, subprocess, sys, time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from printshop.slicing.child import Limits, adopt_orphans, run_fenced
+
+scratch = Path(sys.argv[1])
+mark = f"300.{os.getpid()}"
+in_its_group = f"sleep {mark} & (sleep {mark} &) "
+out_of_it = f"setsid sleep {mark} & setsid sh -c 'setsid sleep {mark} & setsid sleep {mark} & exit' & "
+
+def wait_for(name):
+    return f"until [ -e {name} ]; do sleep 0.02; done; "
+
+def run(program):
+    return run_fenced(["/bin/sh", "-c", program], scratch=scratch, limits=Limits(20))
+
+def marked():
+    lines = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline")]
+    return sum(line == f"sleep\\0{mark}\\0".encode() for line in lines)
+
+adopt_orphans()
+own = subprocess.Popen(["/bin/sleep", "300"])
+with ThreadPoolExecutor(3) as threads:
+    third = threads.submit(run, f"({wait_for('third')} echo whole) | tr w W; exit 5")
+    for name, code in (("first", 3), ("second", 4)):
+        leaver = threads.submit(run, f"{in_its_group}; {out_of_it} {wait_for(name)} exit {code}")
+        while marked() < 5:
+            time.sleep(0.02)
+        (scratch / name).touch()
+        print(name, leaver.result().code, "left:", marked(), "third ended:", third.done())
+    (scratch / "third").touch()
+    print("third", third.result().code, third.result().tail)
+print("own child:", own.poll())
+own.kill()
+own.wait()
+try:
+    print("unreaped:", os.waitpid(-1, os.WNOHANG))
+except ChildProcessError:
+    print("no other child")
+"""
+
+
+WORKER_WITH_A_TRACER = """
+import os, sys, time
+from pathlib import Path
+from printshop.slicing.child import Limits, adopt_orphans, run_fenced
+
+program = '''
+import ctypes, os, time
+libc, leader = ctypes.CDLL(None), os.getpid()
+libc.prctl(0x59616D61, ctypes.c_ulong(-1), 0, 0, 0)  # PR_SET_PTRACER: whoever likes
+if os.fork() == 0:
+    os.setsid()
+    print("traced" if libc.ptrace(0x4206, leader, None, None) == 0 else "refused", flush=True)  # PTRACE_SEIZE
+    time.sleep(300)
+time.sleep(0.5)
+os._exit(6)
+'''
+adopt_orphans()
+began = time.monotonic()
+ended = run_fenced([sys.executable, "-c", program], scratch=Path(sys.argv[1]), limits=Limits(timeout_s=1.5))
+print(ended.code, "in time," if time.monotonic() - began < 8 else "late,", ended.tail)
+try:
+    print("unreaped:", os.waitpid(-1, os.WNOHANG))
+except ChildProcessError:
+    print("no child")
+"""
+
+
+@needs_own_processes
+def test_as_pid_1_of_a_container_the_worker_shows_its_environment_in_no_process(tmp_path: Path) -> None:
+    tmp_path.chmod(0o777)
+    answer = outside(WORKER_AS_PID_1, tmp_path, *ALONE)
+    assert SECRET not in answer
+    assert "/proc/1/environ: Permission denied" in answer
+    assert "HOME=." in answer, "not even the program's own environment was seen"
+
+
+@pytest.mark.parametrize(
+    "prefix",
+    [
+        pytest.param((), id="adopter"),
+        pytest.param(ALONE, id="PID 1", marks=needs_own_processes),
+    ],
+)
+def test_what_leaves_the_group_is_killed_and_reaped_and_no_other_threads_child_is(
+    tmp_path: Path, prefix: tuple[str, ...]
+) -> None:
+    assert outside(WORKER_WITH_THREE_RUNS, tmp_path, *prefix).splitlines() == [
+        "first 3 left: 0 third ended: False",
+        "second 4 left: 0 third ended: False",
+        "third 5 Whole",
+        "own child: None",
+        "no other child",
+    ]
+
+
+def test_a_straggler_that_has_left_the_group_and_prints_on_ends_with_the_time(tmp_path: Path) -> None:
+    began = time.monotonic()
+    ended = inside("setsid yes & exit 7", tmp_path, Limits(timeout_s=1))
+    assert (ended.code, ended.timed_out) == (7, False)
+    assert time.monotonic() - began < 5
+
+
+def test_a_tracer_that_has_left_the_group_does_not_keep_the_program(tmp_path: Path) -> None:
+    assert outside(WORKER_WITH_A_TRACER, tmp_path).splitlines() == ["6 in time, traced", "no child"]
 
 
 def test_a_timeout_kills_the_whole_group(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -25,6 +26,7 @@ from slicer_worker.queue import Lanes, SliceQueue
 from slicer_worker.start import memory_for_each
 from slicer_worker.worker import LATER, SOON, SliceWorker
 from tests.integration.slicing.by_hand import BUNNY
+from tests.integration.slicing.own_processes import ALONE, first_inside, needs_own_processes
 from tests.integration.slicing.stores import FolderObjects, Job, MemoryDatabase, job_of, worker_settings
 from tests.unit.slicing.model_makers import binary_stl, box
 
@@ -248,6 +250,32 @@ def test_the_poller_works_off_both_lanes_and_ends_on_sigterm(
         code, seconds = poller.terminate()
     assert (code, counts(sqs, small), counts(sqs, large)) == (0, (0, 0), (0, 0))
     assert seconds < 5
+
+
+@needs_own_processes
+def test_sigterm_ends_a_poller_that_is_pid_1_and_still_starting() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        host, port = silent.getsockname()
+        process = subprocess.Popen(
+            [*ALONE, sys.executable, "-m", "slicer_worker.poller"],
+            env={
+                **AWS,
+                "NEXT_PUBLIC_SUPABASE_URL": "http://127.0.0.1:1",
+                "NEXT_PUBLIC_SUPABASE_ANON_KEY": "anon",
+                "SUPABASE_SERVICE_ROLE_KEY": "service",
+                "ECS_CONTAINER_METADATA_URI_V4": f"http://{host}:{port}",
+                "SLICE_QUEUE_URL": "http://127.0.0.1:1/small",
+                "LARGE_SLICE_QUEUE_URL": "http://127.0.0.1:1/large",
+                "PATH": os.environ["PATH"],
+                "PYTHONPATH": "layers/common:slicer-container",
+            },
+        )
+        asked, _ = silent.accept()  # for the task's memory; it would wait for the answer for three seconds
+        with asked:
+            began = time.monotonic()
+            os.kill(first_inside(process.pid), signal.SIGTERM)
+            assert process.wait(20) == 0
+            assert time.monotonic() - began < 2
 
 
 def test_of_several_threads_one_is_always_left_to_small_models(

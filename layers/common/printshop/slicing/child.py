@@ -2,8 +2,14 @@
 
 The program gets an empty environment (and a home in the scratch folder), closed standard input, limits on
 memory, CPU, file size and core dumps, no capability and no way to gain one, a process group of its own, and dies
-with the thread that started it. This process is made undumpable first, so that its environment (with the service
-key) cannot be read from /proc by a program of the same user.
+with the thread that started it. This process is made undumpable first, so that its environment and memory (with
+the service key) cannot be read from /proc by a program of the same user.
+
+That closes no other process of this user's, so none may hold what is secret. The Fargate task has none: its PID 1
+is the worker itself. On Lambda PID 1 is AWS's init, and all that is known is what others saw: in 2018 (a listing
+in lambci's docker-lambda) it ran as the function's user, and /proc/1/environ gave Lambda's variables without the
+credentials; in June 2025 (a snapshot of AWS's answer in localstack's pull request 12736) the file was refused. AWS
+promises neither, and what its memory holds is not known here.
 
 The fence is made by util-linux's setpriv and prlimit and coreutils' stdbuf, each of which becomes the next, so
 that nothing of Python runs between fork and exec in a process that has threads.
@@ -12,6 +18,7 @@ that nothing of Python runs between fork and exec in a process that has threads.
 import contextlib
 import ctypes
 import os
+import resource
 import selectors
 import signal
 import subprocess
@@ -23,9 +30,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _PR_SET_DUMPABLE = 4
+_PR_SET_CHILD_SUBREAPER = 36
 _TAIL_LINES = 40
 _LINE_CHARACTERS = 400
 _TICK_SECONDS = 1.0
+_SWEEP_SECONDS = 5.0
+_PAUSE_SECONDS = 0.005
+
+_births_and_deaths = threading.Lock()
+"""Held where a program is started and where processes are reaped: meanwhile no number becomes another's."""
+_running: set[int] = set()
+"""The leaders of all threads that are not reaped yet."""
 
 MEMORY_BYTES = 4 * 1024**3
 """Address space of the program unless the caller says otherwise; some 300 MB more than resident memory."""
@@ -61,6 +76,14 @@ def make_undumpable() -> None:
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
+def adopt_orphans() -> None:
+    """Become, as PID 1 is by itself, the parent of each process below this one whose own parent has ended.
+
+    Then run_fenced can end what has left its program's group.
+    """
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
 def run_fenced(
     command: Sequence[str],
     *,
@@ -71,7 +94,9 @@ def run_fenced(
 ) -> Ended:
     """Run `command` in `scratch` until it ends, its time is over, or `keep_going` (asked once a second) says no.
 
-    Whatever the outcome, every process of its group is gone on return.
+    Whatever the outcome, every process of its group is killed on return. In a process that adopts orphans, so are
+    those that have left the group, and none stays a zombie. What outruns the killing for five seconds by forking
+    is left to the end of the next run.
     """
     child, output = _start(command, scratch, limits)
     # A timer, so that a slow answer to keep_going cannot stretch the program's time.
@@ -85,13 +110,12 @@ def run_fenced(
     timer.daemon = True
     timer.start()
     try:
-        tail, stopped = _follow(child, output, on_line, keep_going)
+        tail, stopped = _follow(child, output, expired, on_line, keep_going)
     finally:
         timer.cancel()
         timer.join()
         os.close(output)
-        _kill_group(child)
-        code = child.wait()
+        code = _end(child)
     timed_out = expired.is_set() and code == -signal.SIGKILL
     return Ended(code=code, timed_out=timed_out, stopped=stopped, tail=tail)
 
@@ -101,15 +125,17 @@ def _start(command: Sequence[str], scratch: Path, limits: Limits) -> "tuple[subp
     make_undumpable()
     output, its_output = os.pipe()
     try:
-        child = subprocess.Popen(
-            [*_fence(limits), *command],
-            cwd=scratch,
-            env={"LC_ALL": "C.UTF-8", "HOME": str(scratch), "TMPDIR": str(scratch)},
-            stdin=subprocess.DEVNULL,
-            stdout=its_output,
-            stderr=subprocess.STDOUT,
-            process_group=0,
-        )
+        with _births_and_deaths:
+            child = subprocess.Popen(
+                [*_fence(limits), *command],
+                cwd=scratch,
+                env={"LC_ALL": "C.UTF-8", "HOME": str(scratch), "TMPDIR": str(scratch)},
+                stdin=subprocess.DEVNULL,
+                stdout=its_output,
+                stderr=subprocess.STDOUT,
+                process_group=0,
+            )
+            _running.add(child.pid)
     except OSError:
         os.close(output)
         raise
@@ -137,10 +163,11 @@ def _fence(limits: Limits) -> list[str]:
 def _follow(
     child: "subprocess.Popen[bytes]",
     output: int,
+    expired: threading.Event,
     on_line: Callable[[str], None] | None,
     keep_going: Callable[[], bool] | None,
 ) -> tuple[str, bool]:
-    """Read the output to its end: (its last lines, whether `keep_going` ended it)."""
+    """Read the output to its end, or its time's: (its last lines, whether `keep_going` ended it)."""
     lines: deque[str] = deque(maxlen=_TAIL_LINES)
     rest = b""
     next_tick = time.monotonic() + _TICK_SECONDS
@@ -154,8 +181,9 @@ def _follow(
                 for line in whole if data else [*whole, rest]:
                     _take(line, lines, on_line)
                 if not data:
-                    # It may close its output before it ends; the timer still holds.
-                    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+                    # It may close its output before it ends.
+                    while not _has_ended(child) and not expired.wait(_PAUSE_SECONDS):
+                        pass
                     return _text(lines), False
                 rest = rest[-_LINE_CHARACTERS:]
             elif _has_ended(child):
@@ -164,6 +192,9 @@ def _follow(
                 return _text(lines), False
             if time.monotonic() >= next_tick:
                 next_tick = time.monotonic() + _TICK_SECONDS
+                if expired.is_set():
+                    # What has left the group may go on printing, or keep the ended leader by tracing it.
+                    return _text(lines), False
                 if keep_going and not keep_going():
                     return _text(lines), True
 
@@ -188,3 +219,58 @@ def _has_ended(child: "subprocess.Popen[bytes]") -> bool:
 def _kill_group(child: "subprocess.Popen[bytes]") -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(child.pid, signal.SIGKILL)
+
+
+def _end(child: "subprocess.Popen[bytes]") -> int:
+    """Kill and reap the program, its group and whatever has left that; its exit code."""
+    with _births_and_deaths:
+        _kill_group(child)
+        deadline = time.monotonic() + _SWEEP_SECONDS
+        # Each death may hand us its children. None is waited for alone: one that is traced by another would not come.
+        while time.monotonic() < deadline:
+            has_ended = child.poll() is not None
+            orphans = _orphans()
+            if has_ended and not orphans:
+                break
+            for pid in orphans:
+                os.kill(pid, signal.SIGKILL)
+            time.sleep(_PAUSE_SECONDS)
+            for pid in orphans:
+                os.waitpid(pid, os.WNOHANG)
+        code = child.wait()
+        _running.discard(child.pid)
+    return code
+
+
+def _orphans() -> list[int]:
+    """The adopted processes from behind any fence.
+
+    Which run one comes from is not asked: while it runs, an honest program has no orphans.
+    """
+    return [pid for pid in _children() if pid not in _running and _is_fenced(pid)]
+
+
+def _children() -> list[int]:
+    own = os.getpid()
+    pids = (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit())
+    return [pid for pid in pids if _parent_of(pid) == own]
+
+
+def _parent_of(pid: int) -> int:
+    try:
+        # The program's name, in brackets, may hold anything.
+        return int(Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[1])
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+
+
+def _is_fenced(pid: int) -> bool:
+    """Whether the process is under a fence's limit of CPU: all inherit it, and nobody behind a fence can lift it.
+
+    It tells them from children of this process's own.
+    """
+    try:
+        _, limit = resource.prlimit(pid, resource.RLIMIT_CPU)
+    except PermissionError:  # another user's: from behind a fence nobody becomes one
+        return False
+    return limit != resource.getrlimit(resource.RLIMIT_CPU)[1]
