@@ -1,13 +1,15 @@
 """A model's inspection: its topology and its picture, made by a child in the fence and stored beside the file."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from printshop.errors import NotFound
-from printshop.intake.inspection import Inspection, InspectionFailed, inspect
+from printshop.intake.inspection import LIMITS, Inspection, InspectionFailed, inspect
 from printshop.intake.prepare import prepare_model
 from printshop.intake.refusals import ModelRefused
 from printshop.log import get_logger
+from printshop.slicing.child import Limits
 from printshop.slicing.claims import Claims, Inspected
 from printshop.slicing.scratch import scratch_folder
 from slicer_worker.objects import ObjectStore
@@ -25,22 +27,26 @@ def make_inspection(
     claims: Claims,
     objects: ObjectStore,
     file_id: int,
+    memory_bytes: int,
     scratch_parent: Path | None,
     keep_going: Callable[[], bool],
 ) -> None:
     """Look at one model. Harmless twice: the picture's key is the file's own, and what was seen is kept once.
 
+    `memory_bytes` is the most that a child of this worker may take.
     Raises InspectionStopped, and ApiError when the database or storage does not answer.
     """
     model = claims.begin_inspection(file_id)
     if model is None:
         log.info(scope="slicer.inspection", message="Nothing left to do", data={"fileId": file_id})
         return
+    limits = replace(LIMITS, memory_bytes=min(LIMITS.memory_bytes, memory_bytes))
     with scratch_folder(scratch_parent) as scratch:
         try:
-            seen = _look(objects, model, scratch, keep_going)
+            seen = _look(objects, model, scratch, limits, keep_going)
         except (InspectionFailed, ModelRefused, NotFound, OSError) as error:
-            log.warn(scope="slicer.inspection", error=error, data={"fileId": file_id})
+            tail = error.log_tail if isinstance(error, InspectionFailed) else ""
+            log.warn(scope="slicer.inspection", error=error, data={"fileId": file_id, "log": tail})
             claims.store_inspection(file_id, {"error": _code(error)}, None)
             return
         key, found = None, seen.model_dump(mode="json", by_alias=True)
@@ -54,13 +60,13 @@ def make_inspection(
 
 
 def _look(
-    objects: ObjectStore, model: Inspected, scratch: Path, keep_going: Callable[[], bool]
+    objects: ObjectStore, model: Inspected, scratch: Path, limits: Limits, keep_going: Callable[[], bool]
 ) -> Inspection:
     upload = scratch / "upload"
     if objects.download_to("tmp", model.storage_key, upload) != model.content_hash:
         raise ModelRefused("MODEL_CHANGED", "The stored model is not the one that was accepted.")
     try:
-        return inspect(prepare_model(upload, model.filename), scratch, keep_going=keep_going)
+        return inspect(prepare_model(upload, model.filename), scratch, limits, keep_going)
     except InspectionFailed as error:
         if error.code == "INSPECTION_STOPPED":
             raise InspectionStopped from error

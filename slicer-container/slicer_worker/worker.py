@@ -108,7 +108,14 @@ class SliceWorker:
             return not self.stopping.is_set()
 
         try:
-            make_inspection(self._claims, self._objects, file_id, self._scratch_parent, keep_going)
+            make_inspection(
+                self._claims,
+                self._objects,
+                file_id,
+                self._limits.memory_bytes,
+                self._scratch_parent,
+                keep_going,
+            )
         except InspectionStopped:
             return SOON
         return None

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from printshop.slicing.child import MEMORY_BYTES
 from printshop.slicing.claims import Claims
 from printshop.slicing.prusa import find_slicer
 from slicer_worker.worker import LATER, SOON, SliceWorker
@@ -418,3 +419,27 @@ def test_the_heartbeat_of_a_worker_without_slicer_says_so(bench: Bench) -> None:
 def test_a_program_that_is_no_slicer_is_not_taken_for_one(bench: Bench) -> None:
     bench.worker(slicer_bin="/bin/true").heartbeat()
     assert bench.database.heartbeats[0]["binary"] is None
+
+
+def test_an_inspection_takes_no_more_memory_than_a_child_of_its_worker_may(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    job = bench.upload(CUBE)
+    small, usual = (
+        SliceWorker(
+            Claims(bench.database),
+            bench.objects,
+            worker_settings(),
+            memory_bytes=memory,
+            scratch_parent=bench.scratch,
+        )
+        for memory in (100 * 1024**2, MEMORY_BYTES)
+    )
+    body = json.dumps({"fileId": 1, "task": "inspect"})
+    assert small.deliver(body) is None
+    assert job.inspection in ({"error": "INSPECTION_OUT_OF_MEMORY"}, {"error": "INSPECTION_CRASHED"})
+    assert vars(caplog.records[-1])["data"]["log"], "why it failed is nowhere to be read"
+    again = bench.database.jobs[1] = bench.upload(CUBE)
+    assert usual.deliver(body) is None
+    assert again.inspection
+    assert again.inspection["topology"]["isWatertight"] is True

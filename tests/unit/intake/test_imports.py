@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.slicing.model_makers import binary_stl, box
+from tests.unit.slicing.model_makers import ascii_stl, binary_stl, box, three_mf_bytes
 
 ROOT = Path(__file__).resolve().parents[3]
 ENVIRONMENT = {
@@ -53,6 +53,23 @@ def test_a_file_refused_by_its_ends_is_refused_without_numpy() -> None:
         "except ModelRefused: pass\n"
     )
     assert not loads_numpy(program, ROOT)
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [("a.stl", binary_stl(box(20))), ("a.stl", ascii_stl(box(20))), ("a.3mf", three_mf_bytes())],
+    ids=["binary", "text", "3mf"],
+)
+def test_what_the_worker_does_to_an_accepted_model_needs_no_numpy(
+    tmp_path: Path, name: str, data: bytes
+) -> None:
+    model = tmp_path / "upload"
+    model.write_bytes(data)
+    program = (
+        "import sys; from pathlib import Path; from printshop.intake.prepare import prepare_model\n"
+        "assert prepare_model(Path(sys.argv[1]), sys.argv[2]).exists()"
+    )
+    assert not loads_numpy(program, ROOT, str(model), name)
 
 
 def test_measuring_loads_it(tmp_path: Path) -> None:

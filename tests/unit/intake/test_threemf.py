@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from printshop.intake.model_xml import MAX_OBJECTS, MAX_PLACEMENTS
 from printshop.intake.refusals import ModelRefused
 from printshop.intake.threemf import Rebuilt, rebuild
 from tests.unit.intake.lying_zips import (
@@ -33,6 +34,12 @@ from tests.unit.slicing.model_makers import (
 
 CUBE = f'<object id="1" type="model">{mesh_xml(20)}</object>'
 ITEM = '<item objectid="1"/>'
+ENDLESS = "0900000"
+"""The format of a number that takes nearly a megabyte."""
+TEN_PLACES = "".join(
+    f'<component objectid="1" transform="{" ".join(repr(n / 7) for n in range(first, first + 12))}"/>'
+    for first in range(1, 101, 10)
+)
 
 
 def rebuilt(folder: Path, model: str | None = None, parts: dict[str, str | bytes] | None = None) -> str:
@@ -207,6 +214,16 @@ def test_components_that_multiply_beyond_reason_are_refused(tmp_path: Path, dept
     assert refusal(tmp_path, nested_model(depth, width)).code == "MODEL_TOO_COMPLEX"
 
 
+@pytest.mark.parametrize(("more", "code"), [(0, None), (1, "MODEL_TOO_COMPLEX")])
+def test_objects_count_though_they_are_empty(tmp_path: Path, more: int, code: str | None) -> None:
+    empty = "".join(f'<object id="{n}" type="x"/>' for n in range(2, MAX_OBJECTS + 1 + more))
+    model = model_xml(CUBE + empty, ITEM)
+    if code:
+        assert refusal(tmp_path, model).code == code
+    else:
+        assert rebuilt(tmp_path, model).count("<object ") == 1
+
+
 def test_more_components_than_a_model_can_place_are_refused_though_none_is(tmp_path: Path) -> None:
     composites = "".join(
         f'<object id="{n}"><components>{"<component objectid='1'/>" * 5001}</components></object>'
@@ -349,8 +366,44 @@ def test_a_part_that_is_referred_to_but_absent_is_refused(tmp_path: Path) -> Non
     [
         ("<a ", 'b="' + "x" * 80_000_000 + '"', "/>", "MODEL_XML_UNSAFE"),
         ("", "".join(f"<n{number}/>" for number in range(3_000_000)), "", "MODEL_XML_UNSAFE"),
+        ("", "".join(f"<n{number:{ENDLESS}}/>" for number in range(150)), "", "MODEL_XML_UNSAFE"),
+        (
+            f'<a xmlns:n="{0:{ENDLESS}}">',
+            "".join(f"<n:n{number}/>" for number in range(500)),
+            "</a>",
+            "MODEL_XML_UNSAFE",
+        ),
+        (
+            '<object id="2"><components>',
+            "".join(f'<component objectid="1" p:path="/{number:{ENDLESS}}"/>' for number in range(150)),
+            "</components></object>",
+            "MODEL_3MF_INVALID",
+        ),
+        (
+            "",
+            "".join(f'<object id="{number}" type="x"/>' for number in range(2, 1_000_000)),
+            "",
+            "MODEL_TOO_COMPLEX",
+        ),
+        (
+            "",
+            "".join(
+                f'<object id="{number}"><components>{TEN_PLACES}</components></object>'
+                for number in range(2, MAX_PLACEMENTS // 10 + 1)
+            ),
+            "",
+            "rebuilt",
+        ),
     ],
-    ids=["one tag of 80 MB", "three million names"],
+    ids=[
+        "one tag of 80 MB",
+        "three million names",
+        "names of a megabyte",
+        "a namespace of a megabyte",
+        "parts named by a megabyte",
+        "a million empty objects",
+        "as many components as may be",
+    ],
 )
 def test_memory_stays_bounded_whatever_the_xml(
     tmp_path: Path, head: str, filler: str, tail: str, code: str
@@ -362,7 +415,7 @@ def test_memory_stays_bounded_whatever_the_xml(
     script = (
         "import sys; from pathlib import Path\n"
         "from printshop.intake.threemf import rebuild; from printshop.intake.refusals import ModelRefused\n"
-        "try: rebuild(Path(sys.argv[1]), Path(sys.argv[2]))\n"
+        "try: rebuild(Path(sys.argv[1]), Path(sys.argv[2])); print('rebuilt')\n"
         "except ModelRefused as error: print(error.code)\n"
         "print(Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0])\n"
     )

@@ -4,6 +4,7 @@ import re
 from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from printshop.intake.deadline import Deadline
 from printshop.intake.geometry import Unit
 from printshop.intake.model_xml import (
     MAX_TRIANGLES,
@@ -49,13 +50,13 @@ class Contents:
     triangles: int
 
 
-def read_contents(package: Package, sink: GeometrySink) -> Contents:
+def read_contents(package: Package, sink: GeometrySink, deadline: Deadline) -> Contents:
     """Read the model of a package; its meshes go to `sink`, the root part's first. Raises ModelRefused."""
     _refuse_helper_volumes(package)
     reader = ModelReader(sink, _model_part(package))
     for part in reader.parts:  # grows while it is walked
         with package.chunks(part) as chunks:
-            reader.read(part, chunks)
+            reader.read(part, deadline.watch(chunks))
     made = {key: (triangles, 1) for key, triangles in reader.meshes.items()}
     composites = {key: reader.composites[key] for key in _in_order(reader.composites)}
     for key, composite in composites.items():

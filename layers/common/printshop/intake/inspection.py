@@ -3,7 +3,7 @@
     inspection = inspect(model, scratch, LIMITS)
     inspection.topology, inspection.warnings, inspection.preview
 
-This process imports no numpy and reads nothing of the model: its memory does not grow with it.
+Whoever calls this needs no numpy, and nothing of the model is read here: memory does not grow with it.
 """
 
 import signal
@@ -41,21 +41,18 @@ _SENTENCES: dict[FailureCode, str] = {
     "INSPECTION_CRASHED": "The closer look at the model failed; it can be sliced all the same.",
     "INSPECTION_STOPPED": "The worker was stopped; the closer look starts again.",
 }
-_CAN_HEAL: set[FailureCode] = {"INSPECTION_TIMEOUT", "INSPECTION_CRASHED", "INSPECTION_STOPPED"}
 
 
 class InspectionFailed(Exception):
     """Neither topology nor picture. A courtesy is missing: the slice does not depend on it.
 
-    `can_heal`: another attempt may succeed. `log_tail`: the child's last lines, for the shop's eyes.
+    `log_tail`: the child's last lines, for the shop's eyes.
     """
 
     def __init__(self, code: FailureCode, log_tail: str = "") -> None:
         self.code = code
-        self.message = _SENTENCES[code]
-        self.can_heal = code in _CAN_HEAL
         self.log_tail = log_tail
-        super().__init__(f"{code}: {self.message}")
+        super().__init__(f"{code}: {_SENTENCES[code]}")
 
 
 class _Frozen(BaseModel):

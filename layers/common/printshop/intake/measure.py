@@ -3,6 +3,7 @@
 The same pass sees every coordinate, so it is also the check that all of them are usable numbers.
 """
 
+import math
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -10,24 +11,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from printshop.intake import mesh, stl
+from printshop.intake.deadline import Deadline
 from printshop.intake.geometry import MAX_COORDINATE, Box, Geometry
 from printshop.intake.model_file import ModelKind
 
 
-def measure(path: Path, kind: ModelKind) -> Geometry:
-    """What the model at `path` measures, as it will stand on the bed.
+def measure(path: Path, kind: ModelKind, seconds: float = math.inf) -> Geometry:
+    """What the model at `path` measures, as it will stand on the bed, if that takes no longer than `seconds`.
 
     The volume of what is not closed is the one about the middle of its box, so that neither its place nor the
     order of its triangles matters. Each mesh of a 3MF counts as solid whichever way it is wound, as the slicer
     takes it. Raises ModelRefused.
     """
+    deadline = Deadline(seconds)
     if kind is ModelKind.THREE_MF:
-        model = mesh.load_3mf(path)
-        sums = [_sums(body) for body in model.bodies()]
+        model = mesh.load_3mf(path, deadline)
+        sums = [_sums(deadline.watch(body)) for body in model.bodies()]
         unit = model.unit
     else:
-        chunks = mesh.binary_chunks(path) if kind is ModelKind.STL_BINARY else mesh.stl_text_chunks(path)
-        sums = [_sums(chunks)]
+        is_binary = kind is ModelKind.STL_BINARY
+        chunks = mesh.binary_chunks(path) if is_binary else mesh.stl_text_chunks(path, deadline)
+        sums = [_sums(deadline.watch(chunks))]
         unit = None
     low = np.min([body.low for body in sums], axis=0)
     high = np.max([body.high for body in sums], axis=0)

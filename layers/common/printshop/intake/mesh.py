@@ -1,5 +1,6 @@
-"""The triangles of a model as arrays, a chunk at a time or all at once. The only module here that needs numpy."""
+"""The triangles of a model as arrays, a chunk at a time or all at once. Needs numpy."""
 
+import math
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from printshop.intake import stl
 from printshop.intake.contents import Contents, read_contents
+from printshop.intake.deadline import Deadline
 from printshop.intake.geometry import UNIT_MM
 from printshop.intake.model_xml import ObjectId, Placement
 from printshop.intake.package import open_package
@@ -31,9 +33,11 @@ def load_triangles(path: Path) -> NDArray[np.float32]:
     triangle, and for a moment twice that. Raises ModelRefused.
     """
     if path.suffix == ".3mf":
-        model = load_3mf(path)
+        model = load_3mf(path, Deadline(math.inf))
         return _gathered(model.chunks(), model.triangles)
-    return _gathered(binary_chunks(path) if stl.is_binary(path) else stl_text_chunks(path))
+    return _gathered(
+        binary_chunks(path) if stl.is_binary(path) else stl_text_chunks(path, Deadline(math.inf))
+    )
 
 
 def _gathered(chunks: Iterator[Triangles], count: int = 0) -> NDArray[np.float32]:
@@ -58,9 +62,9 @@ def binary_chunks(path: Path) -> Iterator[NDArray[np.float32]]:
             yield np.frombuffer(buffer, _RECORD, length // stl.TRIANGLE_BYTES)["corners"]
 
 
-def stl_text_chunks(path: Path) -> Iterator[NDArray[np.float64]]:
+def stl_text_chunks(path: Path, deadline: Deadline) -> Iterator[NDArray[np.float64]]:
     """The triangles of an ASCII STL. Raises ModelRefused."""
-    for numbers in stl.read_text(path, 9 * TRIANGLES_AT_ONCE):
+    for numbers in stl.read_text(path, 9 * TRIANGLES_AT_ONCE, deadline):
         yield np.frombuffer(numbers, np.float64).reshape(-1, 3, 3)
 
 
@@ -129,11 +133,11 @@ class PlacedMeshes:
                 yield from self._place(component, matrix)
 
 
-def load_3mf(path: Path) -> PlacedMeshes:
+def load_3mf(path: Path, deadline: Deadline) -> PlacedMeshes:
     """The meshes of the 3MF at `path` and their places. Raises ModelRefused."""
     collector = MeshCollector()
     with open_package(path) as package:
-        contents = read_contents(package, collector)
+        contents = read_contents(package, collector, deadline)
     return PlacedMeshes(collector.meshes, contents)
 
 
@@ -147,10 +151,12 @@ def _matrix(transform: tuple[float, ...]) -> NDArray[np.float64]:
 
 
 def _transformed(mesh: _Mesh, matrix: NDArray[np.float64]) -> Iterator[NDArray[np.float64]]:
-    corners = np.frombuffer(mesh.corners, np.float32).reshape(-1, 3) @ matrix[:3, :3] + matrix[3, :3]
+    corners = np.frombuffer(mesh.corners, np.float32).reshape(-1, 3)
     indices = np.frombuffer(mesh.indices, np.int32).reshape(-1, 3)
     if np.linalg.det(matrix[:3, :3]) < 0:
         # The format's rule: what a transform mirrors is still meant to face outwards.
         indices = indices[:, ::-1]
     for start in range(0, len(indices), TRIANGLES_AT_ONCE):
-        yield corners[indices[start : start + TRIANGLES_AT_ONCE]]
+        # Corners are placed as triangles use them, and not all at once: triangles are what is counted per instance.
+        used = corners[indices[start : start + TRIANGLES_AT_ONCE]].reshape(-1, 3)
+        yield (used @ matrix[:3, :3] + matrix[3, :3]).reshape(-1, 3, 3)

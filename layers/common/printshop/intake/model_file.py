@@ -1,7 +1,6 @@
 """Is this file the STL or 3MF that its name says? Extension and content must agree.
 
-`check_ends` needs only the first and the last bytes, so what is plainly no model is known from two ranges, before
-a byte more is fetched; `check_upload` reads all of it from the disk.
+`check_ends` needs only the first and the last bytes; `check_upload` reads all of the file.
 """
 
 import os
@@ -15,6 +14,9 @@ from printshop.intake.refusals import ModelRefused
 HEAD_BYTES = 1024
 TAIL_BYTES = 64 * 1024
 """How much of each end `check_ends` wants: `data[:HEAD_BYTES]` and `data[-TAIL_BYTES:]`, or all of less."""
+
+CHECK_SECONDS = 20.0
+"""The gateway waits for 29, and the file has to be fetched before and stored after."""
 
 
 class ModelKind(StrEnum):
@@ -53,13 +55,13 @@ def kind_of_file(path: Path, filename: str) -> ModelKind:
     return check_ends(filename, size, head, tail)
 
 
-def check_upload(path: Path, filename: str) -> tuple[ModelKind, Geometry]:
+def check_upload(path: Path, filename: str, seconds: float = CHECK_SECONDS) -> tuple[ModelKind, Geometry]:
     """Check all of the file at `path`, uploaded as `filename`, and measure it: one pass does both.
 
-    Raises ModelRefused. Memory is bounded whatever the size.
+    Raises ModelRefused, MODEL_TOO_COMPLEX when `seconds` are over. Memory is bounded whatever the size.
     """
     # numpy costs a tenth of a second: whoever measures nothing does without.
     from printshop.intake.measure import measure  # noqa: PLC0415
 
     kind = kind_of_file(path, filename)
-    return kind, measure(path, kind)
+    return kind, measure(path, kind, seconds)

@@ -1,6 +1,7 @@
 """The model parts of a 3MF, read as a stream: meshes go to a sink at once, what is built of them is kept."""
 
 import re
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -17,6 +18,7 @@ MAX_OBJECTS = 10_000
 MAX_PLACEMENTS = 100_000
 """Components and items of the whole model."""
 MAX_PARTS = 500
+MAX_PATH_CHARACTERS = 1024
 
 CORE = "http://schemas.microsoft.com/3dmanufacturing/core/2015/02"
 _PRODUCTION = "http://schemas.microsoft.com/3dmanufacturing/production/2015/06"
@@ -112,7 +114,7 @@ class ModelReader:
         self._prefixes: dict[str | None, str | None] = {}
         self._object: _Object | None = None
         self._mesh: _Mesh | None = None
-        self._vertices = self._triangles = self._placements = 0
+        self._vertices = self._triangles = self._placements = self._objects = 0
         self._starts = {
             f"{CORE} model": self._start_model,
             f"{CORE} metadata": self._start_metadata,
@@ -242,7 +244,8 @@ class ModelReader:
         key = (self._part, _id(attributes, "id"))
         if key in self.meshes or key in self.composites or self._object:
             raise invalid("it defines an object twice")
-        if len(self.meshes) + len(self.composites) >= MAX_OBJECTS:
+        self._objects += 1  # empty ones, too
+        if self._objects > MAX_OBJECTS:
             raise too_complex()
         kind = attributes.get("type") or "model"
         if kind != "model":
@@ -298,7 +301,9 @@ class ModelReader:
             raise too_complex()
         part = self._part
         if path := attributes.get(_PATH):
-            part = part_name(path)
+            if len(path) > MAX_PATH_CHARACTERS:
+                raise invalid("it refers to a part by an endless name")
+            part = sys.intern(part_name(path))  # one string for all the placements that name it
             if part not in self.parts:
                 self.parts.append(part)
                 if len(self.parts) > MAX_PARTS:

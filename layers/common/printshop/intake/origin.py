@@ -39,8 +39,10 @@ def _first_of_binary(path: Path) -> tuple[float, float]:
 
 
 def _first_of_text(path: Path) -> tuple[float, float]:
-    x, y, *_ = next(stl.read_text(path, 9))
-    return x, y
+    with path.open("rb") as file:
+        lines = iter(lambda: file.readline(stl.LINE_BYTES), b"")
+        _, x, y, _ = next(line for line in lines if _is_corner(line)).split()
+    return float(x), float(y)
 
 
 def _move_binary(path: Path, shift: Sequence[int]) -> None:
@@ -60,8 +62,12 @@ def _move_text(path: Path, shift: Sequence[int]) -> None:
     moved = path.with_name(f"{path.name}.moved")
     with path.open("rb") as file, moved.open("wb") as out:
         for line in iter(lambda: file.readline(stl.LINE_BYTES), b""):
-            out.write(_moved(line, shift) if line.lstrip()[:6].lower() == b"vertex" else line)
+            out.write(_moved(line, shift) if _is_corner(line) else line)
     moved.replace(path)
+
+
+def _is_corner(line: bytes) -> bool:
+    return line.lstrip()[:6].lower() == b"vertex"
 
 
 def _moved(line: bytes, shift: Sequence[int]) -> bytes:

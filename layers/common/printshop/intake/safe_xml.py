@@ -1,12 +1,13 @@
 """Foreign XML as a stream of elements, within limits.
 
 expat reads; a document type (and with it every entity) is refused, as are deep nesting, tags of a megabyte,
-thousands of different names or namespaces, each of which expat would keep in memory, and more elements than a
-model of the largest size can need.
+thousands of different names or namespaces, or endless ones, each of which expat would keep in memory, and more
+elements than a model of the largest size can need.
 """
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from itertools import islice
 from typing import NoReturn
 from xml.parsers import expat
 
@@ -15,6 +16,10 @@ from printshop.intake.refusals import ModelRefused
 MAX_DEPTH = 32
 MAX_TAG_BYTES = 1024 * 1024
 MAX_NAMES = 20_000
+MAX_NAME_CHARACTERS = 1_000_000
+"""Of all names together."""
+MAX_URI_CHARACTERS = 256
+"""Of a namespace, which each name in it repeats."""
 MAX_ELEMENTS = 10_000_000
 """That expat reads: runs do not count."""
 _UNFINISHED_BYTES = 1024
@@ -66,6 +71,7 @@ class _Reader:
     ) -> None:
         self._start, self._end, self._namespace, self._runs = start, end, namespace, runs
         self._depth = self._elements = self._namespaces = self._fed = 0
+        self._names = self._name_characters = 0
         self._opened, self._opened_at = "", -1
         self._run: Run | None = None
         self._rest = b""
@@ -103,13 +109,20 @@ class _Reader:
         self._fed += len(data)
         if self._fed - self._parser.CurrentByteIndex > MAX_TAG_BYTES:
             raise _unsafe("holds a tag of more than a megabyte")
-        if len(self._parser.intern) > MAX_NAMES:
-            raise _unsafe(f"uses more than {MAX_NAMES} different names")
+        names = self._parser.intern
+        new = len(names) - self._names
+        self._names += new
+        # The prefix of a default namespace is None.
+        self._name_characters += sum(map(len, filter(None, islice(reversed(names), new))))
+        if self._names > MAX_NAMES or self._name_characters > MAX_NAME_CHARACTERS:
+            raise _unsafe(f"uses more than {MAX_NAMES} different names, or endless ones")
 
     def _declare(self, prefix: str | None, uri: str | None) -> None:
         self._namespaces += 1
         if self._namespaces > MAX_NAMES:
             raise _unsafe(f"declares more than {MAX_NAMES} namespaces")
+        if uri and len(uri) > MAX_URI_CHARACTERS:
+            raise _unsafe("names a namespace endlessly")
         if self._namespace:
             self._namespace(prefix, uri)
 

@@ -8,7 +8,9 @@ import re
 from array import array
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
+from printshop.intake.deadline import Deadline
 from printshop.intake.refusals import ModelRefused
 
 HEADER_BYTES = 84
@@ -16,6 +18,17 @@ TRIANGLE_BYTES = 50
 # A count above this in a file that does not fit it is not a count: the file was never an STL.
 _PLAUSIBLE_TRIANGLES = 40_000_000
 LINE_BYTES = 65_536
+_BLOCK_BYTES = 65_536
+
+_BLANK_LINE = re.compile(rb"\n[^\S\n]*+\n")
+_LINE_END = re.compile(rb"\n\s*+")
+# A facet word by word, each line ended by a bar; 0 stands for any number.
+_USUAL_FACET = (
+    b"facet normal 0 0 0 | outer loop | vertex 0 0 0 | vertex 0 0 0 | vertex 0 0 0 | endloop | endfacet |"
+).split()
+_COORDINATES = [
+    place + axis for place, word in enumerate(_USUAL_FACET) if word == b"vertex" for axis in (1, 2, 3)
+]
 
 # Where PrusaSlicer looks (2.5 and 2.9 alike) to tell the dialects apart: binary if any byte there is above 127.
 _SNIFFED = slice(84, 84 + 128)
@@ -47,34 +60,97 @@ def is_binary(path: Path) -> bool:
     return path.stat().st_size == HEADER_BYTES + TRIANGLE_BYTES * int.from_bytes(count, "little")
 
 
-def read_text(path: Path, numbers_at_once: int) -> Iterator[array[float]]:
+def read_text(path: Path, numbers_at_once: int, deadline: Deadline) -> Iterator[array[float]]:
     """The corners of an ASCII STL, nine numbers a triangle, in arrays of about so many numbers.
 
     Each facet is closed and has three corners. Raises ModelRefused, MODEL_EMPTY when there is none.
     """
-    numbers = array("d")
-    opened = closed = corners = 0
+    text = _Text()
     with path.open("rb") as file:
-        for line in iter(lambda: file.readline(LINE_BYTES), b""):
-            word = line.lstrip()[:9].lower()
+        for block in deadline.watch(_blocks(file)):
+            text.take(block)
+            if len(text.numbers) >= numbers_at_once:
+                yield text.numbers
+                text.numbers = array("d")
+    text.finish()
+    if text.numbers:
+        yield text.numbers
+
+
+def _blocks(file: BinaryIO) -> Iterator[bytes]:
+    """Whole lines in lower case, hardly a blank one, as far as the end of a facet where facets are as usual."""
+    while block := file.read(_BLOCK_BYTES):
+        lines = [block]
+        for _ in range(2 * _USUAL_FACET.count(b"|")):  # a few may be blank
+            lines.append(file.readline(LINE_BYTES))
+            if lines[-1].lstrip()[:8].lower() == b"endfacet":
+                break
+        text = b"".join(lines).lower()
+        yield _LINE_END.sub(b"\n", text).lstrip() if _BLANK_LINE.search(text) else text
+
+
+class _Text:
+    """The facets of an ASCII STL: line by line, and a block at once if it is written as nearly everybody does."""
+
+    def __init__(self) -> None:
+        self.numbers = array("d")
+        self._opened = self._closed = self._corners = 0
+
+    def take(self, block: bytes) -> None:
+        """Read some lines in lower case. Raises ModelRefused."""
+        numbers = _usual_facets(block) if self._opened == self._closed else None
+        if numbers is None:
+            self._take_lines(block)
+            return
+        self.numbers.extend(numbers)
+        facets = len(numbers) // 9
+        self._opened += facets
+        self._closed += facets
+        self._corners += 3 * facets
+
+    def finish(self) -> None:
+        """Raises ModelRefused if that was all and no facet, or only a part of one."""
+        if self._opened == 0:
+            raise _empty()
+        self._check_facets()
+
+    def _take_lines(self, block: bytes) -> None:
+        for line in block.split(b"\n"):
+            word = line.lstrip()[:9]
             if word.startswith(b"vertex"):
-                corners += 1
-                numbers.extend(_corner(line))
+                self._corners += 1
+                self.numbers.extend(_corner(line))
             elif word.startswith(b"facet"):
-                opened += 1
+                self._opened += 1
             elif word.startswith(b"endfacet"):
-                closed += 1
-                if corners != 3 * closed or opened != closed:
-                    raise _broken_facet()
-                if len(numbers) >= numbers_at_once:
-                    yield numbers
-                    numbers = array("d")
-    if opened == 0:
-        raise _empty()
-    if opened != closed or corners != 3 * closed:
-        raise _broken_facet()
-    if numbers:
-        yield numbers
+                self._closed += 1
+                self._check_facets()
+
+    def _check_facets(self) -> None:
+        if self._corners != 3 * self._closed or self._opened != self._closed:
+            raise _broken_facet()
+
+
+def _usual_facets(block: bytes) -> array[float] | None:
+    """The corners of a block that is nothing but whole facets of seven lines each; else None."""
+    if b"_" in block or b"|" in block:  # Python would read 1_0 as ten
+        return None
+    words = block.replace(b"\n", b" | ").split()
+    width = len(_USUAL_FACET)
+    facets, rest = divmod(len(words), width)
+    if rest or any(
+        words[place::width] != [word] * facets for place, word in enumerate(_USUAL_FACET) if word != b"0"
+    ):
+        return None
+    if words.count(b"|") != facets * _USUAL_FACET.count(b"|"):  # a line that ends within a normal
+        return None
+    numbers = array("d", bytes(9 * 8 * facets))
+    try:
+        for number, place in enumerate(_COORDINATES):
+            numbers[number::9] = array("d", map(float, words[place::width]))
+    except ValueError:
+        return None
+    return numbers
 
 
 def make_unambiguous(path: Path, *, binary: bool) -> None:

@@ -7,6 +7,8 @@ Every number is parsed and written anew, so no text of the customer's file reach
 memory does not grow with the model.
 """
 
+import math
+import time
 import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,6 +16,7 @@ from itertools import batched
 from pathlib import Path
 
 from printshop.intake.contents import MODEL_TYPE, ROOT_PART, Contents, read_contents
+from printshop.intake.deadline import Deadline
 from printshop.intake.geometry import UNIT_MM
 from printshop.intake.model_xml import CORE, ObjectId, Placement
 from printshop.intake.origin import shift_of
@@ -42,15 +45,18 @@ class Rebuilt:
     triangles: int
 
 
-def rebuild(source: Path, target: Path) -> Rebuilt:
-    """Write the geometry of the 3MF `source` as the new 3MF `target`. Raises ModelRefused."""
+def rebuild(source: Path, target: Path, seconds: float = math.inf) -> Rebuilt:
+    """Write the geometry of the 3MF `source` as the new 3MF `target`. Raises ModelRefused.
+
+    It may take so many `seconds` of the processor: what else a worker does meanwhile is not the model's fault.
+    """
     # Stored, not deflated: the slicer reads it once, from the same disk.
     with open_package(source) as package, zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
         archive.writestr("[Content_Types].xml", _CONTENT_TYPES_XML)
         archive.writestr("_rels/.rels", _RELATIONSHIPS_XML)
         with archive.open(ROOT_PART, "w") as out:
             writer = GeometryWriter(out.write)
-            contents = read_contents(package, writer)
+            contents = read_contents(package, writer, Deadline(seconds, time.thread_time))
             writer.finish(contents)
     return Rebuilt(len(contents.items), contents.triangles)
 
@@ -86,8 +92,7 @@ class GeometryWriter:
         self._pieces += (
             f'<vertex x="{x!r}" y="{y!r}" z="{z!r}"/>' for x, y, z in batched(numbers, 3, strict=True)
         )
-        if len(self._pieces) >= _WRITE_AT:
-            self._flush()
+        self._flush_when_full()
 
     def list_triangles(self) -> None:
         self._append("</vertices><triangles>")
@@ -96,8 +101,7 @@ class GeometryWriter:
         self._pieces += (
             f'<triangle v1="{a}" v2="{b}" v3="{c}"/>' for a, b, c in batched(indices, 3, strict=True)
         )
-        if len(self._pieces) >= _WRITE_AT:
-            self._flush()
+        self._flush_when_full()
 
     def close_mesh(self) -> None:
         self._append("</triangles></mesh></object>")
@@ -110,11 +114,13 @@ class GeometryWriter:
             self._append("<components>")
             for component in composite.components:
                 self._place("component", component)
+                self._flush_when_full()
             self._append("</components></object>")
         self._append("</resources><build>")
         shift = self._shift(contents)
         for item in contents.items:
             self._place("item", _moved(item, shift) if any(shift) else item)
+            self._flush_when_full()
         self._append("</build></model>")
         self._flush()
 
@@ -139,6 +145,10 @@ class GeometryWriter:
         numbers = placement.transform
         transform = f' transform="{" ".join(map(repr, numbers))}"' if numbers else ""
         self._append(f'<{element} objectid="{self._number(placement.object)}"{transform}/>')
+
+    def _flush_when_full(self) -> None:
+        if len(self._pieces) >= _WRITE_AT:
+            self._flush()
 
     def _flush(self) -> None:
         self._write_bytes("".join(self._pieces).encode())
