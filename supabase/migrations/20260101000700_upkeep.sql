@@ -77,8 +77,8 @@ as $$
      and inspection is null;
 $$;
 
--- The files that dead letters name ([{"fileId", "requestId"}]). One that a worker took, or that was sent again, will not
--- be sliced; another may only have waited out a time when the database did not answer, and is sent once more.
+-- The files that dead letters name ([{"fileId", "requestId"}]). One that a worker took, or whose message died twice, will
+-- not be sliced; another may only have waited out a time when the database did not answer, and is sent once more.
 create function settle_dead_slices(p_messages jsonb) returns jsonb
 language plpgsql volatile set search_path = public, pg_temp
 as $$
@@ -87,12 +87,14 @@ declare
   settled integer := 0;
 begin
   for f in
-    select t.* from tmp_files t
-     where t.id in (select (m ->> 'fileId')::bigint from jsonb_array_elements(p_messages) m
-                     where t.request_id::text = m ->> 'requestId' and (m ->> 'fileId')::bigint = t.id)
+    with letters as (
+      select (m ->> 'fileId')::bigint as file_id, m ->> 'requestId' as request_id, count(*) as died
+        from jsonb_array_elements(p_messages) m group by 1, 2)
+    select t.* from tmp_files t, letters l
+     where t.id = l.file_id and t.request_id::text = l.request_id
        and (t.queued_at is not null or (t.status = 'running' and t.lease_until < now()))
-       and (t.attempts > 0 or t.sends > 0) and is_overdue(t.sent_at, 0)
-     order by t.id for update skip locked loop
+       and (t.attempts > 0 or l.died > 1) and is_overdue(t.sent_at, 0)
+     order by t.id for update of t skip locked loop
     perform settle_with_fallback(f.id, 'SLICER_GAVE_UP', 'the slicer gave up on this model; the shop looks into it.', null);
     settled := settled + 1;
   end loop;

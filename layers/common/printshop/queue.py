@@ -52,7 +52,7 @@ class _Queue:
 
     def peek(self, limit: int) -> list[str]:
         """The bodies of messages, which become visible again after a while."""
-        found: list[str] = []
+        found: dict[str, str] = {}
         for _ in range(0, limit, 10):
             try:
                 answer = self._sqs.receive_message(
@@ -61,10 +61,10 @@ class _Queue:
             except (BotoCoreError, ClientError) as error:
                 raise _unavailable() from error
             messages = answer.get("Messages", [])
-            found += [message["Body"] for message in messages]
+            found |= {message["MessageId"]: message["Body"] for message in messages}
             if not messages:
                 break
-        return found
+        return list(found.values())
 
     def depth(self) -> int:
         """About how many messages wait; a call that proves the queue answers."""

@@ -225,9 +225,14 @@ class Plant:
 
     def sent_again_long_ago(self, file_id: int) -> None:
         """As if the janitor had sent the file's message once more, in vain, and time had passed."""
-        self.rows(
-            "update tmp_files set sends = 1, sent_at = now() - interval '10 minutes' where id = %s", file_id
+        ((lane, request),) = self.rows(
+            "update tmp_files set sends = 1, sent_at = now() - interval '10 minutes' where id = %s"
+            " returning lane::text, request_id::text",
+            file_id,
         )
+        url = self.stack.gateway.queue_url("LargeSliceDeadLetters" if lane == "LARGE" else "SliceDeadLetters")
+        letter = json.dumps({"fileId": file_id, "requestId": request})
+        self.stack.aws.client("sqs").send_message(QueueUrl=url, MessageBody=letter)
 
     def dead_letters(self) -> list[str]:
         """Bodies that the slice queues gave up on, but for those that somebody reads now; they stay."""
