@@ -309,7 +309,6 @@ def test_a_file_that_its_queue_gave_up_on_says_failed(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize(
-    "row",
     ("sent", "letters"),
     [("now() - interval '1 hour'", 1), ("now()", 2)],
     ids=["nothing answered for a while", "it was sent again just now"],
