@@ -14,7 +14,7 @@ TAIL = 30_000
 SECONDS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 
 
-def machine(profiles: Path = PROFILES, printer: str = "generic", material: str = "pla") -> list[str]:
+def machine(profiles: Path = PROFILES, printer: str = "bed-slinger", material: str = "pla") -> list[str]:
     """The seed's Prusa MK4 with PLA, as one would tell the slicer; `profiles` as the slicer sees that folder."""
     return [
         *("--load", f"{profiles}/printers/{printer}.ini", "--load", f"{profiles}/materials/{material}.ini"),

@@ -8,7 +8,7 @@ import pytest
 
 from tests.unit.slicing.model_makers import ascii_stl, binary_stl, box, three_mf_bytes
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = {
     "NEXT_PUBLIC_SUPABASE_URL": "http://127.0.0.1:1",
     "NEXT_PUBLIC_SUPABASE_ANON_KEY": "unused",
