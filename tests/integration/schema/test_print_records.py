@@ -218,23 +218,24 @@ def test_a_factor_is_applied_from_five_prints_on_when_the_shop_says_so(shop: Sho
         shop.rows.execute("update settings set use_print_factors = false")
 
 
-def test_a_model_comes_with_the_factor_of_the_printer_that_it_was_sliced_for(shop: Shop) -> None:
-    bed, pla, customer = printer(shop), material(shop), shop.customer()
+def test_a_model_comes_with_the_factor_of_the_printer_that_each_slice_was_for(shop: Shop) -> None:
+    bed, other, pla, customer = printer(shop), printer(shop), material(shop), shop.customer()
     for seconds in (11_000,) * 5:
         completed(shop, bed, pla, seconds)
-    file_id, current, former = shop.uploaded(customer), "a" * 64, "b" * 64
-    shop.rows.execute(
-        "update tmp_files set printer_id = %s, material_id = %s, settings_hash = %s where id = %s",
-        (bed, pla, current, file_id),
-    )
-    asked = [{"file": str(file_id), "settingsHash": named} for named in (current, former)]
+    file_id, taught_one, plain_one = shop.uploaded(customer), "a" * 64, "b" * 64
+    for settings_hash, chosen in ((taught_one, bed), (plain_one, other)):  # the other printer's comes last
+        requested = shop.request(
+            customer, file_id, p_settings_hash=settings_hash, p_printer_id=chosen, p_material_id=pla
+        )
+        shop.complete(shop.claim(requested))
+    asked = [{"file": str(file_id), "settingsHash": named} for named in (taught_one, plain_one)]
     try:
         shop.rows.execute("update settings set use_print_factors = true")
         models = shop.call("ordered_models", p_user_id=customer.user_id, p_items=asked)
     finally:
         shop.rows.execute("update settings set use_print_factors = false")
     assert models[0]["printFactor"]["time"]["factorBps"] == 11_000
-    assert models[1]["printFactor"] is None  # who knows for which printer that was
+    assert models[1]["printFactor"] is None
     models = shop.call("ordered_models", p_user_id=customer.user_id, p_items=asked)
     assert models[0]["printFactor"] is None
 
