@@ -55,7 +55,9 @@ def trimeshed(triangles: npt.NDArray[np.float32]) -> None:
 
     corners = np.arange(3 * len(triangles)).reshape(-1, 3)
     mesh = trimesh.Trimesh(vertices=triangles.reshape(-1, 3), faces=corners)
-    print(f"    (trimesh: {mesh.is_watertight}, {mesh.is_winding_consistent}; it counts no bodies without scipy)")
+    print(
+        f"    (trimesh: {mesh.is_watertight}, {mesh.is_winding_consistent}; it counts no bodies without scipy)"
+    )
 
 
 def measured(work: Callable[[npt.NDArray[np.float32]], object], rings: int) -> tuple[float, int]:
