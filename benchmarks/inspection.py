@@ -1,7 +1,8 @@
 """The worker's inspection: a picture of 200,000 triangles, the topology of a 100 MB STL.
 
 Rivals, in the same run: Pillow's polygons, painted from far to near, facet by facet; trimesh's is_watertight and
-is_winding_consistent (counting bodies would take it scipy besides). Each in a process of its own, for its peak of memory.
+is_winding_consistent (counting bodies would take it scipy besides). Each in a process of its own, for its peak of
+memory.
 """
 
 import multiprocessing
