@@ -55,10 +55,8 @@ def test_a_completed_upload_says_what_fits_what_to_mind_and_about_what_it_takes(
     assert accepted["geometry"]["box"] == {"x": 20, "y": 20, "z": 20}
     assert accepted["geometry"]["volumeMm3"] == pytest.approx(8000)
     report = accepted["report"]
-    assert {place["printer"]: place["fits"] for place in report["fits"]} == {
-        "Prusa MK4": True,
-        "Prusa XL": True,
-    }
+    fits = {place["printer"]: place["fits"] for place in report["fits"]}  # other tests' printers, too
+    assert (fits["Prusa MK4"], fits["Prusa XL"]) == (True, True)
     assert report["warnings"] == []
     for figure in ("massMg", "timeSec", "priceCents"):
         assert 0 < report["estimate"][figure]["low"] <= report["estimate"][figure]["likely"]
