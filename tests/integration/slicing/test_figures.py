@@ -1,5 +1,7 @@
 """The product's figures are those that a person gets from the same slicer by hand."""
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -65,8 +67,15 @@ def same(one: Figures, other: Figures) -> bool:
     return all(abs(a - b) <= slack for a, b, slack in zip(one, other, (0.0101, 0.0101, 1), strict=True))
 
 
-RUNS = 3
-"""By hand: now and then one of them is further off than that."""
+@pytest.fixture(autouse=True)
+def one_processor() -> Iterator[None]:
+    """On one processor PrusaSlicer's threads take turns, and it is equal to itself; on two the screw at 33.33 %
+    infill takes from 150 to 154 s in 30 runs of one command line."""
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(allowed)})
+    yield
+    os.sched_setaffinity(0, allowed)
+
 
 PLAIN = ("--layer-height", "0.2", "--fill-density", "15%")
 SUPPORTED = ("--support-material", "--support-material-threshold", "40")
@@ -75,7 +84,7 @@ SUPPORTED = ("--support-material", "--support-material-threshold", "40")
 @pytest.mark.parametrize("model", [SHAPES / "box.stl", BUNNY, SCREW], ids=["cube", "bunny", "screw"])
 def test_cube_bunny_and_screw_cost_what_they_cost_by_hand(tmp_path: Path, model: Path) -> None:
     sliced = slice_upload(model, model.name, tmp_path / "job")
-    assert any(same(figures(sliced), by_hand(model, tmp_path, *PLAIN)) for _ in range(RUNS))
+    assert same(figures(sliced), by_hand(model, tmp_path, *PLAIN))
     assert sliced.gcode.parent == tmp_path / "job"
 
 
@@ -97,7 +106,7 @@ def test_every_setting_acts_as_it_does_by_hand(
     tmp_path: Path, settings: dict[str, Any], arguments: tuple[str, ...]
 ) -> None:
     sliced = slice_upload(SCREW, "screw.stl", tmp_path / "job", **settings)
-    assert any(same(figures(sliced), by_hand(SCREW, tmp_path, *arguments)) for _ in range(RUNS))
+    assert same(figures(sliced), by_hand(SCREW, tmp_path, *arguments))
 
 
 @pytest.mark.parametrize(("printer", "material"), [("bed-slinger", "petg"), ("core-xy", "tpu")])
