@@ -20,5 +20,6 @@ def handler(_event: dict[str, Any], context: Any) -> dict[str, Any]:
         services.queue,
         lambda: services.mail_queue,
         lambda: services.dead_letters,
+        (lambda: services.stripe) if services.settings.stripe_key else None,
         retention_hours=services.settings.tmp_retention_hours,
     )

@@ -1,15 +1,26 @@
-"""Pay: the link on the papers, and the payment page for those who are logged in."""
+"""Pay: the link on the papers, the payment page for those who are logged in, and money back."""
 
 from typing import Annotated, Any
 
-from fastapi import Path, Query, Response
+from fastapi import Body, Path, Query, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from pydantic import Field
 
 from printshop.errors import ApiError
-from printshop.http import ClientOrAdmin, Data, Model, Provided, create_app, lambda_handler, refusals
+from printshop.http import (
+    AdminUser,
+    ClientOrAdmin,
+    Data,
+    IdempotencyKey,
+    Model,
+    Provided,
+    create_app,
+    lambda_handler,
+    refusals,
+)
 from printshop.payments.checkout import page_for_invoice, page_for_token
 from printshop.payments.pages import refusal_page
+from printshop.payments.refunds import Refund, RefundRequest, refund
 
 app = create_app("Pay")
 handler = lambda_handler(app)
@@ -22,15 +33,37 @@ class PaymentSession(Model):
     session_id: Annotated[str, Field(examples=["cs_test_a1b2c3"])]
 
 
-UNPAYABLE = ("404 INVOICE_NOT_FOUND", "409 ALREADY_PAID", "409 NOT_PAYABLE", "409 BELOW_MINIMUM")
-STRIPE_DOWN = ("503 STRIPE_NOT_CONFIGURED", "503 STRIPE_UNAVAILABLE", "503 CHECKOUT_UNAVAILABLE")
+NOT_FOUND = "404 INVOICE_NOT_FOUND"
+UNPAYABLE = (
+    NOT_FOUND,
+    "409 ALREADY_PAID",
+    "409 NOT_PAYABLE",
+    "409 PAYMENT_UNDER_WAY",
+    "409 BELOW_MINIMUM",
+    "409 ABOVE_MAXIMUM",
+    "409 NO_CARD_AMOUNT",
+    "409 CHECKOUT_REFUSED",
+)
+STRIPE_DOWN = ("409 STRIPE_NOT_CONFIGURED", "503 STRIPE_UNAVAILABLE")
+UNREFUNDABLE = (
+    NOT_FOUND,
+    "404 PAYMENT_NOT_FOUND",
+    "409 NOT_PAID",
+    "409 NOT_PAID_BY_CARD",
+    "409 ALREADY_REFUNDED",
+    "409 EXCEEDS_REFUNDABLE",
+    "409 REFUND_REFUSED",
+    "422 IDEMPOTENCY_KEY_REUSED",
+)
+
+Id = Annotated[int, Path(ge=1, le=2**53)]
 
 A_PAGE: dict[int | str, dict[str, Any]] = {
     status: {"description": reason, "content": {"text/html": {"schema": {"type": "string"}}}}
     for status, reason in {
         404: "No invoice has this link; a page says so",
-        409: "There is nothing to pay, or too little; a page says which",
-        503: "Stripe does not answer, or is not set up; a page says so",
+        409: "There is nothing to pay, or not by card; a page says why",
+        503: "Stripe does not answer; a page says so",
     }.items()
 }
 
@@ -52,14 +85,33 @@ def pay(
 
 
 @app.post(
-    "/api/invoices/{id}/stripe-session", tags=["Payments"], responses=refusals(*UNPAYABLE, *STRIPE_DOWN)
+    "/api/invoices/{id}/stripe-session",
+    tags=["Payments"],
+    responses=refusals(*UNPAYABLE, *STRIPE_DOWN, "503 CHECKOUT_UNAVAILABLE"),
 )
 def stripe_session(
-    id: Annotated[int, Path(ge=1, le=2**53)],
+    id: Id,
     user: ClientOrAdmin,
     services: Provided,
     refresh: Annotated[bool, Query(description="Retire the page that is open and make another")] = False,
 ) -> Data[PaymentSession]:
     """The payment page of an invoice's balance: the one that is open, or a new one."""
     page = page_for_invoice(services.database, services.stripe, user, id, refresh=refresh)
-    return Data(data=PaymentSession(url=page.url, session_id=page.session_id))
+    return Data(data=PaymentSession(url=page.url, session_id=page.id))
+
+
+@app.post(
+    "/api/invoices/{id}/refunds",
+    status_code=201,
+    tags=["Payments"],
+    responses=refusals(*UNREFUNDABLE, *STRIPE_DOWN),
+)
+def refund_payment(
+    id: Id,
+    body: Annotated[RefundRequest, Body(default_factory=RefundRequest)],
+    key: IdempotencyKey,
+    user: AdminUser,
+    services: Provided,
+) -> Data[Refund]:
+    """Give a card payment back through Stripe, whole or in part, once per key; Stripe's event books it."""
+    return Data(data=refund(services.database, services.stripe, user, id, body, key))

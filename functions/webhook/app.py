@@ -1,10 +1,12 @@
-"""Stripe's webhook: the raw body, its signature, one transaction."""
+"""Stripe's webhook: the raw body, its signature, one transaction; and what of it a person has to look at."""
 
 from typing import Annotated, Any, Literal
 
 from fastapi import Depends, Header, Request
 
-from printshop.http import Data, Model, Provided, create_app, lambda_handler, refusals
+from printshop.http import AdminUser, Data, Model, Page, Provided, create_app, lambda_handler, refusals
+from printshop.paging import Cursor, Limit
+from printshop.payments.unmatched import UnmatchedEvent, list_unmatched
 from printshop.payments.webhook import receive
 
 app = create_app("Webhook")
@@ -52,3 +54,12 @@ def stripe_webhook(
     """Stripe's events, each applied once however often it comes."""
     outcome = receive(services.database, services.stripe, body, stripe_signature)
     return Data(data=Received.model_validate({"outcome": outcome}))
+
+
+@app.get("/api/stripe/unmatched", tags=["Stripe"], responses=refusals("400 CURSOR_INVALID"))
+def stripe_unmatched(
+    _: AdminUser, services: Provided, limit: Limit = 50, cursor: Cursor = None
+) -> Page[UnmatchedEvent]:
+    """Events that a person has to look at: payments of no invoice, and what was not as asked for. Newest first."""
+    events, more = list_unmatched(services.database, limit=limit, cursor=cursor)
+    return Page(data=events, next_cursor=more)

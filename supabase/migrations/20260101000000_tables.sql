@@ -386,6 +386,7 @@ create table jobs (
   priority job_priority not null default 'NORMAL',
   queue_position bigint not null default 0,
   held_reason text check (length(held_reason) <= 500),
+  payment_hold text,
   estimated_seconds bigint not null default 0 check (estimated_seconds >= 0),
   estimated_mass_mg bigint not null default 0 check (estimated_mass_mg >= 0),
   printed_seconds bigint not null default 0 check (printed_seconds >= 0),
@@ -412,6 +413,7 @@ create index jobs_by_client on jobs (client_id, created_at desc, id desc);
 create index jobs_by_text on jobs using gin (search_text extensions.gin_trgm_ops);
 create index jobs_by_marks on jobs using gin (search_marks(search_text));
 create index jobs_open_by_status on jobs (status) where archived_at is null;
+comment on column jobs.payment_hold is 'Why the payment alone would hold it, as last told by held_reason; a shop that clears that is not overruled.';
 create index jobs_held on jobs (id) where archived_at is null and held_reason is not null;
 create index jobs_to_archive on jobs (coalesce(completed_at, cancelled_at)) where archived_at is null;
 
@@ -670,7 +672,62 @@ create table webhook_events (
   metadata jsonb not null default '{}'
 );
 create index webhook_events_by_invoice on webhook_events (invoice_id);
-create index webhook_events_to_see on webhook_events (processed_at desc, id desc) where outcome in ('FLAGGED', 'UNMATCHED');
+create index webhook_events_to_see on webhook_events (id desc) where outcome in ('FLAGGED', 'UNMATCHED');
+
+-- Every page that Stripe made for an invoice, until Stripe has confirmed how it ended: RETIRED is one that must not be paid
+-- any more and is yet to be closed, COMPLETE one whose money is still on its way. States only ever move to the right.
+create table checkout_sessions (
+  session_id text primary key,
+  invoice_id bigint references invoices (id) on delete set null,
+  state text not null default 'OPEN' check (state in ('OPEN', 'RETIRED', 'EXPIRED', 'COMPLETE', 'FAILED', 'PAID')),
+  amount_cents bigint not null check (amount_cents > 0),
+  expires_at timestamptz not null,
+  checked_at timestamptz not null default now(),
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now()
+);
+create unique index checkout_sessions_one_open on checkout_sessions (invoice_id) where state = 'OPEN';
+create index checkout_sessions_by_invoice on checkout_sessions (invoice_id);
+create index checkout_sessions_to_check on checkout_sessions (checked_at) where state in ('OPEN', 'RETIRED', 'COMPLETE');
+
+-- What is known of money that went back, by Stripe's own ids, also before the payment itself is known. The ledger's refunds
+-- are derived from it. Stages only ever rise, so that no order of arrival matters: a refund is pending (1), through (2), has
+-- failed (3); a dispute is open (1), its funds are withdrawn (2), given back (3). A CHARGE holds Stripe's cumulative
+-- amount, of which only what no REFUND explains counts.
+create table reversals (
+  processor_id text primary key,
+  kind text not null check (kind in ('REFUND', 'DISPUTE', 'CHARGE')),
+  payment_intent text not null,
+  amount_cents bigint not null check (amount_cents >= 0),
+  currency text not null,
+  stage smallint not null check (stage between 1 and 3),
+  dispute_outcome text check (dispute_outcome in ('WON', 'LOST')),
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now()
+);
+create index reversals_by_payment_intent on reversals (payment_intent);
+
+-- A refund that the shop has asked for, committed before Stripe is: its id is Stripe's idempotency key.
+create table refund_requests (
+  id bigint generated always as identity primary key,
+  invoice_id bigint not null references invoices (id),
+  payment_id bigint not null references payments (id),
+  amount_cents bigint not null check (amount_cents > 0),
+  reason text check (reason in ('duplicate', 'fraudulent', 'requested_by_customer')),
+  note text not null default '' check (length(note) <= 2000),
+  state text not null default 'REQUESTED' check (state in ('REQUESTED', 'SENT', 'REFUSED')),
+  attempt integer not null default 0,
+  refund_id text unique,
+  refusal text,
+  created_by bigint references users (id) on delete set null,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  check ((state = 'SENT') = (refund_id is not null))
+);
+create index refund_requests_by_invoice on refund_requests (invoice_id, id);
+create index refund_requests_by_payment on refund_requests (payment_id);
+create index refund_requests_by_creator on refund_requests (created_by);
+create index refund_requests_under_way on refund_requests (updated_at) where state <> 'REFUSED';
 
 create table number_sequences (
   kind text primary key check (kind in ('quote', 'invoice')),
@@ -718,7 +775,8 @@ declare
   name text;
 begin
   foreach name in array array['settings', 'clients', 'users', 'materials', 'product_templates', 'printers',
-    'quotes', 'invoices', 'jobs', 'tmp_files', 'number_sequences', 'mails'] loop
+    'quotes', 'invoices', 'jobs', 'tmp_files', 'number_sequences', 'mails', 'checkout_sessions', 'reversals',
+    'refund_requests'] loop
     execute format('create trigger set_updated_at before update on %I for each row execute function set_updated_at()', name);
   end loop;
 end
@@ -741,7 +799,7 @@ begin
   foreach name in array array['settings', 'clients', 'client_notes', 'users', 'closed_logins', 'revoked_sessions', 'materials', 'product_templates',
     'printers', 'quotes', 'quote_items', 'invoices', 'invoice_items', 'payments', 'jobs', 'print_records', 'tmp_files',
     'slice_results', 'order_files', 'attachments', 'activity_logs', 'user_messages', 'webhook_events',
-    'number_sequences', 'idempotency_keys', 'component_health', 'stray_objects', 'mails', 'message_threads'] loop
+    'checkout_sessions', 'reversals', 'refund_requests', 'number_sequences', 'idempotency_keys', 'component_health', 'stray_objects', 'mails', 'message_threads'] loop
     execute format('alter table %I enable row level security', name);
     execute format('create policy service_role_only on %I to service_role using (true) with check (true)', name);
     execute format('revoke all on table %I from public, anon, authenticated, service_role', name);

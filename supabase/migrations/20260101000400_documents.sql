@@ -202,8 +202,7 @@ end
 $$;
 
 -- Settles the status after the ledger or the total moved; the caller holds the invoice's row lock. A full refund is
--- REFUNDED and never payable again; a partial one leaves PAID. Should it be owed again, Stripe is asked under a new key:
--- to the old one it would answer the page that is paid.
+-- REFUNDED and never payable again, unless it comes back; a partial one leaves PAID, and so does a dispute until it is lost.
 create function settle_invoice(p_invoice_id bigint, p_actor jsonb) returns void
 language plpgsql volatile set search_path = public, pg_temp
 as $$
@@ -214,14 +213,16 @@ begin
   select * into i from invoices where id = p_invoice_id;
   refunded := exists (select from payments where invoice_id = i.id and kind = 'REFUND');
   if i.status in ('PENDING', 'OVERDUE') and i.paid_cents >= i.total_cents then
-    update invoices set status = 'PAID', paid_at = now(), stripe_session_id = null, stripe_checkout_url = null,
-      stripe_session_cents = null, stripe_session_expires_at = null, stripe_attempt = stripe_attempt + 1
-    where id = i.id;
+    perform retire_session(i.id);
+    update invoices set status = 'PAID', paid_at = now() where id = i.id;
     perform log_activity(i.client_id, i.quote_id, i.id, null, null, 'INVOICE_PAID', 'Invoice ' || i.number || ' is paid', p_actor);
     perform ensure_job(i.id, p_actor);
-  elsif i.status = 'PAID' and refunded and i.paid_cents <= 0 then
+  elsif i.status = 'PAID' and refunded and i.paid_cents <= 0 and not is_disputed(i.id) then
     update invoices set status = 'REFUNDED' where id = i.id;
     perform log_activity(i.client_id, i.quote_id, i.id, null, null, 'INVOICE_REFUNDED', 'Invoice ' || i.number || ' was refunded in full', p_actor);
+  elsif i.status = 'REFUNDED' and i.paid_cents > 0 and (refunded or i.paid_cents >= i.total_cents) then
+    update invoices set status = 'PAID' where id = i.id;
+    perform log_activity(i.client_id, i.quote_id, i.id, null, null, 'INVOICE_PAID', 'Invoice ' || i.number || ' is paid again: a refund came back', p_actor);
   elsif i.status = 'PAID' and not refunded and i.paid_cents < i.total_cents then
     update invoices set status = case when i.due_date + s.overdue_grace_days < business_today() then 'OVERDUE' else 'PENDING' end::invoice_status,
       paid_at = null

@@ -1,4 +1,5 @@
--- The pay link, the one live Checkout session of an invoice, and Stripe's events.
+-- The pay link and the pages that it leads to: at most one open page of an invoice, and none that asks for what is not
+-- owed. A page that was taken out of use is RETIRED until Stripe has confirmed that nobody can pay it any more.
 
 create function not_payable(i invoices) returns jsonb
 language sql stable set search_path = public, pg_temp
@@ -11,24 +12,61 @@ as $$
     end
 $$;
 
--- Looks for a session to pay with: the live one when its amount still equals the balance, else leave to make one.
--- The attempt is stored before Stripe is asked, for Stripe replays the first answer to an idempotency key.
+-- Notes how far a page has come; a state never goes back.
+create function note_session(p_session_id text, p_state text) returns void
+language sql volatile set search_path = public, pg_temp
+as $$
+  update checkout_sessions set state = p_state
+   where session_id = p_session_id
+     and array_position(array['OPEN', 'RETIRED', 'EXPIRED', 'COMPLETE', 'FAILED', 'PAID'], p_state)
+       > array_position(array['OPEN', 'RETIRED', 'EXPIRED', 'COMPLETE', 'FAILED', 'PAID'], state)
+$$;
+
+-- No page that is open, or being made, is paid any more: the next one gets a key of its own, for Stripe would answer the
+-- old page to the old key. Answers the one that was open.
+create function retire_session(p_invoice_id bigint) returns text
+language plpgsql volatile set search_path = public, pg_temp
+as $$
+declare
+  retired text;
+begin
+  select stripe_session_id into retired from invoices where id = p_invoice_id;
+  update invoices set stripe_attempt = stripe_attempt + 1, stripe_session_id = null, stripe_checkout_url = null,
+    stripe_session_cents = null, stripe_session_expires_at = null where id = p_invoice_id;
+  perform note_session(retired, 'RETIRED');
+  return retired;
+end
+$$;
+
+-- The pages of an invoice that Stripe is yet to close.
+create function sessions_to_close(p_invoice_id bigint) returns jsonb
+language sql stable set search_path = public, pg_temp
+as $$
+  select coalesce(jsonb_agg(session_id order by created_at), '[]') from checkout_sessions
+   where invoice_id = p_invoice_id and state = 'RETIRED' and expires_at > now()
+$$;
+
+-- Looks for a page to pay at: the open one when its amount still equals the balance, else leave to make one, once the
+-- pages in `retire` are closed. The attempt is stored before Stripe is asked, for Stripe replays its first answer to a key.
 create function open_checkout(p_pay_token text, p_invoice_id bigint, p_client_id bigint, p_refresh boolean) returns jsonb
 language plpgsql volatile set search_path = public, pg_temp
 as $$
 declare
   i invoices;
   refused jsonb;
-  retired text;
 begin
-  select * into i from invoices
-   where case when p_pay_token is not null then pay_token = p_pay_token
-              else id = p_invoice_id and (p_client_id is null or client_id = p_client_id) end
-   for no key update;
+  if p_pay_token is not null then
+    select * into i from invoices where pay_token = p_pay_token for no key update;
+  else
+    select * into i from invoices
+     where id = p_invoice_id and (p_client_id is null or client_id = p_client_id) for no key update;
+  end if;
   if not found then
     return refusal(404, 'INVOICE_NOT_FOUND', 'This link belongs to no invoice; ask the shop for a new one.');
   end if;
-  refused := not_payable(i);
+  refused := coalesce(not_payable(i), case
+    when exists (select from checkout_sessions where invoice_id = i.id and state = 'COMPLETE') then
+      refusal(409, 'PAYMENT_UNDER_WAY', format('A payment of invoice %s is on its way; wait for the bank''s answer.', i.number)) end);
   if refused is not null then
     return refused;
   end if;
@@ -36,30 +74,36 @@ begin
      and i.stripe_session_expires_at > now() + interval '2 minutes' then
     return jsonb_build_object('url', i.stripe_checkout_url, 'sessionId', i.stripe_session_id);
   end if;
-  retired := i.stripe_session_id;
-  if retired is not null or i.stripe_attempt = 0 then
-    update invoices set stripe_attempt = stripe_attempt + 1, stripe_session_id = null, stripe_checkout_url = null,
-      stripe_session_cents = null, stripe_session_expires_at = null
-    where id = i.id;
+  if i.stripe_session_id is not null or i.stripe_attempt = 0 then
+    perform retire_session(i.id);
     i.stripe_attempt := i.stripe_attempt + 1;
   end if;
   return jsonb_build_object('url', null, 'invoiceId', i.id, 'number', i.number, 'currency', i.currency,
-    'balanceCents', i.balance_cents, 'attempt', i.stripe_attempt, 'retire', retired,
+    'balanceCents', i.balance_cents, 'attempt', i.stripe_attempt, 'retire', sessions_to_close(i.id),
     'clientName', (select coalesce(nullif(company, ''), name) from clients where id = i.client_id),
     'clientEmail', (select nullif(email, '') from clients where id = i.client_id));
 end
 $$;
 
--- Keeps the session that Stripe made for this attempt. `stored` false: the invoice moved on, expire it again.
+-- Keeps the page that Stripe made for this attempt, and forgets those that Stripe has closed for it. `stored` false: the
+-- invoice moved on, so this one is to be closed as well.
 create function store_checkout(p_invoice_id bigint, p_attempt integer, p_session_id text, p_url text,
-                               p_cents bigint, p_expires_at timestamptz) returns jsonb
+                               p_cents bigint, p_expires_at timestamptz, p_closed text[]) returns jsonb
 language plpgsql volatile set search_path = public, pg_temp
 as $$
 declare
   i invoices;
+  fits boolean;
 begin
   select * into i from invoices where id = p_invoice_id for no key update;
-  if i.id is null or i.stripe_attempt <> p_attempt or i.balance_cents <> p_cents or not_payable(i) is not null then
+  perform note_session(closed, 'EXPIRED') from unnest(p_closed) closed;
+  fits := i.id is not null and i.stripe_attempt = p_attempt and i.balance_cents = p_cents and not_payable(i) is null;
+  insert into checkout_sessions (session_id, invoice_id, state, amount_cents, expires_at)
+  values (p_session_id, i.id, case when fits then 'OPEN' else 'RETIRED' end, p_cents, p_expires_at)
+  on conflict (session_id) do nothing;
+  fits := fits and exists (select from checkout_sessions where session_id = p_session_id and state = 'OPEN');
+  if not fits then
+    perform note_session(p_session_id, 'RETIRED');
     return jsonb_build_object('stored', false);
   end if;
   update invoices set stripe_session_id = p_session_id, stripe_checkout_url = p_url, stripe_session_cents = p_cents,
@@ -84,74 +128,14 @@ begin
 end
 $$;
 
--- The whole effect of one Stripe event, once. A concurrent twin waits at the insert and answers duplicate. A paid
--- session is always recorded: what it exceeds the balance by becomes credit, and is flagged.
-create function apply_stripe_event(p_event jsonb) returns jsonb
-language plpgsql volatile set search_path = public, pg_temp
-as $$
-declare
-  session jsonb := p_event #> '{data,object}';
-  i invoices;
-  recorded bigint;
-  amount bigint := (session ->> 'amount_total')::bigint;
-  named text := session #>> '{metadata,invoiceId}';
-  flags text[] := '{}';
-  actor jsonb;
-begin
-  insert into webhook_events (stripe_event_id, event_type, metadata)
-  values (p_event ->> 'id', p_event ->> 'type', jsonb_build_object('sessionId', session ->> 'id'))
-  on conflict (stripe_event_id) do nothing returning id into recorded;
-  if recorded is null then
-    return jsonb_build_object('outcome', 'DUPLICATE');
-  end if;
-  if p_event ->> 'type' not in ('checkout.session.completed', 'checkout.session.async_payment_succeeded')
-     or session ->> 'payment_status' is distinct from 'paid' then
-    return jsonb_build_object('outcome', 'RECORDED');
-  end if;
-  if named ~ '^[0-9]{1,18}$' then
-    select * into i from invoices where id = named::bigint for no key update;
-  end if;
-  if i.id is null then
-    update webhook_events set outcome = 'UNMATCHED',
-      metadata = metadata || jsonb_build_object('amount', amount, 'currency', session ->> 'currency')
-    where id = recorded;
-    return jsonb_build_object('outcome', 'UNMATCHED');
-  end if;
-  if upper(session ->> 'currency') <> i.currency then
-    -- Another currency's minor units are not this invoice's: a person must look, nothing is added up.
-    update webhook_events set outcome = 'FLAGGED', invoice_id = i.id, metadata = metadata || jsonb_build_object(
-      'invoiceId', i.id, 'amount', amount, 'flags', jsonb_build_array('CURRENCY')) where id = recorded;
-    return jsonb_build_object('outcome', 'FLAGGED', 'invoiceId', i.id);
-  end if;
-  if amount > i.balance_cents then flags := flags || 'EXCESS'::text; end if;
-  if amount < i.balance_cents then flags := flags || 'SHORT'::text; end if;
-  if i.status not in ('PENDING', 'OVERDUE') then flags := flags || ('STATUS_' || i.status)::text; end if;
-  insert into payments (invoice_id, kind, method, amount_cents, processor_id, reference, is_flagged, paid_at)
-  values (i.id, 'PAYMENT', 'STRIPE', amount, coalesce(session ->> 'payment_intent', session ->> 'id'), session ->> 'id', flags <> '{}',
-          to_timestamp((p_event ->> 'created')::bigint))
-  on conflict (processor_id) do nothing;
-  if not found then
-    return jsonb_build_object('outcome', 'RECORDED', 'invoiceId', i.id);
-  end if;
-  actor := jsonb_build_object('stripeEventId', p_event ->> 'id', 'amountCents', amount, 'flags', to_jsonb(flags));
-  perform log_activity(i.client_id, i.quote_id, i.id, null, null, 'PAYMENT_RECEIVED',
-                       'A card payment arrived for invoice ' || i.number, actor);
-  perform settle_invoice(i.id, actor);
-  update webhook_events set outcome = case when flags = '{}' then 'APPLIED' else 'FLAGGED' end, invoice_id = i.id,
-    metadata = metadata || jsonb_build_object('invoiceId', i.id, 'amount', amount, 'flags', to_jsonb(flags))
-  where id = recorded;
-  return jsonb_build_object('outcome', case when flags = '{}' then 'APPLIED' else 'FLAGGED' end, 'invoiceId', i.id);
-end
-$$;
-
 do $$
 declare
   signature text;
 begin
   foreach signature in array array[
-    'not_payable(invoices)', 'open_checkout(text, bigint, bigint, boolean)',
-    'store_checkout(bigint, integer, text, text, bigint, timestamptz)', 'retire_attempt(bigint, integer)',
-    'apply_stripe_event(jsonb)'] loop
+    'not_payable(invoices)', 'note_session(text, text)', 'retire_session(bigint)', 'sessions_to_close(bigint)',
+    'open_checkout(text, bigint, bigint, boolean)',
+    'store_checkout(bigint, integer, text, text, bigint, timestamptz, text[])', 'retire_attempt(bigint, integer)'] loop
     execute format('revoke all on function %s from public, anon, authenticated, service_role', signature);
     execute format('grant execute on function %s to service_role', signature);
   end loop;

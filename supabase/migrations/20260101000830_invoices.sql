@@ -18,16 +18,6 @@ as $$
             jsonb_build_object('paidCents', i.paid_cents)) end
 $$;
 
--- No page that is open, or being made, is paid any more: the next one gets a key of its own. Answers the open one.
-create function retire_session(p_invoice_id bigint) returns text
-language sql volatile set search_path = public, pg_temp
-as $$
-  update invoices i set stripe_attempt = i.stripe_attempt + 1, stripe_session_id = null, stripe_checkout_url = null,
-    stripe_session_cents = null, stripe_session_expires_at = null
-    from invoices before where i.id = p_invoice_id and before.id = i.id
-  returning before.stripe_session_id
-$$;
-
 create function changed_invoice(p_invoice_id bigint, p_retired text) returns jsonb
 language sql stable set search_path = public, pg_temp
 as $$ select jsonb_build_object('invoice', invoice_json(i), 'retired', p_retired) from invoices i where i.id = p_invoice_id $$;
@@ -267,6 +257,7 @@ declare
   refused jsonb;
   attached jsonb;
   ordered jsonb;
+  retired text;
   actor jsonb := jsonb_build_object('userId', p_user_id);
 begin
   select * into i from invoices where id = p_invoice_id for no key update;
@@ -295,9 +286,9 @@ begin
   select coalesce(jsonb_agg(storage_key), '[]') into attached from gone;
   with gone as (delete from order_files where invoice_id = i.id returning storage_key)
   select coalesce(jsonb_agg(storage_key), '[]') into ordered from gone;
+  retired := retire_session(i.id);
   delete from invoices where id = i.id;
-  return jsonb_build_object('number', i.number, 'attachmentKeys', attached, 'orderFileKeys', ordered,
-                            'retired', i.stripe_session_id);
+  return jsonb_build_object('number', i.number, 'attachmentKeys', attached, 'orderFileKeys', ordered, 'retired', retired);
 end
 $$;
 
@@ -487,8 +478,8 @@ declare
   signature text;
 begin
   foreach signature in array array[
-    'invoice_closed(invoices)', 'has_payments(invoices, text)', 'retire_session(bigint)',
-    'changed_invoice(bigint, text)', 'stop_job(bigint, text, jsonb)', 'hold_job(bigint, text, jsonb)',
+    'invoice_closed(invoices)', 'has_payments(invoices, text)', 'changed_invoice(bigint, text)',
+    'stop_job(bigint, text, jsonb)', 'hold_job(bigint, text, jsonb)',
     'follow_lines(bigint, bigint, bigint, jsonb)', 'due_day(bigint, date, date, text)', 'due_day_refused(date, date)',
     'create_invoice(bigint, bigint, date, text, jsonb, jsonb, jsonb)', 'with_kept_details(bigint, jsonb)',
     'not_editable(invoices, bigint, jsonb)',

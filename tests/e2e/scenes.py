@@ -18,6 +18,7 @@ import psycopg
 import stripe
 
 from local.stack import Stack
+from local.stripe_stand_in import pay
 from tests.conftest import Client, sign_up
 from tests.mails import recovery_token
 from tests.models import cube_stl
@@ -147,6 +148,13 @@ class World:
         invoice, attachment = self.pending_attachment()
         self.shop.data("POST", f"invoices/{invoice}/attachments/{attachment}/complete")
         return invoice, attachment
+
+    def paid_by_card(self) -> int:
+        """An invoice that Stripe has been paid for, and said so."""
+        invoice = self.invoice()
+        assert pay(self.owner.data("POST", f"invoices/{invoice}/stripe-session")["url"]).status_code == 303
+        self.stack.stripe.control.wait_until_delivered()
+        return invoice
 
     def job(self) -> int:
         invoice = self.invoice()
@@ -383,6 +391,11 @@ def _(world: World, role: str) -> Scene:
     return Scene({"id": world.invoice()}, {"method": "CASH"}, headers=key())
 
 
+@scene("POST", "invoices/{id}/refunds")
+def _(world: World, role: str) -> Scene:
+    return Scene({"id": world.paid_by_card()}, {"amountCents": 100}, headers=key())
+
+
 @scene("POST", "invoices/{id}/mark-unpaid")
 def _(world: World, role: str) -> Scene:
     return Scene({"id": world.payment()[0]})
@@ -445,6 +458,9 @@ def _(world: World, role: str) -> Scene:
 def _(world: World, role: str) -> Scene:
     url: str = world.owner.data("GET", f"invoices/{world.invoice()}")["payUrl"]
     return Scene({"token": url.rpartition("/")[2]})
+
+
+scene("GET", "stripe/unmatched")(lambda _world, _role: Scene())
 
 
 @scene("POST", "stripe/webhook")

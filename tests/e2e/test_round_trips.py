@@ -14,6 +14,7 @@ from tests.e2e.scenes import World
 
 EXPORT = "the page of rows, then the file's own row once it is stored"
 STRIPE = "what is owed, before Stripe makes the page; then the page"
+REFUND = "the request, before Stripe makes the refund; then Stripe's answer"
 TWO_RPCS = {
     "POST /api/quick-order/uploads/{id}/complete": "whose file it is, before its object is looked at; its state",
     "POST /api/invoices/{id}/attachments/{aid}/complete": "the same",
@@ -21,6 +22,7 @@ TWO_RPCS = {
     "POST /api/auth/reset-password": "the account, before the password is set at the login service; its sessions",
     "POST /api/invoices/{id}/stripe-session": STRIPE,
     "GET /api/pay/{token}": STRIPE,
+    "POST /api/invoices/{id}/refunds": REFUND,
     "GET /api/export/invoices.csv": EXPORT,
     "GET /api/export/payments.csv": EXPORT,
     "GET /api/export/jobs.csv": EXPORT,

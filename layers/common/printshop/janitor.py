@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
@@ -13,10 +13,16 @@ from printshop.queue import DeadLetters, MailQueue, SliceQueue
 from printshop.slicing.claims import SliceMessage
 from printshop.storage.objects import ATTACHMENTS, ORDER_FILES, TMP, Bucket, Storage
 
+if TYPE_CHECKING:
+    from printshop.payments.stripe_gateway import StripeGateway
+
 BATCH = 500
 GCODE_RETENTION_HOURS = 30 * 24
 SECONDS = 240
 """A round stops in time for its function's limit; the next one goes on."""
+
+STRIPE_SECONDS = 120
+"""The reconciler's share of it."""
 
 log = get_logger()
 
@@ -27,12 +33,14 @@ def make_round(
     queue: SliceQueue,
     mail_queue: Callable[[], MailQueue],
     dead_letters: Callable[[], DeadLetters],
+    stripe: "Callable[[], StripeGateway] | None",
     *,
     retention_hours: int,
 ) -> dict[str, Any]:
     """One round; what it did, in counts. A part that cannot be reached is said and leaves the others be.
 
-    `mail_queue` opens the mail queue, which a round without mails does not touch; `dead_letters` those of the slicer.
+    `mail_queue` opens the mail queue, which a round without mails does not touch; `dead_letters` those of the slicer;
+    `stripe` the account, if there is one.
     """
     deadline = time.monotonic() + SECONDS
     report: dict[str, Any] = {}
@@ -40,6 +48,7 @@ def make_round(
         ("deadLetters", lambda: settle_dead_slices(database, dead_letters())),
         ("slices", lambda: repair_slices(database, queue)),
         ("mails", lambda: resend_mails(database, mail_queue)),
+        ("stripe", lambda: reconcile_stripe(database, stripe, deadline)),
         ("documents", lambda: dict(database.call("age_documents"))),
         ("expired", lambda: expire_tmp_files(database, storage, retention_hours, deadline)),
         ("gcode", lambda: expire_gcode(database, storage)),
@@ -89,6 +98,17 @@ def resend_mails(database: Database, mail_queue: Callable[[], MailQueue]) -> dic
     """Put mails into the queue again that were committed and never sent, or whose mailer is gone."""
     mail_ids = database.call("requeue_mails")["mailIds"]
     return {"sent": mail_queue().send_all(mail_ids) if mail_ids else 0}
+
+
+def reconcile_stripe(
+    database: Database, stripe: "Callable[[], StripeGateway] | None", deadline: float
+) -> dict[str, int]:
+    """Read again at Stripe what it could not tell. Its client is imported where there is an account."""
+    if stripe is None:
+        return {}
+    from printshop.payments.reconcile import reconcile  # noqa: PLC0415
+
+    return reconcile(database, stripe(), min(deadline, time.monotonic() + STRIPE_SECONDS))
 
 
 def expire_tmp_files(

@@ -162,7 +162,7 @@ def test_a_delivery_that_the_gateway_hands_over_in_base64_is_verified_and_booked
     event = json.loads(base64.b64decode(delivery["body"]))
     event["id"], event["created"] = f"evt_{uuid4().hex}", int(time.time())
     event["data"]["object"] |= {
-        "id": f"cs_{uuid4().hex}",
+        "id": ada.data("POST", f"invoices/{invoice['id']}/stripe-session")["sessionId"],
         "payment_intent": f"pi_{uuid4().hex}",
         "amount_total": invoice["totalCents"],
         "metadata": {"invoiceId": str(invoice["id"]), "invoiceNumber": invoice["number"]},

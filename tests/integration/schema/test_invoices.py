@@ -1,5 +1,6 @@
 """Invoices in the database: what each change leaves, and who wins when two come at once."""
 
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -8,7 +9,14 @@ import pytest
 
 from tests.integration.schema.invoices import act, code_of, create, edit, record, refund
 from tests.integration.schema.shop import Customer, Shop, call
-from tests.integration.schema.test_payments import apply, open_page, opened, session_event
+from tests.integration.schema.test_payments import (
+    apply,
+    apply_event,
+    made_here,
+    open_page,
+    opened,
+    session_event,
+)
 
 TIMES = 50
 
@@ -203,12 +211,12 @@ def test_a_void_and_a_card_payment_at_once_leave_no_void_that_was_unpaid(
 ) -> None:
     for _ in range(TIMES // 2):
         invoice = int(create(shop, customer)["id"])
-        event = session_event(invoice, 10_000)
+        event = made_here(shop, session_event(invoice, 10_000))
 
         def change(connection: psycopg.Connection, number: int, invoice: int = invoice) -> Any:
             if number == 0:
                 return code_of(act(connection, customer, "void_invoice", invoice))
-            return call(connection, "apply_stripe_event", p_event=event)["outcome"]  # noqa: B023
+            return apply_event(partial(call, connection), event)["outcome"]  # noqa: B023
 
         assert tuple(shop.at_once(2, change)) in {("HAS_PAYMENTS", "APPLIED"), (None, "FLAGGED")}
 

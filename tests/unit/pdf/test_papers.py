@@ -5,7 +5,8 @@ import pytest
 
 from printshop.auth.users import User
 from printshop.database import Database
-from printshop.pdf.papers import NO_CARD_PAYMENTS, read_invoice, read_quote
+from printshop.payments.links import NO_CARD_PAYMENTS
+from printshop.pdf.papers import read_invoice, read_quote
 from printshop.settings import Settings, load_settings
 from tests.unit.pdf.documents import BUSINESS, invoice_json, quote_json
 

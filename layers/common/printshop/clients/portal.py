@@ -7,9 +7,9 @@ from pydantic.alias_generators import to_camel
 
 from printshop.auth.users import User
 from printshop.database import Database
-from printshop.invoices import PAYABLE, InvoiceStatus
+from printshop.invoices import InvoiceStatus
 from printshop.paging import decode_time_cursor, encode_cursor
-from printshop.payments.links import pay_link
+from printshop.payments.links import card_payment
 from printshop.settings import Settings
 
 
@@ -61,6 +61,7 @@ class PortalInvoice(_Read):
     paid_cents: int
     balance_cents: int
     pay_url: str | None
+    pay_note: str | None
     paid_at: str | None
     created_at: str
 
@@ -105,10 +106,7 @@ def portal_invoices(
 
 
 def _payable(row: dict[str, Any], settings: Settings) -> PortalInvoice:
-    owed = row["status"] in PAYABLE and row["balanceCents"] > 0 and settings.stripe_key
-    return PortalInvoice.model_validate(
-        {**row, "payUrl": pay_link(settings, row["payToken"]) if owed else None}
-    )
+    return PortalInvoice.model_validate({**row, **card_payment(settings, row)})
 
 
 def portal_jobs(

@@ -1,7 +1,6 @@
 """Invoices: written, paid, sent and closed by the shop; read by whose they are."""
 
 from printshop.invoices.models import (
-    PAYABLE,
     Invoice,
     InvoiceItem,
     InvoicePayment,
@@ -12,7 +11,6 @@ from printshop.invoices.models import (
 from printshop.invoices.reading import get_invoice, list_invoices
 
 __all__ = [
-    "PAYABLE",
     "Invoice",
     "InvoiceItem",
     "InvoicePayment",

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from printshop.documents import DiscountType
-from printshop.payments.links import pay_link
+from printshop.payments.links import card_payment
 from printshop.price_book import for_customer
 from printshop.settings import Settings
 
@@ -27,7 +27,6 @@ type JobStatus = Literal[
     "COMPLETED",
     "CANCELLED",
 ]
-PAYABLE: tuple[InvoiceStatus, ...] = ("PENDING", "OVERDUE")
 
 
 class _Read(BaseModel):
@@ -142,6 +141,7 @@ class Invoice(InvoiceSummary):
     notes: str
     terms: str
     pay_url: str | None
+    pay_note: Annotated[str | None, Field(description="Why there is no `payUrl` while something is owed")]
 
 
 class QueuedMail(_Read):
@@ -177,10 +177,9 @@ def sent_invoice_of(document: dict[str, Any], settings: Settings) -> SentInvoice
 
 
 def _shown(document: dict[str, Any], settings: Settings, reads_as: int | None) -> dict[str, Any]:
-    owed = document["status"] in PAYABLE and document["balanceCents"] > 0 and settings.stripe_key
     return {
         **document,
         "items": document["items"] if reads_as is None else for_customer(document["items"]),
         "creditCents": document["creditCents"] if reads_as is None else None,
-        "payUrl": pay_link(settings, document["payToken"]) if owed else None,
+        **card_payment(settings, document),
     }

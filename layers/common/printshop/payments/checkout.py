@@ -1,14 +1,17 @@
-"""Paying an invoice: at most one live payment page per invoice and balance, made when somebody wants to pay."""
+"""Paying an invoice: at most one open payment page per invoice and balance, made when somebody wants to pay."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 from printshop.auth.users import User
 from printshop.database import Database
 from printshop.errors import Conflict, Unavailable
+from printshop.payments.minor_units import BELOW_MINIMUM, CardObstacle, card_obstacle
+from printshop.payments.sessions import close_session
 from printshop.payments.stripe_gateway import (
     CheckoutInvoice,
+    CheckoutSession,
     StripeBusyError,
     StripeFinalError,
     StripeGateway,
@@ -20,16 +23,12 @@ BUSY_SECONDS = 0.3
 """How long to leave a twin that is making the same session."""
 
 
-@dataclass(frozen=True, slots=True)
-class PaymentPage:
-    """Where to pay."""
+def page_for_token(database: Database, stripe: StripeGateway, pay_token: str) -> CheckoutSession:
+    """The page behind an invoice's pay link: whoever holds the link may pay.
 
-    url: str
-    session_id: str
-
-
-def page_for_token(database: Database, stripe: StripeGateway, pay_token: str) -> PaymentPage:
-    """The page behind an invoice's pay link: whoever holds the link may pay."""
+    Raises NotFound INVOICE_NOT_FOUND; Conflict ALREADY_PAID, NOT_PAYABLE, PAYMENT_UNDER_WAY, BELOW_MINIMUM,
+    ABOVE_MAXIMUM, NO_CARD_AMOUNT, CHECKOUT_REFUSED, STRIPE_NOT_CONFIGURED; Unavailable when Stripe does not answer.
+    """
     return _open(database, stripe, pay_token=pay_token)
 
 
@@ -40,8 +39,8 @@ def page_for_invoice(
     invoice_id: int,
     *,
     refresh: bool,
-) -> PaymentPage:
-    """The page of an invoice for its owner or the shop; `refresh` retires the live one first."""
+) -> CheckoutSession:
+    """The page of an invoice for its owner or the shop; `refresh` retires the open one first. Raises as above."""
     return _open(database, stripe, invoice_id=invoice_id, client_id=user.reads_as, refresh=refresh)
 
 
@@ -53,7 +52,8 @@ def _open(
     invoice_id: int | None = None,
     client_id: int | None = None,
     refresh: bool = False,
-) -> PaymentPage:
+) -> CheckoutSession:
+    refused: StripeFinalError | None = None
     for _ in range(TRIES):
         state = database.call(
             "open_checkout",
@@ -64,18 +64,28 @@ def _open(
         )
         refresh = False
         if state["url"]:
-            return PaymentPage(state["url"], state["sessionId"])
-        if state["retire"]:
-            stripe.expire_session(state["retire"])
-        page = _make(database, stripe, state)
-        if page:
-            return page
+            return CheckoutSession(state["sessionId"], state["url"])
+        closed = [close_session(database, stripe, session_id) for session_id in state["retire"]]
+        if not all(closed):
+            continue  # it was paid after all
+        try:
+            if page := _make(database, stripe, state, refused):
+                return page
+        except StripeBusyError:
+            time.sleep(BUSY_SECONDS)
+        except StripeFinalError as error:
+            _retire_attempt(database, state)
+            if refused and not refused.is_about_email:
+                raise _refusal(state, error) from error
+            refused = error
     raise Unavailable(
         "CHECKOUT_UNAVAILABLE", "The payment page could not be made; try again in a moment.", retry_after=5
     )
 
 
-def _make(database: Database, stripe: StripeGateway, state: dict[str, Any]) -> PaymentPage | None:
+def _make(
+    database: Database, stripe: StripeGateway, state: dict[str, Any], refused: StripeFinalError | None
+) -> CheckoutSession | None:
     """One attempt at a page for the invoice's balance; None when the state has to be looked at again."""
     invoice = CheckoutInvoice(
         invoice_id=state["invoiceId"],
@@ -86,34 +96,46 @@ def _make(database: Database, stripe: StripeGateway, state: dict[str, Any]) -> P
         amount_cents=state["balanceCents"],
         attempt=state["attempt"],
     )
-    this = {"p_invoice_id": invoice.invoice_id, "p_attempt": invoice.attempt}
-    if invoice.amount_cents < stripe.minimum_cents(invoice.currency):
-        raise Conflict(
-            "BELOW_MINIMUM",
-            f"The balance of invoice {invoice.number} is below what can be paid by card; pay the shop directly.",
-        )
-    try:
-        session = stripe.create_session(invoice)
-    except StripeBusyError:
-        time.sleep(BUSY_SECONDS)
-        return None
-    except StripeFinalError as error:
-        # Stripe replays this answer for a day; the next try gets a key of its own.
-        database.call("retire_attempt", **this)
-        if error.is_outage:
-            raise unavailable(error) from error
-        return None
+    if refused and refused.is_about_email:
+        invoice = replace(invoice, client_email=None)
+    if obstacle := card_obstacle(invoice.amount_cents, invoice.currency):
+        raise _not_by_card(invoice.number, obstacle)
+    session = stripe.create_session(invoice)
     stored = database.call(
         "store_checkout",
-        **this,
+        p_invoice_id=invoice.invoice_id,
+        p_attempt=invoice.attempt,
         p_session_id=session.id,
         p_url=session.url,
-        p_cents=session.amount_cents,
-        p_expires_at=session.expires_at.isoformat(),
+        p_cents=invoice.amount_cents,
+        p_expires_at=session.expires_at,
+        p_closed=state["retire"],
     )
-    if not stored["stored"]:
-        # The invoice moved on meanwhile; this attempt's key would bring the expired session back.
-        stripe.expire_session(session.id)
-        database.call("retire_attempt", **this)
-        return None
-    return PaymentPage(session.url, session.id)
+    if stored["stored"]:
+        return session
+    # The invoice moved on meanwhile; this attempt's key would bring the same page back.
+    close_session(database, stripe, session.id)
+    _retire_attempt(database, state)
+    return None
+
+
+def _retire_attempt(database: Database, state: dict[str, Any]) -> None:
+    """Stripe replays its answer for a day; the next try gets a key of its own."""
+    database.call("retire_attempt", p_invoice_id=state["invoiceId"], p_attempt=state["attempt"])
+
+
+def _refusal(state: dict[str, Any], error: StripeFinalError) -> Exception:
+    if error.is_outage:
+        return unavailable(error)
+    if error.is_too_small:
+        return _not_by_card(state["number"], BELOW_MINIMUM)
+    return Conflict(
+        "CHECKOUT_REFUSED",
+        f"Stripe makes no payment page for invoice {state['number']}: {error} Pay the shop directly.",
+    )
+
+
+def _not_by_card(number: str, obstacle: CardObstacle) -> Conflict:
+    return Conflict(
+        obstacle.code, f"The balance of invoice {number} {obstacle.reason}; pay the shop directly."
+    )

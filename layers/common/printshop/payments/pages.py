@@ -26,7 +26,11 @@ p {{ margin: 0 }}
 _TITLES = {
     "ALREADY_PAID": "Paid, thank you",
     "NOT_PAYABLE": "Nothing to pay",
+    "PAYMENT_UNDER_WAY": "Your payment is on its way",
     "BELOW_MINIMUM": "Too small for a card payment",
+    "ABOVE_MAXIMUM": "Too large for a card payment",
+    "NO_CARD_AMOUNT": "Not by card",
+    "CHECKOUT_REFUSED": "Not by card",
     "INVOICE_NOT_FOUND": "Unknown link",
     "STRIPE_NOT_CONFIGURED": "No card payments",
 }

@@ -1,6 +1,8 @@
 """Stripe, as far as the bureau needs it. The only module that imports `stripe`."""
 
 import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -9,6 +11,8 @@ import stripe
 
 from printshop.errors import ApiError, BadRequest, Conflict, NotFound, Unavailable
 from printshop.log import get_logger
+from printshop.payments.event_types import HANDLED_EVENTS
+from printshop.payments.minor_units import stripe_amount
 from printshop.settings import Settings
 
 API_VERSION = "2026-10-28.endive"
@@ -16,8 +20,9 @@ TIMEOUT_SECONDS = 12
 """The SDK's own 80 s would outlive the gateway's 30."""
 WEBHOOK_TOLERANCE_SECONDS = 300
 
-MINIMUM_CHARGE = {"AUD": 50, "USD": 50, "NZD": 50, "CAD": 50, "EUR": 50, "GBP": 30, "JPY": 50}
-"""Stripe's published minimum per charge, in minor units; 50 is assumed for the others."""
+MISSING = "resource_missing"
+PAGE = 100
+"""Stripe's largest page of a list."""
 
 log = get_logger()
 
@@ -28,9 +33,11 @@ class StripeFinalError(Exception):
     `is_outage` tells its own failure (500) from a request that it refuses.
     """
 
-    def __init__(self, message: str, *, is_outage: bool = False) -> None:
-        super().__init__(message)
-        self.is_outage = is_outage
+    def __init__(self, error: stripe.StripeError) -> None:
+        super().__init__(error.user_message or str(error))
+        self.is_outage = error.http_status == 500
+        self.is_about_email = getattr(error, "param", None) == "customer_email"
+        self.is_too_small = error.code == "amount_too_small"
 
 
 class StripeBusyError(Exception):
@@ -56,12 +63,26 @@ class CheckoutSession:
 
     id: str
     url: str
+    expires_at: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RefundOrder:
+    """A refund to make. `request_id` finds it again, `attempt` makes the idempotency key of each try its own."""
+
+    request_id: int
+    invoice_id: int
+    payment_intent: str
     amount_cents: int
-    expires_at: datetime
+    currency: str
+    reason: str | None
+    attempt: int
 
 
 class StripeGateway:
     """The configured account. Raises Conflict STRIPE_NOT_CONFIGURED where there is none."""
+
+    api_version = API_VERSION
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -81,13 +102,15 @@ class StripeGateway:
             raise Conflict("STRIPE_NOT_CONFIGURED", "The shop takes no card payments here; pay it directly.")
         return self._client
 
-    def minimum_cents(self, currency: str) -> int:
-        return MINIMUM_CHARGE.get(currency.upper(), 50)
+    @property
+    def livemode(self) -> bool:
+        """Whether the key moves real money."""
+        return (self._settings.stripe_key or "").startswith(("sk_live_", "rk_live_"))
 
     def create_session(self, invoice: CheckoutInvoice) -> CheckoutSession:
         """Make the payment page of an invoice's balance. Raises Unavailable, StripeBusyError, StripeFinalError."""
         metadata = {"invoiceId": str(invoice.invoice_id), "invoiceNumber": invoice.number}
-        app_url = self._settings.next_public_app_url
+        success_url, cancel_url = self._return_urls()
         params: dict[str, Any] = {
             "mode": "payment",
             "allowed_payment_method_types": ["card"],
@@ -99,7 +122,7 @@ class StripeGateway:
                             "name": f"Invoice {invoice.number}",
                             "description": invoice.client_name,
                         },
-                        "unit_amount": invoice.amount_cents,
+                        "unit_amount": stripe_amount(invoice.amount_cents, invoice.currency),
                     },
                     "quantity": 1,
                 }
@@ -107,39 +130,113 @@ class StripeGateway:
             "metadata": metadata,
             "payment_intent_data": {"metadata": metadata},
             "client_reference_id": str(invoice.invoice_id),
-            "success_url": self._settings.stripe_success_url or f"{app_url}/paid",
-            "cancel_url": self._settings.stripe_cancel_url or f"{app_url}/cancelled",
+            "success_url": success_url,
+            "cancel_url": cancel_url,
         }
         if invoice.client_email:
             params["customer_email"] = invoice.client_email
         key = f"invoice-{invoice.invoice_id}-{invoice.attempt}"
-        try:
+        with _errors({"invoiceId": invoice.invoice_id}):
             session = self.client.v1.checkout.sessions.create(params, {"idempotency_key": key})  # type: ignore[arg-type]
-        except (stripe.InvalidRequestError, stripe.IdempotencyError, stripe.CardError) as error:
-            if error.http_status == 409:
-                raise StripeBusyError(str(error)) from error
-            log.error(scope="stripe.session", error=error, data={"invoiceId": invoice.invoice_id})
-            raise StripeFinalError(str(error)) from error
-        except stripe.StripeError as error:
-            if error.http_status == 500:
-                raise StripeFinalError(str(error), is_outage=True) from error
-            raise unavailable(error) from error
         log.info(scope="stripe.session", data={"invoiceId": invoice.invoice_id, "sessionId": session.id})
-        return CheckoutSession(
-            id=session.id,
-            url=session.url or "",
-            amount_cents=session.amount_total or 0,
-            expires_at=datetime.fromtimestamp(session.expires_at, UTC),
-        )
+        expires_at = datetime.fromtimestamp(session.expires_at, UTC)
+        return CheckoutSession(session.id, session.url or "", expires_at.isoformat())
 
-    def expire_session(self, session_id: str) -> None:
-        """Make sure nobody pays a retired page any more. One that is no longer open is left as it is."""
+    def end_session(self, session_id: str) -> dict[str, Any] | None:
+        """Expire a page, and answer the session as it now is: expired, or complete when somebody was faster; None for
+        one that Stripe does not know. Raises Unavailable."""
         try:
-            self.client.v1.checkout.sessions.expire(session_id)
+            return self.client.v1.checkout.sessions.expire(session_id).to_dict(for_json=True)
         except stripe.InvalidRequestError as error:
             log.info(scope="stripe.expire", data={"sessionId": session_id, "answer": error.code})
         except stripe.StripeError as error:
             raise unavailable(error) from error
+        session = self.read_session(session_id)
+        if session and session["status"] == "open":
+            raise unavailable(RuntimeError(f"{session_id} stays open"))
+        return session
+
+    def read_session(self, session_id: str) -> dict[str, Any] | None:
+        """A session with its payment intent in full; None for one that Stripe does not know. Raises Unavailable."""
+        try:
+            session = self.client.v1.checkout.sessions.retrieve(session_id, {"expand": ["payment_intent"]})
+        except stripe.StripeError as error:
+            if error.code == MISSING:
+                return None
+            raise unavailable(error) from error
+        return session.to_dict(for_json=True)
+
+    def open_sessions(self, since: datetime) -> Iterator[dict[str, Any]]:
+        """The pages that can be paid and were made for this shop since then, whoever remembers them. Raises
+        Unavailable."""
+        ours = self._return_urls()
+        found = self._all(
+            self.client.v1.checkout.sessions.list,
+            {"status": "open", "created": {"gte": int(since.timestamp())}},
+        )
+        for session in found:
+            if (
+                "invoiceId" in (session["metadata"] or {})
+                and (session["success_url"], session["cancel_url"]) == ours
+            ):
+                yield session
+
+    def undelivered_events(self, since: datetime) -> Iterator[dict[str, Any]]:
+        """Events of the types that are handled, which an endpoint has not taken since then. Raises Unavailable."""
+        return self._all(
+            self.client.v1.events.list,
+            {
+                "delivery_success": False,
+                "types": list(HANDLED_EVENTS),
+                "created": {"gte": int(since.timestamp())},
+            },
+        )
+
+    def create_refund(self, order: RefundOrder) -> str:
+        """Give money back; the refund's id. Raises Unavailable, StripeFinalError."""
+        params: dict[str, Any] = {
+            "payment_intent": order.payment_intent,
+            "amount": stripe_amount(order.amount_cents, order.currency),
+            "metadata": {"invoiceId": str(order.invoice_id), "refundRequestId": str(order.request_id)},
+        }
+        if order.reason:
+            params["reason"] = order.reason
+        key = f"refund-{order.request_id}-{order.attempt}"
+        with _errors({"invoiceId": order.invoice_id, "refundRequestId": order.request_id}):
+            made = self.client.v1.refunds.create(params, {"idempotency_key": key})  # type: ignore[arg-type]
+        log.info(scope="stripe.refund", data={"invoiceId": order.invoice_id, "refundId": made.id})
+        return made.id
+
+    def find_refund(self, order: RefundOrder) -> str | None:
+        """The refund that an earlier try of the same order made. Raises Unavailable."""
+        wanted = str(order.request_id)
+        for made in self._all(self.client.v1.refunds.list, {"payment_intent": order.payment_intent}):
+            if (made["metadata"] or {}).get("refundRequestId") == wanted:
+                return str(made["id"])
+        return None
+
+    def read_refund(self, refund_id: str) -> dict[str, Any]:
+        """Raises Unavailable."""
+        try:
+            return self.client.v1.refunds.retrieve(refund_id).to_dict(for_json=True)
+        except stripe.StripeError as error:
+            raise unavailable(error) from error
+
+    def _all(self, listed: Callable[..., Any], params: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """Every object of a list, a page a request."""
+        try:
+            for found in listed({"limit": PAGE, **params}).auto_paging_iter():
+                yield found.to_dict(for_json=True)
+        except stripe.StripeError as error:
+            raise unavailable(error) from error
+
+    def _return_urls(self) -> tuple[str, str]:
+        """Where Checkout sends a customer who has paid, and one who has not."""
+        app_url = self._settings.next_public_app_url
+        return (
+            self._settings.stripe_success_url or f"{app_url}/paid",
+            self._settings.stripe_cancel_url or f"{app_url}/cancelled",
+        )
 
     def check_key(self) -> bool:
         """Prove the key by a call; the balance shows whether it is a live one."""
@@ -171,6 +268,22 @@ class StripeGateway:
         raise BadRequest(
             "WEBHOOK_SIGNATURE_INVALID", "The Stripe-Signature header does not fit the body or is too old."
         )
+
+
+@contextmanager
+def _errors(about: dict[str, Any]) -> Iterator[None]:
+    """Tells what Stripe will answer to this key again from what another try may heal."""
+    try:
+        yield
+    except (stripe.InvalidRequestError, stripe.IdempotencyError, stripe.CardError) as error:
+        if error.http_status == 409:
+            raise StripeBusyError(str(error)) from error
+        log.error(scope="stripe.refused", error=error, data=about)
+        raise StripeFinalError(error) from error
+    except stripe.StripeError as error:
+        if error.http_status == 500:
+            raise StripeFinalError(error) from error
+        raise unavailable(error) from error
 
 
 def unavailable(error: Exception) -> ApiError:

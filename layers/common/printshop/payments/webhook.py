@@ -1,25 +1,14 @@
-"""Stripe's events: verified, then applied by one function in one transaction."""
-
-from typing import Any
+"""Stripe's deliveries: nothing is believed before its signature is."""
 
 from printshop.database import Database
-from printshop.log import get_logger
+from printshop.payments.events import apply_event
 from printshop.payments.stripe_gateway import StripeGateway
-
-log = get_logger()
 
 
 def receive(database: Database, stripe: StripeGateway, body: bytes, signature: str | None) -> str:
-    """Apply a delivery and answer its outcome: APPLIED, DUPLICATE, RECORDED, FLAGGED or UNMATCHED.
+    """Apply a delivery and answer its outcome, as `apply_event`.
 
     Raises BadRequest for a body or signature that is not Stripe's, NotFound without a secret, Unavailable when the
     database does not answer, so that Stripe delivers again.
     """
-    event = stripe.read_event(body, signature)
-    answer: dict[str, Any] = database.call("apply_stripe_event", p_event=event)
-    log.info(
-        scope="stripe.webhook",
-        message=f"{event['type']}: {answer['outcome']}",
-        data={"eventId": event["id"], "invoiceId": answer.get("invoiceId")},
-    )
-    return str(answer["outcome"])
+    return apply_event(database, stripe, stripe.read_event(body, signature))

@@ -4,12 +4,10 @@ from typing import Any
 
 from printshop.auth.users import User
 from printshop.database import Database
-from printshop.payments.links import accept_link, pay_link
+from printshop.payments.links import accept_link, card_payment
 from printshop.pdf.document import Business, Invoice, Quote
 from printshop.price_book import for_customer
 from printshop.settings import Settings
-
-NO_CARD_PAYMENTS = "Card payments are not available right now. Please pay by bank transfer, or ask us."
 
 
 def read_invoice(
@@ -28,12 +26,7 @@ def read_quote(database: Database, settings: Settings, user: User, quote_id: int
 
 def invoice_paper(document: dict[str, Any], settings: Settings) -> Invoice:
     """An invoice of the database as it is printed: while it is owed, with its pay link or why there is none."""
-    owed = document["status"] in {"PENDING", "OVERDUE"} and document["balanceCents"] > 0
-    if owed and settings.stripe_key:
-        document = {**document, "payUrl": pay_link(settings, document["payToken"])}
-    elif owed:
-        document = {**document, "payNote": NO_CARD_PAYMENTS}
-    return Invoice.model_validate({**document, "items": _lines(document)})
+    return Invoice.model_validate({**document, **card_payment(settings, document), "items": _lines(document)})
 
 
 def quote_paper(document: dict[str, Any], settings: Settings) -> Quote:

@@ -1,0 +1,103 @@
+"""Refunds of card payments: asked for by the shop, made by Stripe, booked by Stripe's event."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from printshop.auth.users import User
+from printshop.database import Database
+from printshop.errors import Conflict
+from printshop.http.envelope import Model
+from printshop.idempotency import body_hash
+from printshop.payments.stripe_gateway import RefundOrder, StripeFinalError, StripeGateway, unavailable
+
+ROUTE = "invoices/refunds"
+KEY_LIVES = timedelta(hours=20)
+"""Stripe forgets an idempotency key after a day: what is older is looked for before it is sent again."""
+
+
+class RefundRequest(Model):
+    """How much of which card payment goes back: all that is left, of the newest one, where nothing is said."""
+
+    amount_cents: (
+        Annotated[int, Field(ge=1, le=10**12, description="Minor units of the invoice's currency")] | None
+    ) = None
+    payment_id: Annotated[int, Field(ge=1, le=2**53)] | None = None
+    reason: Literal["duplicate", "fraudulent", "requested_by_customer"] | None = None
+    note: Annotated[str, Field(max_length=2000)] = ""
+
+
+class Refund(Model):
+    """A refund as far as it has come: PENDING until the money has gone, FAILED when it came back."""
+
+    id: int
+    invoice_id: int
+    payment_id: int
+    amount_cents: int
+    currency: str
+    reason: str | None
+    note: str
+    status: Literal["PENDING", "SUCCEEDED", "FAILED"]
+    created_at: datetime
+
+
+_SHOWN = [field.alias or name for name, field in Refund.model_fields.items()]
+
+
+def refund(
+    database: Database, stripe: StripeGateway, user: User, invoice_id: int, request: RefundRequest, key: str
+) -> Refund:
+    """Give money of an invoice back, once per key.
+
+    Raises NotFound INVOICE_NOT_FOUND, PAYMENT_NOT_FOUND; Conflict NOT_PAID, NOT_PAID_BY_CARD, ALREADY_REFUNDED,
+    EXCEEDS_REFUNDABLE, REFUND_REFUSED (by Stripe, in its words), STRIPE_NOT_CONFIGURED; Unavailable, after which the
+    same key goes on with the same refund.
+    """
+    stripe.client  # noqa: B018  (refused before anything is written)
+    asked = database.call(
+        "request_refund",
+        p_user_id=user.id,
+        p_invoice_id=invoice_id,
+        p_payment_id=request.payment_id,
+        p_amount_cents=request.amount_cents,
+        p_reason=request.reason,
+        p_note=request.note,
+        p_route=ROUTE,
+        p_key=key,
+        p_body_hash=body_hash(invoice_id, request),
+    )
+    sent = asked if asked["refundId"] or asked["status"] == "REFUSED" else send(database, stripe, asked)
+    if sent["status"] == "REFUSED":
+        raise Conflict(
+            "REFUND_REFUSED", f"Stripe refuses this refund: {sent['refusal']} Nothing was given back."
+        )
+    return Refund.model_validate({name: sent[name] for name in _SHOWN}, strict=False)
+
+
+def send(database: Database, stripe: StripeGateway, asked: dict[str, Any]) -> dict[str, Any]:
+    """Have Stripe make a refund that was asked for, and note its answer. Raises Unavailable; harmless twice."""
+    order = RefundOrder(
+        request_id=asked["id"],
+        invoice_id=asked["invoiceId"],
+        payment_intent=asked["paymentIntent"],
+        amount_cents=asked["amountCents"],
+        currency=asked["currency"],
+        reason=asked["reason"],
+        attempt=asked["attempt"],
+    )
+    again = asked["attempt"] > 0 or datetime.now(UTC) - datetime.fromisoformat(asked["createdAt"]) > KEY_LIVES
+    refund_id = stripe.find_refund(order) if again else None
+    refusal: str | None = None
+    try:
+        refund_id = refund_id or stripe.create_refund(order)
+    except StripeFinalError as error:
+        if error.is_outage:
+            # Stripe replays this answer to the key for a day, and may have made the refund all the same.
+            database.call("raise_refund_attempt", p_request_id=order.request_id, p_attempt=order.attempt)
+            raise unavailable(error) from error
+        refusal = str(error)
+    noted: dict[str, Any] = database.call(
+        "note_refund", p_request_id=order.request_id, p_refund_id=refund_id, p_refusal=refusal
+    )
+    return noted

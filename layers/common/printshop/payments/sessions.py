@@ -1,0 +1,49 @@
+"""What became of a Checkout session, as Stripe tells it when asked, applied as its event would be."""
+
+import time
+from typing import Any
+
+from printshop.database import Database
+from printshop.payments.events import apply_event
+from printshop.payments.stripe_gateway import StripeGateway
+
+
+def close_session(database: Database, stripe: StripeGateway, session_id: str) -> bool:
+    """Make sure that nobody pays a page any more. False: somebody has, and it is booked. Raises Unavailable."""
+    session = stripe.end_session(session_id)
+    if session is None or session["status"] == "expired":
+        return True
+    apply_session(database, stripe, session)
+    return False
+
+
+def apply_session(database: Database, stripe: StripeGateway, session: dict[str, Any]) -> str:
+    """Apply a session that is no longer open, and answer the outcome; its real event then finds it done."""
+    kind, state = _news(session)
+    intent = session.get("payment_intent")
+    if isinstance(intent, dict):
+        session = {**session, "payment_intent": intent["id"]}
+    return apply_event(
+        database,
+        stripe,
+        {
+            "id": f"{session['id']}:{state}",
+            "type": f"checkout.session.{kind}",
+            "created": int(time.time()),
+            "livemode": session["livemode"],
+            "api_version": stripe.api_version,
+            "data": {"object": session},
+        },
+    )
+
+
+def _news(session: dict[str, Any]) -> tuple[str, str]:
+    """The kind of the event that tells of it, and a word for its own id."""
+    if session["status"] == "expired":
+        return "expired", "expired"
+    if session["payment_status"] == "paid":
+        return "completed", "paid"
+    intent = session.get("payment_intent")
+    if isinstance(intent, dict) and intent["status"] in ("requires_payment_method", "canceled"):
+        return "async_payment_failed", "failed"
+    return "completed", "unpaid"

@@ -1,0 +1,264 @@
+-- Stripe's events: each is recorded and takes its whole effect in one transaction, once. What it tells is first kept as a
+-- fact, in states that only move one way, and the ledger is then derived from the facts: so the order of arrival, which
+-- Stripe does not promise, changes nothing. All that concerns one payment waits at its advisory lock, taken before any row.
+
+-- Stripe's minor units as ISO 4217's, in which invoices count.
+-- https://docs.stripe.com/currencies#special-cases: two more decimals than ISO in ISK and UGX, two fewer in MGA.
+create function iso_cents(p_amount bigint, p_currency text) returns bigint
+language sql immutable set search_path = public, pg_temp
+as $$ select case upper(p_currency) when 'ISK' then p_amount / 100 when 'UGX' then p_amount / 100 when 'MGA' then p_amount * 100 else p_amount end $$;
+
+-- Whether a payment of the invoice is in dispute, its outcome open.
+create function is_disputed(p_invoice_id bigint) returns boolean
+language sql stable set search_path = public, pg_temp
+as $$
+  select exists (select from payments p join reversals r on r.payment_intent = p.processor_id
+                  where p.invoice_id = p_invoice_id and r.kind = 'DISPUTE' and r.dispute_outcome is null)
+$$;
+
+-- Brings the refunds of one payment in the ledger to what is known of it.
+create function settle_reversals(p payments, p_actor jsonb) returns void
+language plpgsql volatile set search_path = public, pg_temp
+as $$
+declare
+  r record;
+  i invoices;
+  named bigint := (select coalesce(sum(amount_cents), 0) from reversals where payment_intent = p.processor_id and kind = 'REFUND');
+begin
+  select * into i from invoices where id = p.invoice_id;
+  for r in
+    select f.processor_id, -b.amount_cents as booked, case f.kind
+        when 'REFUND' then case when f.stage < 3 then f.amount_cents else 0 end
+        when 'DISPUTE' then case when f.stage = 2 then f.amount_cents else 0 end
+        else greatest(0, f.amount_cents - named) end as due,
+      case f.kind when 'DISPUTE' then 'Disputed' else 'Refunded' end as reference
+      from reversals f left join payments b on b.processor_id = f.processor_id
+     where f.payment_intent = p.processor_id order by f.processor_id loop
+    continue when r.due = coalesce(r.booked, 0);
+    if r.due = 0 then
+      delete from payments where processor_id = r.processor_id;
+    else
+      insert into payments (invoice_id, kind, method, amount_cents, processor_id, reference, parent_payment_id)
+      values (p.invoice_id, 'REFUND', 'STRIPE', -r.due, r.processor_id, r.reference, p.id)
+      on conflict (processor_id) do update set amount_cents = excluded.amount_cents;
+    end if;
+    perform log_activity(i.client_id, i.quote_id, i.id, null, null,
+      case when r.due > coalesce(r.booked, 0) then 'MONEY_WENT_BACK' else 'MONEY_CAME_BACK' end,
+      format(case when r.due > coalesce(r.booked, 0) then '%s: money of invoice %s went back' else '%s: money of invoice %s came back' end, r.reference, i.number),
+      p_actor || jsonb_build_object('processorId', r.processor_id, 'amountCents', r.due, 'formerCents', coalesce(r.booked, 0)));
+  end loop;
+end
+$$;
+
+-- Holds an invoice's job while its money is disputed or went back, and lets it go when it came back. Told once for each
+-- cause, so that a shop which has cleared the hold is not overruled.
+create function hold_for_payment(p_invoice_id bigint, p_actor jsonb) returns void
+language plpgsql volatile set search_path = public, pg_temp
+as $$
+declare
+  j jobs;
+  cause text := case
+    when exists (select from payments p join reversals r on r.payment_intent = p.processor_id
+                  where p.invoice_id = p_invoice_id and r.kind = 'DISPUTE' and r.dispute_outcome is distinct from 'WON')
+      then 'its payment is disputed'
+    when exists (select from payments where invoice_id = p_invoice_id and kind = 'REFUND') then 'money was refunded' end;
+begin
+  select * into j from jobs where invoice_id = p_invoice_id for no key update;
+  if j.id is null or j.payment_hold is not distinct from cause then
+    return;
+  end if;
+  update jobs set payment_hold = cause, held_reason = case
+      when j.status in ('COMPLETED', 'CANCELLED') or j.archived_at is not null then held_reason
+      when held_reason is null or held_reason = j.payment_hold then cause else held_reason end
+   where id = j.id;
+  perform log_activity(j.client_id, null, j.invoice_id, j.id, j.printer_id,
+                       case when cause is null then 'JOB_RELEASED' else 'JOB_HELD' end,
+                       format(case when cause is null then 'Job %s is no longer held: %s' else 'Job %s is held: %s' end,
+                              j.title, coalesce(cause, 'the money is back')), p_actor);
+end
+$$;
+
+-- After a payment or its reversals: the refunds, the status, the job. The caller holds the invoice's row lock.
+create function settle_payment(p_payment_intent text, p_actor jsonb) returns bigint
+language plpgsql volatile set search_path = public, pg_temp
+as $$
+declare
+  p payments;
+begin
+  select * into p from payments where processor_id = p_payment_intent and kind = 'PAYMENT';
+  if p.id is null then
+    return null;
+  end if;
+  perform from invoices where id = p.invoice_id for no key update;
+  perform settle_invoice(p.invoice_id, p_actor);
+  perform settle_reversals(p, p_actor);
+  perform settle_invoice(p.invoice_id, p_actor);
+  perform hold_for_payment(p.invoice_id, p_actor);
+  return p.invoice_id;
+end
+$$;
+
+-- A Checkout session's event. A paid session is always booked: what it exceeds the balance by becomes credit. Whatever is
+-- not as it was asked for is flagged; another currency, whose units are not the invoice's, is for a person to add up.
+create function apply_session(p_event jsonb, p_actor jsonb) returns jsonb
+language plpgsql volatile set search_path = public, pg_temp
+as $$
+declare
+  session jsonb := p_event #> '{data,object}';
+  named text := session #>> '{metadata,invoiceId}';
+  amount bigint := iso_cents((session ->> 'amount_total')::bigint, session ->> 'currency');
+  intent text := coalesce(session ->> 'payment_intent', session ->> 'id');
+  facts jsonb := jsonb_build_object('amount', amount, 'currency', upper(session ->> 'currency'),
+                                    'paymentIntent', session -> 'payment_intent');
+  state text := case
+    when p_event ->> 'type' = 'checkout.session.expired' then 'EXPIRED'
+    when p_event ->> 'type' = 'checkout.session.async_payment_failed' then 'FAILED'
+    when session ->> 'payment_status' = 'paid' then 'PAID' else 'COMPLETE' end;
+  page checkout_sessions;
+  i invoices;
+  flags text[] := '{}';
+begin
+  perform pg_advisory_xact_lock(hashtextextended(intent, 0));
+  if named ~ '^[0-9]{1,18}$' then
+    select * into i from invoices
+     where id = named::bigint and number = coalesce(session #>> '{metadata,invoiceNumber}', number) for no key update;
+  end if;
+  if i.id is null then
+    perform note_session(session ->> 'id', state);
+    return facts || jsonb_build_object('outcome', case when state = 'PAID' then 'UNMATCHED' else 'RECORDED' end);
+  end if;
+  select * into page from checkout_sessions where session_id = session ->> 'id';
+  if i.stripe_session_id = session ->> 'id' then
+    perform retire_session(i.id);
+  end if;
+  perform note_session(session ->> 'id', state);
+  facts := facts || jsonb_build_object('invoiceId', i.id);
+  if state = 'FAILED' then
+    perform log_activity(i.client_id, i.quote_id, i.id, null, null, 'PAYMENT_FAILED',
+                         'A payment of invoice ' || i.number || ' did not go through', p_actor);
+  end if;
+  if state <> 'PAID' then
+    return facts || jsonb_build_object('outcome', 'RECORDED');
+  elsif upper(session ->> 'currency') is distinct from i.currency then
+    return facts || jsonb_build_object('outcome', 'FLAGGED', 'flags', jsonb_build_array('CURRENCY'));
+  elsif amount is null or amount <= 0 then
+    return facts || jsonb_build_object('outcome', 'FLAGGED', 'flags', jsonb_build_array('AMOUNT'));
+  end if;
+  if page.invoice_id is distinct from i.id then flags := flags || 'SESSION'::text; end if;
+  if page.amount_cents <> amount then flags := flags || 'AMOUNT'::text; end if;
+  if amount > i.balance_cents then flags := flags || 'EXCESS'::text; end if;
+  if amount < i.balance_cents then flags := flags || 'SHORT'::text; end if;
+  if i.status not in ('PENDING', 'OVERDUE') then flags := flags || ('STATUS_' || i.status)::text; end if;
+  insert into payments (invoice_id, kind, method, amount_cents, processor_id, reference, is_flagged, paid_at)
+  values (i.id, 'PAYMENT', 'STRIPE', amount, intent, session ->> 'id', flags <> '{}', to_timestamp((p_event ->> 'created')::bigint))
+  on conflict (processor_id) do nothing;
+  if not found then
+    return facts || jsonb_build_object('outcome', 'RECORDED');
+  end if;
+  perform log_activity(i.client_id, i.quote_id, i.id, null, null, 'PAYMENT_RECEIVED',
+                       'A card payment arrived for invoice ' || i.number,
+                       p_actor || jsonb_build_object('amountCents', amount, 'flags', to_jsonb(flags)));
+  -- Another page that is open asks for the former balance.
+  perform retire_session(i.id);
+  perform settle_payment(intent, p_actor);
+  return facts || jsonb_build_object('outcome', 'APPLIED', 'flags', to_jsonb(flags), 'retire', sessions_to_close(i.id));
+end
+$$;
+
+-- An event of a refund, of a charge that was refunded, or of a dispute: a fact, and the ledger if its payment is known.
+create function apply_reversal(p_event jsonb, p_actor jsonb) returns jsonb
+language plpgsql volatile set search_path = public, pg_temp
+as $$
+declare
+  object jsonb := p_event #> '{data,object}';
+  kind text := case object ->> 'object' when 'refund' then 'REFUND' when 'dispute' then 'DISPUTE' else 'CHARGE' end;
+  intent text := object ->> 'payment_intent';
+  amount bigint := iso_cents((object ->> case kind when 'CHARGE' then 'amount_refunded' else 'amount' end)::bigint, object ->> 'currency');
+  stage integer := case
+    when kind = 'REFUND' then case object ->> 'status' when 'succeeded' then 2 when 'failed' then 3 when 'canceled' then 3 else 1 end
+    when p_event ->> 'type' = 'charge.dispute.funds_withdrawn' then 2
+    when p_event ->> 'type' = 'charge.dispute.funds_reinstated' then 3 else 1 end;
+  closed text := case when p_event ->> 'type' = 'charge.dispute.closed' then case when object ->> 'status' = 'lost' then 'LOST' else 'WON' end end;
+  facts jsonb := jsonb_build_object('amount', amount, 'currency', upper(object ->> 'currency'), 'paymentIntent', intent);
+  invoice bigint;
+begin
+  if intent is null then
+    return facts || jsonb_build_object('outcome', 'RECORDED');
+  end if;
+  perform pg_advisory_xact_lock(hashtextextended(intent, 0));
+  insert into reversals as r (processor_id, kind, payment_intent, amount_cents, currency, stage, dispute_outcome)
+  values (object ->> 'id', kind, intent, amount, upper(object ->> 'currency'), stage, closed)
+  on conflict (processor_id) do update set amount_cents = greatest(r.amount_cents, excluded.amount_cents),
+    stage = greatest(r.stage, excluded.stage), dispute_outcome = coalesce(r.dispute_outcome, excluded.dispute_outcome);
+  invoice := settle_payment(intent, p_actor);
+  return facts || case when invoice is null then jsonb_build_object('outcome', 'RECORDED')
+                       else jsonb_build_object('outcome', 'APPLIED', 'invoiceId', invoice) end;
+end
+$$;
+
+-- The whole effect of one Stripe event, once. A concurrent twin waits at the insert and answers DUPLICATE. An event of the
+-- other mode (test or live) than the account's key moves nothing; one of another API version is applied and flagged.
+create function apply_stripe_event(p_event jsonb, p_livemode boolean, p_api_version text) returns jsonb
+language plpgsql volatile set search_path = public, pg_temp
+as $$
+declare
+  kind text := p_event ->> 'type';
+  recorded bigint;
+  answer jsonb := '{"outcome": "RECORDED"}';
+  actor jsonb := jsonb_build_object('stripeEventId', p_event ->> 'id');
+  handled boolean := kind like 'checkout.session.%' or kind = 'charge.refunded' or kind like 'refund.%'
+                     or kind = 'charge.refund.updated' or kind like 'charge.dispute.%';
+begin
+  insert into webhook_events (stripe_event_id, event_type) values (p_event ->> 'id', kind)
+  on conflict (stripe_event_id) do nothing returning id into recorded;
+  if recorded is null then
+    return jsonb_build_object('outcome', 'DUPLICATE');
+  elsif (p_event ->> 'livemode')::boolean is distinct from p_livemode then
+    answer := answer || case when handled then '{"outcome": "FLAGGED", "flags": ["LIVEMODE"]}'::jsonb else '{}' end;
+  elsif kind like 'checkout.session.%' then
+    answer := apply_session(p_event, actor);
+  elsif handled then
+    answer := apply_reversal(p_event, actor);
+  end if;
+  if handled and p_event ->> 'api_version' is distinct from p_api_version then
+    answer := answer || jsonb_build_object('flags', coalesce(answer -> 'flags', '[]') || '["API_VERSION"]'::jsonb);
+  end if;
+  if answer ->> 'outcome' <> 'UNMATCHED' and coalesce(answer -> 'flags', '[]') <> '[]' then
+    answer := answer || '{"outcome": "FLAGGED"}';
+  end if;
+  update webhook_events set outcome = answer ->> 'outcome', invoice_id = (answer ->> 'invoiceId')::bigint,
+    metadata = jsonb_strip_nulls(answer - '{outcome,retire}'::text[]
+      || jsonb_build_object('sessionId', case when kind like 'checkout.session.%' then p_event #>> '{data,object,id}' end))
+   where id = recorded;
+  return jsonb_strip_nulls(jsonb_build_object('outcome', answer -> 'outcome', 'invoiceId', answer -> 'invoiceId', 'retire', answer -> 'retire'));
+end
+$$;
+
+-- What a person has to look at, the newest first: payments of no invoice of ours, and whatever was not as asked for.
+create function list_stripe_unmatched(p_limit integer, p_before bigint) returns jsonb
+language sql stable set search_path = public, pg_temp
+as $$
+  select coalesce(jsonb_agg(jsonb_build_object('id', e.id, 'stripeEventId', e.stripe_event_id, 'type', e.event_type,
+      'outcome', e.outcome, 'flags', coalesce(e.metadata -> 'flags', '[]'), 'amountCents', e.metadata -> 'amount',
+      'currency', e.metadata -> 'currency', 'sessionId', e.metadata -> 'sessionId',
+      'paymentIntent', e.metadata -> 'paymentIntent', 'invoiceId', e.invoice_id,
+      'invoiceNumber', i.number, 'receivedAt', e.processed_at) order by e.id desc), '[]')
+    from (select * from webhook_events
+           where outcome in ('FLAGGED', 'UNMATCHED') and (p_before is null or id < p_before)
+           order by id desc limit p_limit) e
+    left join invoices i on i.id = e.invoice_id
+$$;
+
+do $$
+declare
+  signature text;
+begin
+  foreach signature in array array[
+    'iso_cents(bigint, text)', 'is_disputed(bigint)', 'settle_reversals(payments, jsonb)', 'hold_for_payment(bigint, jsonb)',
+    'settle_payment(text, jsonb)', 'apply_session(jsonb, jsonb)', 'apply_reversal(jsonb, jsonb)',
+    'apply_stripe_event(jsonb, boolean, text)', 'list_stripe_unmatched(integer, bigint)'] loop
+    execute format('revoke all on function %s from public, anon, authenticated, service_role', signature);
+    execute format('grant execute on function %s to service_role', signature);
+  end loop;
+end
+$$;
