@@ -48,11 +48,11 @@ def make_round(
         ("deadLetters", lambda: settle_dead_slices(database, dead_letters())),
         ("slices", lambda: repair_slices(database, queue)),
         ("mails", lambda: resend_mails(database, mail_queue)),
-        ("stripe", lambda: reconcile_stripe(database, stripe, deadline)),
         ("documents", lambda: dict(database.call("age_documents"))),
         ("expired", lambda: expire_tmp_files(database, storage, retention_hours, deadline)),
         ("gcode", lambda: expire_gcode(database, storage)),
         ("attachments", lambda: expire_attachments(database, storage)),
+        ("stripe", lambda: reconcile_stripe(database, stripe, deadline)),
         ("strays", lambda: sweep_strays(database, storage, deadline)),
     ):
         try:

@@ -46,7 +46,7 @@ class StripeBusyError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class CheckoutInvoice:
-    """What a payment page is made of. `attempt` makes the idempotency key of each try its own."""
+    """What a payment page is made of. `key` is the idempotency key, of each try its own."""
 
     invoice_id: int
     number: str
@@ -54,7 +54,7 @@ class CheckoutInvoice:
     client_email: str | None
     currency: str
     amount_cents: int
-    attempt: int
+    key: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class CheckoutSession:
 
 @dataclass(frozen=True, slots=True)
 class RefundOrder:
-    """A refund to make. `request_id` finds it again, `attempt` makes the idempotency key of each try its own."""
+    """A refund to make. `request_id` finds it again; `key` is the idempotency key."""
 
     request_id: int
     invoice_id: int
@@ -76,7 +76,7 @@ class RefundOrder:
     amount_cents: int
     currency: str
     reason: str | None
-    attempt: int
+    key: str
 
 
 class StripeGateway:
@@ -113,6 +113,7 @@ class StripeGateway:
         success_url, cancel_url = self._return_urls()
         params: dict[str, Any] = {
             "mode": "payment",
+            "adaptive_pricing": {"enabled": False},  # the invoice's currency, and no other
             "allowed_payment_method_types": ["card"],
             "line_items": [
                 {
@@ -135,9 +136,8 @@ class StripeGateway:
         }
         if invoice.client_email:
             params["customer_email"] = invoice.client_email
-        key = f"invoice-{invoice.invoice_id}-{invoice.attempt}"
         with _errors({"invoiceId": invoice.invoice_id}):
-            session = self.client.v1.checkout.sessions.create(params, {"idempotency_key": key})  # type: ignore[arg-type]
+            session = self.client.v1.checkout.sessions.create(params, {"idempotency_key": invoice.key})  # type: ignore[arg-type]
         log.info(scope="stripe.session", data={"invoiceId": invoice.invoice_id, "sessionId": session.id})
         expires_at = datetime.fromtimestamp(session.expires_at, UTC)
         return CheckoutSession(session.id, session.url or "", expires_at.isoformat())
@@ -169,17 +169,18 @@ class StripeGateway:
     def open_sessions(self, since: datetime) -> Iterator[dict[str, Any]]:
         """The pages that can be paid and were made for this shop since then, whoever remembers them. Raises
         Unavailable."""
-        ours = self._return_urls()
         found = self._all(
             self.client.v1.checkout.sessions.list,
             {"status": "open", "created": {"gte": int(since.timestamp())}},
         )
         for session in found:
-            if (
-                "invoiceId" in (session["metadata"] or {})
-                and (session["success_url"], session["cancel_url"]) == ours
-            ):
+            if self.is_ours(session):
                 yield session
+
+    def is_ours(self, session: dict[str, Any]) -> bool:
+        """Whether a session looks as if it was made here: others may use the same account."""
+        urls = (session.get("success_url"), session.get("cancel_url"))
+        return "invoiceId" in (session.get("metadata") or {}) and urls == self._return_urls()
 
     def undelivered_events(self, since: datetime) -> Iterator[dict[str, Any]]:
         """Events of the types that are handled, which an endpoint has not taken since then. Raises Unavailable."""
@@ -201,9 +202,8 @@ class StripeGateway:
         }
         if order.reason:
             params["reason"] = order.reason
-        key = f"refund-{order.request_id}-{order.attempt}"
         with _errors({"invoiceId": order.invoice_id, "refundRequestId": order.request_id}):
-            made = self.client.v1.refunds.create(params, {"idempotency_key": key})  # type: ignore[arg-type]
+            made = self.client.v1.refunds.create(params, {"idempotency_key": order.key})  # type: ignore[arg-type]
         log.info(scope="stripe.refund", data={"invoiceId": order.invoice_id, "refundId": made.id})
         return made.id
 
@@ -215,11 +215,13 @@ class StripeGateway:
                 return str(made["id"])
         return None
 
-    def read_refund(self, refund_id: str) -> dict[str, Any]:
-        """Raises Unavailable."""
+    def read_refund(self, refund_id: str) -> dict[str, Any] | None:
+        """A refund; None for one that Stripe does not know. Raises Unavailable."""
         try:
             return self.client.v1.refunds.retrieve(refund_id).to_dict(for_json=True)
         except stripe.StripeError as error:
+            if error.code == MISSING:
+                return None
             raise unavailable(error) from error
 
     def _all(self, listed: Callable[..., Any], params: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -276,11 +278,11 @@ def _errors(about: dict[str, Any]) -> Iterator[None]:
     try:
         yield
     except (stripe.InvalidRequestError, stripe.IdempotencyError, stripe.CardError) as error:
-        if error.http_status == 409:
-            raise StripeBusyError(str(error)) from error
         log.error(scope="stripe.refused", error=error, data=about)
         raise StripeFinalError(error) from error
     except stripe.StripeError as error:
+        if error.http_status == 409:
+            raise StripeBusyError(str(error)) from error
         if error.http_status == 500:
             raise StripeFinalError(error) from error
         raise unavailable(error) from error
