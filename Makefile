@@ -7,6 +7,7 @@ MODEL ?=
 ID ?=
 URL ?=
 LIVE ?=
+BESIDE ?=
 BUILT ?=
 STAGE ?= dev
 # As it was typed: a name may hold what make or the shell would read as theirs.
@@ -65,7 +66,7 @@ admin: setup ## EMAIL=… makes that login an admin, on the stack that `make up`
 	@$(PYTHON) -m local.admin "$(EMAIL)"
 
 stripe-webhook: setup ## URL=…/api/stripe/webhook is where Stripe's events go from now on (LIVE=1 for real money)
-	@PYTHONPATH=layers/common $(PYTHON) -m local.stripe_webhook $(if $(value URL),--url "$$WEBHOOK_URL") $(if $(LIVE),--live)
+	@PYTHONPATH=layers/common $(PYTHON) -m local.stripe_webhook $(if $(value URL),--url "$$WEBHOOK_URL") $(if $(LIVE),--live) $(if $(BESIDE),--beside)
 
 verify-quote: setup ## ID=… computes a quote's prices again from its snapshot, on the same, and says where it differs
 	@PYTHONPATH=layers/common $(PYTHON) -m local.verify_quote "$(ID)"
