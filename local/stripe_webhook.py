@@ -84,7 +84,9 @@ def _bring_up_to_date(client: stripe.StripeClient, endpoint: stripe.WebhookEndpo
     return lines
 
 
-_FINISH = "once nothing of its waits, delete it in Stripe's dashboard and take its secret out of STRIPE_WEBHOOK_SECRET."
+_FINISH = (
+    "once nothing of its waits, delete it in the dashboard and take its secret out of STRIPE_WEBHOOK_SECRET."
+)
 
 
 def _another_version(others: Sequence[stripe.WebhookEndpoint]) -> list[str]:

@@ -151,7 +151,10 @@ def test_an_npm_package_with_an_advisory_fails_and_is_named(served: Advisories, 
 
 
 def test_an_npm_package_from_elsewhere_counts_as_skipped(served: Advisories, tmp_path: Path) -> None:
-    elsewhere = {"version": "1.0.0", "resolved": "git+ssh://git@example.com/left/pad.git#0123456789"}
+    elsewhere: dict[str, object] = {
+        "version": "1.0.0",
+        "resolved": "git+ssh://git@example.com/left/pad.git#0123456789",
+    }
     reports = [npm_audit(served, tmp_path).check(package_lock(tmp_path, ms="2.0.0", pad=elsewhere))]
     assert only(reports).skipped == ["node_modules/pad is not from the registry"]
     assert not summary(reports)[0]

@@ -1,4 +1,4 @@
-"""The types of event that the bureau acts on: what its webhook endpoint asks Stripe for."""
+"""What the shop has Stripe tell it; any other type is recorded and moves nothing."""
 
 HANDLED_EVENTS = (
     "checkout.session.completed",
@@ -10,9 +10,8 @@ HANDLED_EVENTS = (
     "refund.updated",
     "refund.failed",
     "charge.dispute.created",
+    "charge.dispute.updated",
     "charge.dispute.funds_withdrawn",
     "charge.dispute.funds_reinstated",
-    "charge.dispute.updated",
     "charge.dispute.closed",
 )
-"""Any other type is recorded and answered, should somebody send it."""

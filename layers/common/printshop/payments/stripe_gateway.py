@@ -9,6 +9,7 @@ import stripe
 
 from printshop.errors import ApiError, BadRequest, Conflict, NotFound, Unavailable
 from printshop.log import get_logger
+from printshop.rotation import current
 from printshop.settings import Settings
 
 API_VERSION = "2026-10-28.endive"
@@ -176,6 +177,8 @@ class StripeGateway:
 def unavailable(error: Exception) -> ApiError:
     """What the caller hears when Stripe cannot be reached."""
     log.warn(scope="stripe.unavailable", error=error)
+    if isinstance(error, stripe.AuthenticationError):
+        current.renew()  # the key may have been rotated: the next try has the new one
     return Unavailable(
         "STRIPE_UNAVAILABLE", "The payment service did not answer; try again in a moment.", retry_after=5
     )
