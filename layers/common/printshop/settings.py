@@ -6,6 +6,7 @@ every variable at fault, raised while the function starts, never a NaN in the mi
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
@@ -19,9 +20,8 @@ from pydantic import (
     model_validator,
 )
 
-SECRET_TTL_SECONDS = 300
-"""How long a warm function keeps a secret before it asks Secrets Manager again, so that a rotation arrives."""
-
+PARAMETER = re.compile(r"ssm:(?=.)|(?=arn:[^:]+:ssm:)")
+"""Begins a SECRETS_ID that is a parameter of the Parameter Store; any other is a secret of Secrets Manager."""
 
 PRODUCTION = ("stripe_secret_key", "stripe_webhook_secret", "stripe_success_url", "stripe_cancel_url")
 """What development may omit."""
@@ -113,13 +113,23 @@ class Settings(BaseModel):
 
 
 def _secrets(secrets_id: str) -> Mapping[str, str]:
-    # Imported here: only a deployment keeps its secrets in Secrets Manager, and boto3 costs 100 ms.
+    # Imported here: only a deployment keeps its secrets at AWS, and boto3 costs 100 ms.
     from aws_lambda_powertools.utilities import parameters  # noqa: PLC0415
+    from botocore.config import Config  # noqa: PLC0415
 
+    # A request waits for this, and the gateway for the request.
+    config = Config(connect_timeout=2, read_timeout=3, retries={"total_max_attempts": 2})
     try:
-        document = json.loads(parameters.get_secret(secrets_id, max_age=SECRET_TTL_SECONDS))
+        # Never from a cache: when it is time to ask again is for printshop.rotation to say.
+        if parameter := PARAMETER.match(secrets_id):
+            name = secrets_id[parameter.end() :]
+            text = parameters.SSMProvider(boto_config=config).get(name, decrypt=True, force_fetch=True)
+        else:
+            text = parameters.SecretsProvider(boto_config=config).get(secrets_id, force_fetch=True)
     except parameters.exceptions.GetParameterError as error:
         raise SettingsError(f"SECRETS_ID: the secret {secrets_id} cannot be read: {error}") from None
+    try:
+        document = json.loads(text) if isinstance(text, str | bytes) else None
     except ValueError:
         document = None
     if not isinstance(document, dict):

@@ -13,6 +13,7 @@ from printshop.errors import ApiError, BadRequest, Conflict, NotFound, Unavailab
 from printshop.log import get_logger
 from printshop.payments.event_types import HANDLED_EVENTS
 from printshop.payments.minor_units import stripe_amount
+from printshop.rotation import current
 from printshop.settings import Settings
 
 API_VERSION = "2026-10-28.endive"
@@ -291,6 +292,8 @@ def _errors(about: dict[str, Any]) -> Iterator[None]:
 def unavailable(error: Exception) -> ApiError:
     """What the caller hears when Stripe cannot be reached."""
     log.warn(scope="stripe.unavailable", error=error)
+    if isinstance(error, stripe.AuthenticationError):
+        current.renew()  # the key may have been rotated: the next try has the new one
     return Unavailable(
         "STRIPE_UNAVAILABLE", "The payment service did not answer; try again in a moment.", retry_after=5
     )
