@@ -9,7 +9,7 @@ from pydantic import Field
 from printshop.errors import ApiError
 from printshop.http import ClientOrAdmin, Data, Model, Provided, create_app, lambda_handler, refusals
 from printshop.payments.checkout import page_for_invoice, page_for_token
-from printshop.payments.pages import refusal_page
+from printshop.payments.pages import PAGE_HEADERS, refusal_page
 
 app = create_app("Pay")
 handler = lambda_handler(app)
@@ -47,7 +47,7 @@ def pay(
         page = page_for_token(services.database, services.stripe, token)
     except ApiError as error:
         # A person holds this link, not a program: the reason comes as a page, under its own status.
-        return HTMLResponse(refusal_page(error), status_code=error.status)
+        return HTMLResponse(refusal_page(error), error.status, PAGE_HEADERS)
     return RedirectResponse(page.url, status_code=303)
 
 
