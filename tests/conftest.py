@@ -68,9 +68,9 @@ def database(stack: Stack) -> Iterator[psycopg.Connection]:
         yield connection
 
 
-def sign_up(stack: Stack, name: str = "Test Customer") -> Client:
+def sign_up(stack: Stack, name: str = "Test Customer", **profile: str) -> Client:
     client = Client(stack.api_url, email=f"{uuid4().hex[:12]}@example.com", password=uuid4().hex)
-    body = {"email": client.email, "password": client.password, "name": name}
+    body = {"email": client.email, "password": client.password, "name": name, **profile}
     session = client.data("POST", "auth/signup", body)
     client.token, client.user = session["accessToken"], session["user"]
     return client
