@@ -41,7 +41,7 @@ def ordered(stack: Stack, shop: Client) -> Order:
     key = f"key-of-sending-{uuid4().hex}"
     sent = shop.post(f"invoices/{invoice['id']}/send", {}, headers={"Idempotency-Key": key})
     assert sent.is_success, sent.text
-    page = httpx.get(invoice["payUrl"]).headers["location"]
+    page = httpx.get(invoice["payUrl"], timeout=35).headers["location"]
     assert pay(page).status_code == 303
     stack.stripe.control.wait_until_delivered(20)
     quote = quoted(shop, client)

@@ -112,7 +112,7 @@ def test_the_docs_page_loads_from_here_alone(nobody: Client) -> None:
 def test_a_redirect_carries_them_and_tells_nobody_where_it_came_from(
     shop: Client, database: psycopg.Connection
 ) -> None:
-    answer = httpx.get(written(shop, new_client(database))["payUrl"])
+    answer = httpx.get(written(shop, new_client(database))["payUrl"], timeout=35)
     assert answer.status_code == 303
     assert_guarded(answer)
     assert answer.headers["cache-control"] == "no-store"
