@@ -37,7 +37,8 @@ def ordered(stack: Stack, shop: Client) -> Order:
     client = sign_up(stack, **PERSON)
     session = client.data("POST", "auth/login", {"email": client.email, "password": client.password})
     invoice = checked_out(client, sliced(client, "logged.stl", cube_stl(6)))
-    assert client.get(f"invoices/{invoice['id']}/pdf").status_code == 200
+    paper = client.get(f"invoices/{invoice['id']}/pdf")
+    assert paper.status_code == 200, paper.text
     key = f"key-of-sending-{uuid4().hex}"
     sent = shop.post(f"invoices/{invoice['id']}/send", {}, headers={"Idempotency-Key": key})
     assert sent.is_success, sent.text
