@@ -1,5 +1,6 @@
 """What the log masks, attacked: any secret, in any text around it, at any depth, under any name."""
 
+import base64
 import json
 import re
 from collections.abc import Callable
@@ -98,6 +99,7 @@ LOOKS: list[tuple[st.SearchStrategy[str], list[Callable[[str], str]]]] = [
             lambda s: f"idempotency-key: {s}",
             lambda s: f"Stripe-Signature: t=1783071000,v1={s}",
             lambda s: f"BEARER {s}",
+            lambda s: f"sent Basic {s} to it",
         ],
     ),
     (
@@ -246,6 +248,11 @@ PLAIN = st.one_of(
 @given(nested(PLAIN))
 def test_what_is_no_secret_is_written_as_it_is(data: Any) -> None:
     assert json.dumps(redact(data)) == json.dumps(data)
+
+
+def test_a_token_in_base64_is_masked_too() -> None:
+    token = base64.b64encode(jwt_of(("a" * 20, "b" * 20, "c" * 20)).encode()).decode()
+    assert redact(f"got {token} as it is") == f"got {MASK} as it is"
 
 
 def test_names_of_fields_can_be_secret_too() -> None:
