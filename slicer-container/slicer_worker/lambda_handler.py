@@ -40,5 +40,6 @@ def _cold_start() -> SqsHandler:
     return SqsHandler(start_worker(settings, memory_for_each(sandbox, 1)), slice_lanes(settings))
 
 
+@log.defects("slicer.defect")
 def handler(event: dict[str, Any], _context: object) -> dict[str, list[dict[str, str]]]:
     return _cold_start()(event)

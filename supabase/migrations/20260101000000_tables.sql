@@ -146,6 +146,14 @@ create table revoked_sessions (
 create index revoked_sessions_by_user on revoked_sessions (user_id);
 create index revoked_sessions_by_age on revoked_sessions (revoked_at);
 
+create table login_attempts (
+  subject text primary key check (subject ~ '^[0-9a-f]{64}$'),
+  level_milli bigint not null,
+  counted_at timestamptz not null
+);
+comment on table login_attempts is 'Guesses and mails lately asked for, by a keyed hash of the account or of where they came from.';
+create index login_attempts_by_age on login_attempts (counted_at);
+
 create table materials (
   id bigint generated always as identity primary key,
   name text not null unique check (length(name) between 1 and 100),
@@ -797,7 +805,7 @@ do $$
 declare
   name text;
 begin
-  foreach name in array array['settings', 'clients', 'client_notes', 'users', 'closed_logins', 'revoked_sessions', 'materials', 'product_templates',
+  foreach name in array array['settings', 'clients', 'client_notes', 'users', 'closed_logins', 'revoked_sessions', 'login_attempts', 'materials', 'product_templates',
     'printers', 'quotes', 'quote_items', 'invoices', 'invoice_items', 'payments', 'jobs', 'print_records', 'tmp_files',
     'slice_results', 'order_files', 'attachments', 'activity_logs', 'user_messages', 'webhook_events',
     'checkout_sessions', 'reversals', 'refund_requests', 'number_sequences', 'idempotency_keys', 'component_health', 'stray_objects', 'mails', 'message_threads'] loop

@@ -43,6 +43,10 @@ def test_production_asks_before_it_changes_anything_and_development_does_not() -
     ("parameter", "value"),
     [
         ("AppUrl", "https://www.example.com/"),
+        ("FurtherOrigins", "https://a.example/"),
+        ("FurtherOrigins", "https://a.example, https://b.example"),
+        ("FurtherOrigins", "*"),
+        ("FurtherOrigins", "https://*.example"),
         ("SupabaseUrl", "project.supabase.co"),
         ("StripeCurrency", "DOLLARS"),
         ("SlicerTimeoutMs", "29999"),

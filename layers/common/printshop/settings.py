@@ -45,7 +45,19 @@ def _switch(value: Any) -> Any:
     return value == "1"
 
 
+def _comma_list(value: Any) -> Any:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def origin_of(url: str) -> str:
+    """A URL's origin as a browser writes it: lower case, without the scheme's usual port."""
+    scheme, _, rest = url.lower().partition("://")
+    host = rest.partition("/")[0]
+    return f"{scheme}://{host.removesuffix({'http': ':80', 'https': ':443'}.get(scheme, ''))}"
+
+
 Url = Annotated[str, BeforeValidator(_strip_slash), Field(pattern=r"^https?://[^\s/]+(/[^\s]*)?$")]
+Origin = Annotated[str, Field(pattern=r"^https?://[^\s/,*@]+$")]
 Currency = Annotated[str, BeforeValidator(_upper), Field(pattern=r"^[A-Z]{3}$")]
 
 
@@ -56,6 +68,10 @@ class Settings(BaseModel):
 
     app_env: Literal["development", "production"] = "development"
     next_public_app_url: Url = "http://localhost:3000"
+    allowed_origins: Annotated[tuple[Origin, ...], BeforeValidator(_comma_list)] = ()
+    """Further origins than the app's own whose pages may call, and write, with cookies; comma between."""
+    limit_by_source: Annotated[bool, BeforeValidator(_switch)] = True
+    """Off where a proxy stands before the API: then all callers share one address."""
     next_public_supabase_url: Url
     next_public_supabase_anon_key: str = Field(min_length=1)
     supabase_service_role_key: SecretStr = Field(min_length=1)
@@ -93,7 +109,14 @@ class Settings(BaseModel):
     def _production_is_complete(self) -> Self:
         if self.app_env == "production" and self.next_public_app_url.startswith("http://"):
             raise ValueError("production needs an https NEXT_PUBLIC_APP_URL")
+        if self.app_env == "production" and any(url.startswith("http://") for url in self.allowed_origins):
+            raise ValueError("production needs https ALLOWED_ORIGINS")
         return self
+
+    @property
+    def origins(self) -> frozenset[str]:
+        """Whose pages may write with cookies, as a browser's Origin header names them."""
+        return frozenset(map(origin_of, (self.next_public_app_url, *self.allowed_origins)))
 
     @property
     def service_key(self) -> str:
