@@ -30,7 +30,7 @@ begin
     select f.processor_id, -b.amount_cents as booked, case f.kind
         when 'REFUND' then case when f.stage < 3 then f.amount_cents else 0 end
         when 'DISPUTE' then case when f.stage = 2 then f.amount_cents else 0 end
-        else greatest(0, f.amount_cents - named) end as due,
+        else greatest(0, f.amount_cents - named) end as due, f.happened_at,
       case f.kind when 'DISPUTE' then 'Disputed' else 'Refunded' end as reference
       from reversals f left join payments b on b.processor_id = f.processor_id
      where f.payment_intent = p.processor_id order by f.processor_id loop
@@ -38,8 +38,8 @@ begin
     if r.due = 0 then
       delete from payments where processor_id = r.processor_id;
     else
-      insert into payments (invoice_id, kind, method, amount_cents, processor_id, reference, parent_payment_id)
-      values (p.invoice_id, 'REFUND', 'STRIPE', -r.due, r.processor_id, r.reference, p.id)
+      insert into payments (invoice_id, kind, method, amount_cents, processor_id, reference, parent_payment_id, paid_at)
+      values (p.invoice_id, 'REFUND', 'STRIPE', -r.due, r.processor_id, r.reference, p.id, r.happened_at)
       on conflict (processor_id) do update set amount_cents = excluded.amount_cents;
     end if;
     perform log_activity(i.client_id, i.quote_id, i.id, null, null,
@@ -90,9 +90,14 @@ begin
     return null;
   end if;
   perform from invoices where id = p.invoice_id for no key update;
-  perform settle_invoice(p.invoice_id, p_actor);
   perform settle_reversals(p, p_actor);
+  -- Twice: what is paid and has gone back already is PAID first.
   perform settle_invoice(p.invoice_id, p_actor);
+  perform settle_invoice(p.invoice_id, p_actor);
+  -- A job that was made stays. So payments that reach the total make one, if a held one, whatever went back before.
+  perform ensure_job(id, p_actor) from invoices
+   where id = p.invoice_id and status in ('PENDING', 'OVERDUE', 'PAID', 'REFUNDED')
+     and total_cents <= (select sum(amount_cents) from payments where invoice_id = p.invoice_id and kind = 'PAYMENT');
   perform hold_for_payment(p.invoice_id, p_actor);
   return p.invoice_id;
 end
@@ -179,6 +184,7 @@ declare
     when p_event ->> 'type' = 'charge.dispute.funds_withdrawn' then 2
     when p_event ->> 'type' = 'charge.dispute.funds_reinstated' then 3 else 1 end;
   closed text := case when p_event ->> 'type' = 'charge.dispute.closed' then case when object ->> 'status' = 'lost' then 'LOST' else 'WON' end end;
+  happened timestamptz := to_timestamp(coalesce(case when kind <> 'CHARGE' then object ->> 'created' end, p_event ->> 'created')::bigint);
   facts jsonb := jsonb_build_object('amount', amount, 'currency', upper(object ->> 'currency'), 'paymentIntent', intent);
   invoice bigint;
 begin
@@ -186,9 +192,10 @@ begin
     return facts || jsonb_build_object('outcome', 'RECORDED');
   end if;
   perform pg_advisory_xact_lock(hashtextextended(intent, 0));
-  insert into reversals as r (processor_id, kind, payment_intent, amount_cents, currency, stage, dispute_outcome)
-  values (object ->> 'id', kind, intent, amount, upper(object ->> 'currency'), stage, closed)
+  insert into reversals as r (processor_id, kind, payment_intent, amount_cents, currency, stage, dispute_outcome, happened_at)
+  values (object ->> 'id', kind, intent, amount, upper(object ->> 'currency'), stage, closed, happened)
   on conflict (processor_id) do update set amount_cents = greatest(r.amount_cents, excluded.amount_cents),
+    happened_at = least(r.happened_at, excluded.happened_at),
     stage = greatest(r.stage, excluded.stage), dispute_outcome = coalesce(r.dispute_outcome, excluded.dispute_outcome);
   invoice := settle_payment(intent, p_actor);
   return facts || case when invoice is null then jsonb_build_object('outcome', 'RECORDED')
