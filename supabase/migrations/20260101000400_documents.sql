@@ -217,24 +217,25 @@ language plpgsql volatile set search_path = public, pg_temp
 as $$
 declare
   i invoices;
-  refunded boolean;
   was_paid boolean;
+  is_gone boolean;
 begin
   select * into i from invoices where id = p_invoice_id;
   was_paid := most_paid_cents(i.id) >= i.total_cents;
-  refunded := exists (select from payments where invoice_id = i.id and kind = 'REFUND');
+  is_gone := i.paid_cents <= 0 and not is_disputed(i.id)
+             and exists (select from payments where invoice_id = i.id and kind = 'REFUND');
   if i.status in ('PENDING', 'OVERDUE') and was_paid then
     perform retire_session(i.id);
     update invoices set status = 'PAID', paid_at = now() where id = i.id;
     perform log_activity(i.client_id, i.quote_id, i.id, null, null, 'INVOICE_PAID', 'Invoice ' || i.number || ' is paid', p_actor);
     perform ensure_job(i.id, p_actor);
-  elsif i.status = 'PAID' and was_paid and refunded and i.paid_cents <= 0 and not is_disputed(i.id) then
+  elsif i.status = 'PAID' and was_paid and is_gone then
     update invoices set status = 'REFUNDED' where id = i.id;
     perform log_activity(i.client_id, i.quote_id, i.id, null, null, 'INVOICE_REFUNDED', 'Invoice ' || i.number || ' was refunded in full', p_actor);
-  elsif i.status = 'REFUNDED' and i.paid_cents > 0 and (refunded or i.paid_cents >= i.total_cents) then
+  elsif i.status = 'REFUNDED' and was_paid and not is_gone then
     update invoices set status = 'PAID' where id = i.id;
     perform log_activity(i.client_id, i.quote_id, i.id, null, null, 'INVOICE_PAID', 'Invoice ' || i.number || ' is paid again: a refund came back', p_actor);
-  elsif i.status = 'PAID' and not was_paid then
+  elsif i.status in ('PAID', 'REFUNDED') and not was_paid then
     update invoices set status = case when i.due_date + s.overdue_grace_days < business_today() then 'OVERDUE' else 'PENDING' end::invoice_status,
       paid_at = null
       from settings s where invoices.id = i.id;
