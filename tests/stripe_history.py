@@ -1,4 +1,4 @@
-"""What happens to an invoice's card payments at Stripe, told in Stripe's events, and what the books have to say after it.
+"""What happens to an invoice's card payments at Stripe, told in Stripe's events, and what the books then have to say.
 
 The books are reckoned from what happened, never from the events, and share nothing with the product: so they hold
 whatever the order in which the events arrive.
@@ -206,10 +206,8 @@ class History:
             net += cents
             highest = max(highest, net)
         undecided = any(p.dispute and p.dispute.status == "needs_response" for p in paid)
-        if highest < self.total:
-            status = "PENDING"
-        else:
-            status = "REFUNDED" if gone and net <= 0 and not undecided else "PAID"
+        all_gone = bool(gone) and net <= 0 and not undecided
+        status = "PENDING" if highest < self.total else "REFUNDED" if all_gone else "PAID"
         has_job = sum(payment.cents for payment in paid) >= self.total
         blamed = any(p.dispute and p.dispute.status in ("needs_response", "lost") for p in paid)
         held = DISPUTED if blamed else REFUNDED if gone else None
