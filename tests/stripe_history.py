@@ -6,6 +6,7 @@ whatever the order in which the events arrive.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from random import Random
 from typing import Any
 from uuid import uuid4
@@ -114,17 +115,17 @@ class History:
             self._dice.choice(self._possible())()
 
     def _possible(self) -> list[Callable[[], None]]:
-        possible = [self.pay, self.pay, self.authorise_debit, self.abandon]
+        possible: list[Callable[[], None]] = [self.pay, self.pay, self.authorise_debit, self.abandon]
         for payment in self.payments:
             if not payment.paid_at and not payment.failed:
-                possible += [lambda p=payment: self.settle_debit(p)] * 2
+                possible += [partial(self.settle_debit, payment)] * 2
             if payment.rest:
-                possible += [lambda p=payment: self.refund(p), lambda p=payment: self.open_dispute(p)]
+                possible += [partial(self.refund, payment), partial(self.open_dispute, payment)]
             for refund in payment.refunds:
                 if refund.status != "failed":
-                    possible.append(lambda p=payment, r=refund: self.settle_refund(p, r))
+                    possible.append(partial(self.settle_refund, payment, refund))
             if payment.dispute and payment.dispute.status == "needs_response":
-                possible += [lambda p=payment: self.go_on_with_dispute(p)] * 2
+                possible += [partial(self.go_on_with_dispute, payment)] * 2
         return possible
 
     # ---- what customers do
@@ -320,4 +321,4 @@ def kept_books(database: psycopg.Connection, invoice_id: int) -> Books:
     ).fetchall()
     jobs = database.execute("select held_reason from jobs where invoice_id = %s", (invoice_id,)).fetchall()
     assert len(rows) == len(set(rows))
-    return Books(*row, rows=frozenset(rows), jobs=len(jobs), held=jobs[0][0] if jobs else None)
+    return Books(*row, frozenset(rows), len(jobs), jobs[0][0] if jobs else None)

@@ -35,7 +35,10 @@ def gateway(secrets: str = SECRET) -> StripeGateway:
 
 
 def signed(body: bytes = BODY, secret: str = SECRET, seconds_ago: float = 0) -> str:
-    return WebhookSignature.generate_signature_header(body.decode(), secret, int(time.time() - seconds_ago))
+    header: str = WebhookSignature.generate_signature_header(
+        body.decode(), secret, int(time.time() - seconds_ago)
+    )
+    return header
 
 
 def refusal(body: bytes, signature: str | None, secrets: str = SECRET) -> str:

@@ -60,7 +60,7 @@ def test_any_order_of_arrival_ends_in_the_same_books(shop: Shop, dice: Random) -
 
 
 @pytest.mark.full
-@settings(SEEDED, max_examples=2000)
+@settings(SEEDED, max_examples=1000)
 @given(dice=st.integers(0, 2**32 - 1).map(Random))
 def test_any_order_of_arrival_ends_in_the_same_books_at_full_size(shop: Shop, dice: Random) -> None:
     holds(shop, dice, 3)
