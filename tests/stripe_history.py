@@ -22,6 +22,8 @@ type Row = tuple[str, int, str, str | None]
 BEGINNING = 1_767_225_600
 DISPUTED = "its payment is disputed"
 REFUNDED = "money was refunded"
+ENDS = {"pending": ("succeeded", "failed", "canceled"), "succeeded": ("failed",)}
+"""What may become of a refund."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,10 @@ class Refund:
     cents: int
     at: int
     status: str
+
+    @property
+    def stands(self) -> bool:
+        return self.status in ("pending", "succeeded")
 
 
 @dataclass
@@ -76,7 +82,7 @@ class Payment:
     @property
     def refunded(self) -> int:
         """Stripe's `amount_refunded`: of the refunds that have not come back."""
-        return sum(refund.cents for refund in self.refunds if refund.status != "failed")
+        return sum(refund.cents for refund in self.refunds if refund.stands)
 
     @property
     def rest(self) -> int:
@@ -86,7 +92,7 @@ class Payment:
     @property
     def gone(self) -> list[tuple[int, int, str]]:
         """What has gone back and stayed away: moment, cents, Stripe's id."""
-        gone = [(refund.at, refund.cents, refund.id) for refund in self.refunds if refund.status != "failed"]
+        gone = [(refund.at, refund.cents, refund.id) for refund in self.refunds if refund.stands]
         if self.dispute and self.dispute.stands:
             gone.append((self.dispute.at, self.dispute.cents, self.dispute.id))
         return gone
@@ -111,28 +117,33 @@ class History:
     def go_on(self, acts: int) -> None:
         """So many things happen, whatever can."""
         for _ in range(acts):
-            self._now += self._dice.randrange(90)
+            self.wait(self._dice.randrange(90))
             self._dice.choice(self._possible())()
 
-    def _possible(self) -> list[Callable[[], None]]:
-        possible: list[Callable[[], None]] = [self.pay, self.pay, self.authorise_debit, self.abandon]
+    def wait(self, seconds: int = 60) -> None:
+        self._now += seconds
+
+    def _possible(self) -> list[Callable[[], object]]:
+        possible: list[Callable[[], object]] = [self.pay, self.pay, self.authorise_debit, self.abandon]
         for payment in self.payments:
             if not payment.paid_at and not payment.failed:
-                possible += [partial(self.settle_debit, payment)] * 2
+                possible += [partial(self.settle_debit, payment, self._dice.random() < 0.7)] * 2
             if payment.rest:
                 possible += [partial(self.refund, payment), partial(self.open_dispute, payment)]
             for refund in payment.refunds:
-                if refund.status != "failed":
-                    possible.append(partial(self.settle_refund, payment, refund))
+                if refund.stands:
+                    possible += [
+                        partial(self.end_refund, payment, refund, end) for end in ENDS[refund.status]
+                    ]
             if payment.dispute and payment.dispute.status == "needs_response":
-                possible += [partial(self.go_on_with_dispute, payment)] * 2
+                possible += self._next_of_dispute(payment, payment.dispute)
         return possible
 
     # ---- what customers do
 
-    def pay(self) -> None:
-        """By card, of a page that asked for all of it, less or more."""
-        payment = self._completed()
+    def pay(self, cents: int | None = None) -> None:
+        """By card, of a page that asked for so much; or for all of it, less or more."""
+        payment = self._completed(cents)
         payment.paid_at = self._now
         self._tell("payment_intent.succeeded", {"id": payment.intent, "object": "payment_intent"})
         self._tell_session("completed", payment)
@@ -147,52 +158,56 @@ class History:
 
     # ---- what banks and the shop do
 
-    def settle_debit(self, payment: Payment) -> None:
-        if self._dice.random() < 0.7:
+    def settle_debit(self, payment: Payment, succeeds: bool) -> None:
+        if succeeds:
             payment.paid_at = self._now
             self._tell_session("async_payment_succeeded", payment)
         else:
             payment.failed = True
             self._tell_session("async_payment_failed", payment)
 
-    def refund(self, payment: Payment) -> None:
-        """All of the rest, or a part."""
-        cents = payment.rest if self._dice.random() < 0.5 else self._dice.randint(1, payment.rest)
+    def refund(self, payment: Payment, cents: int | None = None) -> Refund:
+        """So much, or all of the rest or a part."""
+        cents = cents or self._dice.choice([payment.rest, self._dice.randint(1, payment.rest)])
         refund = Refund(new_id("re"), cents, self._now, self._dice.choice(["succeeded", "pending"]))
         payment.refunds.append(refund)
         self._tell("refund.created", _refund(payment, refund))
         self._tell("charge.refunded", _charge(payment))
+        return refund
 
-    def settle_refund(self, payment: Payment, refund: Refund) -> None:
-        """A pending one goes through or fails; one that went through can only fail."""
-        if refund.status == "pending" and self._dice.random() < 0.5:
-            refund.status = "succeeded"
-        else:
-            refund.status = "failed"
+    def end_refund(self, payment: Payment, refund: Refund, status: str) -> None:
+        refund.status = status
+        if status == "failed":
             self._tell("refund.failed", _refund(payment, refund))
         self._tell("refund.updated", _refund(payment, refund))
         self._tell("charge.refund.updated", _refund(payment, refund))
 
-    def open_dispute(self, payment: Payment) -> None:
-        """Of the rest or a part: a dispute, whose funds are withdrawn at once or later, or a mere inquiry."""
-        cents = payment.rest if self._dice.random() < 0.6 else self._dice.randint(1, payment.rest)
+    def open_dispute(self, payment: Payment, cents: int | None = None) -> Dispute:
+        """Of so much, or of the rest or a part: a mere inquiry until its funds are withdrawn."""
+        cents = cents or self._dice.choice([payment.rest, self._dice.randint(1, payment.rest)])
         payment.dispute = Dispute(new_id("dp"), cents, self._now)
         self._tell_dispute("created", payment)
-        if self._dice.random() < 0.6:
-            self._withdraw(payment, payment.dispute)
+        return payment.dispute
 
-    def go_on_with_dispute(self, payment: Payment) -> None:
-        dispute = payment.dispute
-        assert dispute
-        if not dispute.withdrawn and self._dice.random() < 0.5:
-            self._withdraw(payment, dispute)
-            return
-        won = not dispute.withdrawn or self._dice.random() < 0.5
-        dispute.status = "won" if dispute.withdrawn and won else "warning_closed" if won else "lost"
-        if dispute.withdrawn and won:
+    def withdraw(self, payment: Payment, dispute: Dispute) -> None:
+        dispute.withdrawn = True
+        self._tell_dispute("funds_withdrawn", payment)
+
+    def close_dispute(self, payment: Payment, dispute: Dispute, status: str) -> None:
+        dispute.status = status
+        if status == "won":
             dispute.reinstated = True
             self._tell_dispute("funds_reinstated", payment)
         self._tell_dispute("closed", payment)
+
+    def _next_of_dispute(self, payment: Payment, dispute: Dispute) -> list[Callable[[], object]]:
+        closed = {
+            end: partial(self.close_dispute, payment, dispute, end)
+            for end in ("won", "lost", "warning_closed")
+        }
+        if dispute.withdrawn:
+            return [closed["won"], closed["lost"]]
+        return [partial(self.withdraw, payment, dispute)] * 2 + [closed["warning_closed"]]
 
     # ---- the truth
 
@@ -227,18 +242,14 @@ class History:
 
     # ---- telling it
 
-    def _completed(self) -> Payment:
-        payment = Payment(new_id("cs_test"), new_id("pi"), new_id("ch"), self._amount())
+    def _completed(self, cents: int | None = None) -> Payment:
+        payment = Payment(new_id("cs_test"), new_id("pi"), new_id("ch"), cents or self._amount())
         self.payments.append(payment)
         return payment
 
     def _amount(self) -> int:
         part, more = self._dice.randint(1, self.total), self.total + self._dice.randint(1, 5000)
         return self._dice.choice([self.total, self.total, part, more])
-
-    def _withdraw(self, payment: Payment, dispute: Dispute) -> None:
-        dispute.withdrawn = True
-        self._tell_dispute("funds_withdrawn", payment)
 
     def _tell_session(self, kind: str, payment: Payment) -> None:
         session = {
@@ -321,4 +332,5 @@ def kept_books(database: psycopg.Connection, invoice_id: int) -> Books:
     ).fetchall()
     jobs = database.execute("select held_reason from jobs where invoice_id = %s", (invoice_id,)).fetchall()
     assert len(rows) == len(set(rows))
-    return Books(*row, frozenset(rows), len(jobs), jobs[0][0] if jobs else None)
+    status, paid, balance, credit = row
+    return Books(status, paid, balance, credit, frozenset(rows), len(jobs), jobs[0][0] if jobs else None)

@@ -17,7 +17,7 @@ from random import Random
 import httpx
 import psycopg
 import pytest
-import stripe
+from stripe import WebhookSignature
 
 from tests.conftest import NO_CERTIFICATES
 from tests.e2e.faults.plant import WEBHOOK, Killed, Plant
@@ -25,7 +25,7 @@ from tests.e2e.faults.proxy import Fault, Moment
 from tests.integration.schema.shop import Shop
 from tests.stripe_history import Event, History, kept_books
 
-AT_ONCE = 8
+AT_ONCE = 4
 """How many deliveries Stripe has under way."""
 
 RPC = "rpc/apply_stripe_event"
@@ -52,9 +52,9 @@ class Stripe:
 
     def deliver(self, client: httpx.Client, event: Event) -> bool:
         """One delivery, signed at its own time; whether it was taken."""
-        body, now = json.dumps(event), int(time.time())
-        digest = stripe.WebhookSignature._compute_signature(f"{now}.{body}", self.secret)
-        answer = client.post(self.url, content=body, headers={"Stripe-Signature": f"t={now},v1={digest}"})
+        body = json.dumps(event)
+        signature = WebhookSignature.generate_signature_header(body, self.secret)
+        answer = client.post(self.url, content=body, headers={"Stripe-Signature": signature})
         if answer.is_success:
             self.outcomes[answer.json()["data"]["outcome"]] += 1
             return True
@@ -153,7 +153,39 @@ def test_a_hundred_ledgers_end_in_the_truth_though_calls_fail_and_processes_die(
     ends_in_the_truth(plant, books, invoices=100, events=1000, kills=20)
 
 
+def test_a_delivery_fails_while_the_database_is_down_and_is_booked_when_it_comes_again(
+    plant: Plant, books: Shop
+) -> None:
+    shop, (history, paid) = Stripe.of(plant), paid_page(books)
+    with httpx.Client(timeout=35, verify=NO_CERTIFICATES) as client:
+        plant.stack.postgres.kill()
+        try:
+            taken = [shop.deliver(client, paid) for _ in range(2)]
+        finally:
+            plant.stack.postgres.start()
+        plant.until_it_answers()
+        assert taken == [False, False]
+        assert shop.refused == {"503 DATABASE_UNAVAILABLE": 2}
+        assert [shop.deliver(client, paid) for _ in range(2)] == [True, True]
+    assert shop.outcomes == {"APPLIED": 1, "DUPLICATE": 1}
+    with psycopg.connect(plant.stack.postgres.url) as again:
+        assert kept_books(again, history.invoice_id) == history.books()
+
+
 # -- one event, many times at once ---------------------------------------------------------------------------------
+
+
+def paid_page(books: Shop) -> tuple[History, Event]:
+    """An invoice whose payment page somebody has paid, as it asked; and the event that says so."""
+    invoice = books.invoice(books.customer())
+    history = History(invoice["id"], invoice["number"], invoice["totalCents"], Random(0))
+    history.pay(invoice["totalCents"])
+    books.rows.execute(
+        "insert into checkout_sessions (session_id, invoice_id, amount_cents, expires_at)"
+        " values (%s, %s, %s, 'infinity')",
+        (history.payments[0].session, invoice["id"], invoice["totalCents"]),
+    )
+    return history, history.events[-1]
 
 
 WAITING = """
@@ -164,10 +196,7 @@ select count(*) from pg_stat_activity
 
 def pays_once(plant: Plant, books: Shop, deliveries: int) -> None:
     """The first waits for its invoice, which somebody else holds, so that the others do meet it."""
-    shop, invoice = Stripe.of(plant), books.invoice(books.customer())
-    history = History(invoice["id"], invoice["number"], invoice["totalCents"], Random(0))
-    history.pay()
-    paid = history.events[-1]
+    shop, (history, paid) = Stripe.of(plant), paid_page(books)
     start, began = threading.Barrier(deliveries), time.monotonic()
 
     def carry(_: int) -> bool:
@@ -176,7 +205,7 @@ def pays_once(plant: Plant, books: Shop, deliveries: int) -> None:
             return shop.deliver(client, paid)
 
     with closing(psycopg.connect(plant.stack.postgres.url)) as holder, ThreadPoolExecutor(deliveries) as pool:
-        holder.execute("select from invoices where id = %s for update", (invoice["id"],))
+        holder.execute("select from invoices where id = %s for update", (history.invoice_id,))
         carried = pool.map(carry, range(deliveries))
         most = 0
         while time.monotonic() < began + 5 and most < deliveries:
@@ -190,8 +219,8 @@ def pays_once(plant: Plant, books: Shop, deliveries: int) -> None:
     )
     assert all(taken), shop.refused
     assert most > 1, "none of them met"
-    assert shop.outcomes["DUPLICATE"] == deliveries - 1
-    assert kept_books(books.rows, invoice["id"]) == history.books()
+    assert shop.outcomes == {"APPLIED": 1, "DUPLICATE": deliveries - 1}
+    assert kept_books(books.rows, history.invoice_id) == history.books()
     assert books.value("select count(*) from webhook_events where stripe_event_id = %s", paid["id"]) == 1
 
 
