@@ -4,7 +4,7 @@ The books are reckoned from what happened, never from the events, and share noth
 whatever the order in which the events arrive.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from random import Random
@@ -200,7 +200,7 @@ class History:
             self._tell_dispute("funds_reinstated", payment)
         self._tell_dispute("closed", payment)
 
-    def _next_of_dispute(self, payment: Payment, dispute: Dispute) -> list[Callable[[], object]]:
+    def _next_of_dispute(self, payment: Payment, dispute: Dispute) -> Sequence[Callable[[], object]]:
         closed = {
             end: partial(self.close_dispute, payment, dispute, end)
             for end in ("won", "lost", "warning_closed")
