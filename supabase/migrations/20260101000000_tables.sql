@@ -701,7 +701,7 @@ create index checkout_sessions_to_check on checkout_sessions (checked_at) where 
 -- What is known of money that went back, by Stripe's own ids, also before the payment itself is known. The ledger's refunds
 -- are derived from it. Stages only ever rise, so that no order of arrival matters: a refund is pending (1), through (2), has
 -- failed (3); a dispute is open (1), its funds are withdrawn (2), given back (3). A CHARGE holds Stripe's cumulative
--- amount, of which only what no REFUND explains counts.
+-- amount, of which only what no REFUND explains counts. `happened_at` is Stripe's clock: when it was made or opened.
 create table reversals (
   processor_id text primary key,
   kind text not null check (kind in ('REFUND', 'DISPUTE', 'CHARGE')),

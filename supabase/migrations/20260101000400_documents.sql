@@ -201,47 +201,42 @@ begin
 end
 $$;
 
--- What was ever paid of an invoice at once, in the order of the money's own times: a refund that came after the last part
--- does not make it unpaid, in whichever order the two are heard of.
+-- What an invoice's ledger came to at most, in the order in which the money moved, not in which it was heard of.
 create function most_paid_cents(p_invoice_id bigint) returns bigint
 language sql stable set search_path = public, pg_temp
 as $$
   select coalesce(max(so_far), 0)::bigint from (
-    select sum(amount_cents) over (order by paid_at, kind, id) as so_far from payments where invoice_id = p_invoice_id) sums
-$$;
-
--- What is paid of it, money counted in that an open dispute has only taken for the time being.
-create function kept_cents(i invoices) returns bigint
-language sql stable set search_path = public, pg_temp
-as $$
-  select i.paid_cents - coalesce((select sum(p.amount_cents) from payments p join reversals r on r.processor_id = p.processor_id
-    where p.invoice_id = i.id and r.kind = 'DISPUTE' and r.dispute_outcome is null), 0)::bigint
+    select sum(amount_cents) over (order by paid_at, kind, id) as so_far from payments where invoice_id = p_invoice_id) moves
 $$;
 
 -- Settles the status after the ledger or the total moved; the caller holds the invoice's row lock. A full refund is
--- REFUNDED and never payable again; a partial one leaves PAID, and so does a dispute until it is lost.
+-- REFUNDED and never payable again, unless it comes back; a partial one leaves PAID, and so does a dispute until it is lost.
+-- What was paid in full once stays so, but not what never was, whichever event is heard of last.
 create function settle_invoice(p_invoice_id bigint, p_actor jsonb) returns void
 language plpgsql volatile set search_path = public, pg_temp
 as $$
 declare
   i invoices;
-  refunded boolean;
+  was_paid boolean;
+  is_gone boolean;
 begin
   select * into i from invoices where id = p_invoice_id;
-  refunded := exists (select from payments where invoice_id = i.id and kind = 'REFUND');
-  if i.status in ('PENDING', 'OVERDUE') and most_paid_cents(i.id) >= i.total_cents then
+  was_paid := most_paid_cents(i.id) >= i.total_cents;
+  is_gone := i.paid_cents <= 0 and not is_disputed(i.id)
+             and exists (select from payments where invoice_id = i.id and kind = 'REFUND');
+  if i.status in ('PENDING', 'OVERDUE') and was_paid then
     perform retire_session(i.id);
     update invoices set status = 'PAID', paid_at = now() where id = i.id;
     perform log_activity(i.client_id, i.quote_id, i.id, null, null, 'INVOICE_PAID', 'Invoice ' || i.number || ' is paid', p_actor);
     perform ensure_job(i.id, p_actor);
     perform hold_for_payment(i.id, p_actor);
-  elsif i.status = 'PAID' and refunded and kept_cents(i) <= 0 then
+  elsif i.status = 'PAID' and was_paid and is_gone then
     update invoices set status = 'REFUNDED' where id = i.id;
     perform log_activity(i.client_id, i.quote_id, i.id, null, null, 'INVOICE_REFUNDED', 'Invoice ' || i.number || ' was refunded in full', p_actor);
-  elsif i.status = 'REFUNDED' and kept_cents(i) > 0 and (refunded or i.paid_cents >= i.total_cents) then
+  elsif i.status = 'REFUNDED' and was_paid and not is_gone then
     update invoices set status = 'PAID' where id = i.id;
     perform log_activity(i.client_id, i.quote_id, i.id, null, null, 'INVOICE_PAID', 'Invoice ' || i.number || ' is no longer refunded in full', p_actor);
-  elsif i.status = 'PAID' and not refunded and i.paid_cents < i.total_cents then
+  elsif i.status in ('PAID', 'REFUNDED') and not was_paid then
     update invoices set status = case when i.due_date + s.overdue_grace_days < business_today() then 'OVERDUE' else 'PENDING' end::invoice_status,
       paid_at = null
       from settings s where invoices.id = i.id;
@@ -261,7 +256,7 @@ begin
     'get_invoice(bigint, bigint)', 'no_such_invoice()', 'without_credit(jsonb, bigint)',
     'list_invoices(bigint, invoice_status, text, text, integer, text, bigint)',
     'get_document(text, bigint, bigint)', 'invoice_prints(bigint)', 'ensure_job(bigint, jsonb)',
-    'most_paid_cents(bigint)', 'kept_cents(invoices)', 'settle_invoice(bigint, jsonb)'] loop
+    'most_paid_cents(bigint)', 'settle_invoice(bigint, jsonb)'] loop
     execute format('revoke all on function %s from public, anon, authenticated, service_role', signature);
     execute format('grant execute on function %s to service_role', signature);
   end loop;

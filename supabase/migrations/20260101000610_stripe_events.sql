@@ -8,6 +8,14 @@ create function iso_cents(p_amount bigint, p_currency text) returns bigint
 language sql immutable set search_path = public, pg_temp
 as $$ select case upper(p_currency) when 'ISK' then p_amount / 100 when 'UGX' then p_amount / 100 when 'MGA' then p_amount * 100 else p_amount end $$;
 
+-- Whether a payment of the invoice is in dispute, its outcome open.
+create function is_disputed(p_invoice_id bigint) returns boolean
+language sql stable set search_path = public, pg_temp
+as $$
+  select exists (select from payments p join reversals r on r.payment_intent = p.processor_id
+                  where p.invoice_id = p_invoice_id and r.kind = 'DISPUTE' and r.dispute_outcome is null)
+$$;
+
 -- Brings the refunds of one payment in the ledger to what is known of it.
 create function settle_reversals(p payments, p_actor jsonb) returns void
 language plpgsql volatile set search_path = public, pg_temp
@@ -80,9 +88,14 @@ declare
   p payments;
 begin
   select * into p from payments where processor_id = p_payment_intent and kind = 'PAYMENT';
-  perform settle_invoice(p.invoice_id, p_actor);
   perform settle_reversals(p, p_actor);
+  -- Twice: what is paid and has gone back already is PAID first.
   perform settle_invoice(p.invoice_id, p_actor);
+  perform settle_invoice(p.invoice_id, p_actor);
+  -- A job that was made stays. So payments that reach the total make one, if a held one, whatever went back before.
+  perform ensure_job(id, p_actor) from invoices
+   where id = p.invoice_id and status in ('PENDING', 'OVERDUE', 'PAID', 'REFUNDED')
+     and total_cents <= (select sum(amount_cents) from payments where invoice_id = p.invoice_id and kind = 'PAYMENT');
   perform hold_for_payment(p.invoice_id, p_actor);
 end
 $$;
@@ -167,7 +180,7 @@ declare
   kind text := case object ->> 'object' when 'refund' then 'REFUND' when 'dispute' then 'DISPUTE' else 'CHARGE' end;
   intent text := object ->> 'payment_intent';
   amount bigint := iso_cents((object ->> case kind when 'CHARGE' then 'amount_refunded' else 'amount' end)::bigint, object ->> 'currency');
-  happened timestamptz := coalesce(to_timestamp(case kind when 'CHARGE' then p_event ->> 'created' else object ->> 'created' end::bigint), now());
+  happened timestamptz := coalesce(to_timestamp(coalesce(case when kind <> 'CHARGE' then object ->> 'created' end, p_event ->> 'created')::bigint), now());
   stage integer := case
     when kind = 'REFUND' then case object ->> 'status' when 'succeeded' then 2 when 'failed' then 3 when 'canceled' then 3 else 1 end
     when p_event ->> 'type' = 'charge.dispute.funds_withdrawn' then 2
@@ -266,7 +279,7 @@ declare
   signature text;
 begin
   foreach signature in array array[
-    'iso_cents(bigint, text)', 'settle_reversals(payments, jsonb)', 'hold_for_payment(bigint, jsonb)',
+    'iso_cents(bigint, text)', 'is_disputed(bigint)', 'settle_reversals(payments, jsonb)', 'hold_for_payment(bigint, jsonb)',
     'settle_payment(text, jsonb)', 'apply_session(jsonb, jsonb)', 'apply_reversal(jsonb, jsonb)',
     'apply_stripe_event(jsonb, boolean, text)', 'list_stripe_unmatched(integer, bigint)'] loop
     execute format('revoke all on function %s from public, anon, authenticated, service_role', signature);

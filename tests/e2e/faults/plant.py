@@ -24,6 +24,7 @@ from tests.models import Triangle, binary_stl, cube_stl, cube_triangles
 from tests.orders import slice_request, uploaded, wait_for_slice
 
 SLICER = "SlicerFunction"
+WEBHOOK = "WebhookFunction"
 DEAD_LETTERS = ("SliceDeadLetters", "LargeSliceDeadLetters")
 
 
@@ -68,7 +69,7 @@ class Killed:
 
 
 class Plant:
-    """`supabase` stands between the slicer and Supabase, `queues` between both functions and SQS."""
+    """`supabase` stands between the slicer or the webhook and Supabase, `queues` between both functions and SQS."""
 
     def __init__(self, stack: Stack, supabase: Proxy, queues: Proxy) -> None:
         self.stack = stack
@@ -77,6 +78,7 @@ class Plant:
         functions = stack.gateway.application.functions
         for function, variable, proxy in (
             (SLICER, "NEXT_PUBLIC_SUPABASE_URL", supabase),
+            (WEBHOOK, "NEXT_PUBLIC_SUPABASE_URL", supabase),
             (SLICER, "AWS_ENDPOINT_URL_SQS", queues),
             ("QuickOrderFunction", "AWS_ENDPOINT_URL_SQS", queues),
         ):
@@ -154,9 +156,9 @@ class Plant:
         self.expire(file_id)
         return self.janitor()
 
-    def kill_worker(self, killed: Killed, port: int) -> None:
+    def kill_worker(self, killed: Killed, port: int, function: str = SLICER) -> None:
         """Kill -9 the worker that holds this connection; all of them where that cannot be seen."""
-        workers = self.stack.gateway.processes(SLICER)
+        workers = self.stack.gateway.processes(function)
         owner = owner_of(port, workers)
         victims = workers if owner is None else [owner]
         killed.workers += victims

@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from random import Random
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
@@ -47,17 +48,22 @@ class Fault:
     strike: Strike
     times: int | None
     cuts: bool
+    share: float = 1.0
     fired: int = 0
     """How often it has struck."""
+    seen: int = 0
+    """How many requests fitted that it might have struck at."""
     _taken: int = 0
     _heard: threading.Condition = field(default_factory=threading.Condition)
+    _dice: Random = field(default_factory=lambda: Random(1))
 
     def takes(self, request: bytes) -> bool:
         """Whether this request is one to strike at."""
         if not all(re.search(word, request) for word in self.words):
             return False
         with self._heard:
-            if self.times is not None and self._taken >= self.times:
+            self.seen += 1
+            if (self.times is not None and self._taken >= self.times) or self._dice.random() >= self.share:
                 return False
             self._taken += 1
             return True
@@ -115,9 +121,11 @@ class Proxy:
         moment: Moment = Moment.REQUEST,
         times: int | None = 1,
         cuts: bool = True,
+        share: float = 1.0,
     ) -> Iterator[Fault]:
-        """A fault for as long as the block takes. `cuts`: the connection ends there, else the request goes on."""
-        fault = Fault(tuple(word.encode() for word in words), moment, strike, times, cuts)
+        """A fault for as long as the block takes. `cuts`: the connection ends there, else the request goes on.
+        `share`: of the requests that fit, those that it strikes at."""
+        fault = Fault(tuple(word.encode() for word in words), moment, strike, times, cuts, share)
         self._faults.append(fault)
         try:
             yield fault

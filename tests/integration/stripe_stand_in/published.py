@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any, Literal, get_args, get_origin
 
 import stripe
+import stripe._stripe_context
 import stripe.checkout
 from stripe._request_options import RequestOptions
 from typing_extensions import is_typeddict
@@ -96,6 +97,54 @@ def unpublished(kind: Kind, hint: Any, path: str) -> list[str]:
             known = {one for member in members if get_origin(member) is Literal for one in get_args(member)}
             return [f"{path}: {value}" for value in kind.values if value not in known]
     return _unless(str in members, path, "text")
+
+
+def misfits(value: Any, hint: Any, path: str) -> list[str]:
+    """Where a parameter, read from a form in which every leaf is text, departs from the SDK's parameter type."""
+    members = [member for member in _members(hint) if member is not type(None)]
+    # As in `_faults_of_union`: of an open enum, what is published.
+    if any(get_origin(member) is Literal and get_args(member) != ("",) for member in members):
+        members = [member for member in members if member is not str]
+    tries = [_misfits_of_one(value, member, path) for member in members]
+    return [] if [] in tries else max(tries, key=lambda found: path + "." in str(found))
+
+
+def _misfits_of_one(value: Any, hint: Any, path: str) -> list[str]:
+    origin = get_origin(hint)
+    if is_typeddict(hint):
+        if not isinstance(value, dict):
+            return [f"{path}: {value!r} is no hash"]
+        known = hints(hint)
+        absent = (set(hint.__required_keys__) & set(known)) - set(value)
+        return [
+            *(f"{path}.{name} is missing" for name in sorted(absent)),
+            *(f"{path}.{name} is not published" for name in value if name not in known),
+            *(
+                one
+                for name in value
+                if name in known
+                for one in misfits(value[name], known[name], f"{path}.{name}")
+            ),
+        ]
+    if origin is list:
+        if not isinstance(value, dict) or list(value) != [str(index) for index in range(len(value))]:
+            return [f"{path}: {value!r} is no list"]
+        return [
+            one for at, inner in value.items() for one in misfits(inner, get_args(hint)[0], f"{path}[{at}]")
+        ]
+    if origin is dict:
+        flat = isinstance(value, dict) and all(isinstance(inner, str) for inner in value.values())
+        return _unless(flat, path, f"metadata: {value!r}")
+    fits = isinstance(value, str) and (
+        value in get_args(hint)
+        if origin is Literal
+        else value in ("true", "false")
+        if hint is bool
+        else value.removeprefix("-").isdecimal()
+        if hint is int
+        else hint is str
+    )
+    return _unless(fits, path, f"{hint}: {value!r}")
 
 
 def _unpublished_fields(kind: Hash, shapes: list[Any], path: str) -> list[str]:

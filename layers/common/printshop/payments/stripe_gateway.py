@@ -262,15 +262,26 @@ class StripeGateway:
         for secret in secrets:
             try:
                 stripe.Webhook.construct_event(body, signature or "", secret, WEBHOOK_TOLERANCE_SECONDS)
+                return _event(json.loads(body))
             except stripe.SignatureVerificationError:
                 continue
-            except (ValueError, KeyError, TypeError) as error:
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
                 raise BadRequest("WEBHOOK_BODY_INVALID", "The body is not a Stripe event.") from error
-            return dict(json.loads(body))
         log.warn(scope="stripe.webhook", message="The signature does not fit")
         raise BadRequest(
             "WEBHOOK_SIGNATURE_INVALID", "The Stripe-Signature header does not fit the body or is too old."
         )
+
+
+def _event(body: Any) -> dict[str, Any]:
+    """The event, if it has what is read of every one: the SDK takes any object."""
+    if not (
+        isinstance(body["id"], str)
+        and isinstance(body["type"], str)
+        and isinstance(body["data"]["object"], dict)
+    ):
+        raise TypeError(body)
+    return dict(body)
 
 
 @contextmanager
