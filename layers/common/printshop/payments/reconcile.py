@@ -11,6 +11,7 @@ from itertools import batched
 from typing import Any
 
 from printshop.database import Database, DatabaseError
+from printshop.errors import Unprocessable
 from printshop.log import get_logger
 from printshop.payments.events import apply_event
 from printshop.payments.refunds import send
@@ -105,7 +106,7 @@ def _healed(what: str, apply: Callable[[], str]) -> bool:
     """Whether that was news. One that the database cannot take is logged, and the others go on."""
     try:
         return apply() != "DUPLICATE"
-    except DatabaseError as error:
+    except (DatabaseError, Unprocessable) as error:
         log.error(scope="stripe.reconcile", error=error, data={"about": what})
         return False
 
