@@ -11,7 +11,7 @@ from itertools import batched
 from typing import Any
 
 from printshop.database import Database, DatabaseError
-from printshop.errors import Unprocessable
+from printshop.errors import Unavailable, Unprocessable
 from printshop.log import get_logger
 from printshop.payments.events import apply_event
 from printshop.payments.refunds import send
@@ -30,14 +30,22 @@ BATCH = 200
 log = get_logger()
 
 
-def reconcile(database: Database, stripe: StripeGateway, deadline: float) -> dict[str, int]:
-    """One round until `deadline` (monotonic); what it healed, in counts. Raises Unavailable."""
-    return {
-        "refunds": finish_refunds(database, stripe, deadline),
-        "sessions": check_sessions(database, stripe, deadline),
-        "strayPages": close_stray_pages(database, stripe, deadline),
-        "events": read_events(database, stripe, deadline),
-    }
+def reconcile(database: Database, stripe: StripeGateway, deadline: float) -> dict[str, Any]:
+    """One round until `deadline` (monotonic); what it healed, in counts. A part for which Stripe or the database does
+    not answer says so and leaves the others be."""
+    report: dict[str, Any] = {}
+    for name, part in (
+        ("refunds", finish_refunds),
+        ("sessions", check_sessions),
+        ("strayPages", close_stray_pages),
+        ("events", read_events),
+    ):
+        try:
+            report[name] = part(database, stripe, deadline)
+        except Unavailable as error:
+            log.error(scope=f"stripe.{name}", error=error)
+            report[name] = {"failed": error.code}
+    return report
 
 
 def read_events(database: Database, stripe: StripeGateway, deadline: float) -> int:

@@ -10,7 +10,14 @@ from printshop.database import Database
 from printshop.errors import Conflict
 from printshop.http.envelope import Model
 from printshop.idempotency import body_hash
-from printshop.payments.stripe_gateway import RefundOrder, StripeFinalError, StripeGateway, unavailable
+from printshop.payments.minor_units import NO_CARD_AMOUNT, card_obstacle
+from printshop.payments.stripe_gateway import (
+    RefundOrder,
+    StripeBusyError,
+    StripeFinalError,
+    StripeGateway,
+    unavailable,
+)
 
 ROUTE = "invoices/refunds"
 KEY_LIVES = timedelta(hours=20)
@@ -90,7 +97,12 @@ def send(database: Database, stripe: StripeGateway, asked: dict[str, Any]) -> di
     refund_id = stripe.find_refund(order) if again else None
     refusal: str | None = None
     try:
-        refund_id = refund_id or stripe.create_refund(order)
+        if card_obstacle(order.amount_cents, order.currency) is NO_CARD_AMOUNT:
+            refusal = f"The amount {NO_CARD_AMOUNT.reason}."
+        else:
+            refund_id = refund_id or stripe.create_refund(order)
+    except StripeBusyError as error:
+        raise unavailable(error) from error
     except StripeFinalError as error:
         if error.is_outage:
             # Stripe replays this answer to the key for a day, and may have made the refund all the same.
