@@ -65,7 +65,7 @@ def let_refunds_age(database: psycopg.Connection, *invoices: dict[str, Any], hou
         # Past the trigger that keeps `updated_at`.
         database.execute("set local session_replication_role = replica")
         database.execute(
-            "update refund_requests set updated_at = updated_at - %(by)s, created_at = created_at - %(by)s"
-            " where invoice_id = any (%(ids)s)",
-            {"by": f"{hours} hours", "ids": [invoice["id"] for invoice in invoices]},
+            "update refund_requests set updated_at = updated_at - age, created_at = created_at - age"
+            " from make_interval(hours => %s) age where invoice_id = any (%s)",
+            (hours, [invoice["id"] for invoice in invoices]),
         )

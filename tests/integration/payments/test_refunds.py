@@ -1,5 +1,6 @@
 """Money back: asked for by the shop, made by Stripe once, booked by Stripe's event, restored when it fails."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -132,7 +133,8 @@ def test_what_was_not_paid_by_card_is_not_refunded_by_card(
     "body", [{"amountCents": 0}, {"amountCents": -1}, {"amountCents": 1.5}, {"reason": "mood"}, {"cents": 1}]
 )
 def test_what_is_no_refund_is_refused(shop: Client, invoice: Invoice, body: dict[str, Any]) -> None:
-    assert refused(ask(shop, invoice, **body)) == (422, "INVALID_REQUEST")
+    answer = shop.post(f"invoices/{invoice['id']}/refunds", body, headers=keyed())
+    assert refused(answer) == (422, "INVALID_REQUEST")
 
 
 def test_only_the_shop_refunds(
@@ -213,6 +215,59 @@ def test_the_same_key_goes_on_with_the_same_refund_after_every_fault_of_stripe(
     assert let_go.json()["error"]["details"]["refundableCents"] == 7000
 
 
+def test_a_refund_that_somebody_else_is_sending_is_left_to_him(
+    account: StripeSide, shop: Client, invoice: Invoice, session_id: str, database: psycopg.Connection
+) -> None:
+    round_of(account.stack)
+    request_id = request_refund(database, invoice, 4000)
+    let_refunds_age(database, invoice)
+    params: Any = {
+        "payment_intent": account.intent(session_id),
+        "amount": 4000,
+        "metadata": {"invoiceId": str(invoice["id"]), "refundRequestId": str(request_id)},
+    }
+    struck = account.control.counters().get("fault.slow", 0)
+    account.control.fail_next("slow", method="POST", path=REFUNDS, seconds=6)
+    with account.striking("fault.slow"), ThreadPoolExecutor(1) as pool:
+        key: Any = {"idempotency_key": f"refund-{request_id}-0"}
+        sending = pool.submit(account.client.v1.refunds.create, params, key)
+        while account.control.counters().get("fault.slow", 0) == struck:
+            time.sleep(0.02)
+        assert round_of(account.stack)["stripe"]["refunds"] == {"failed": "STRIPE_UNAVAILABLE"}
+        assert not sending.done()
+    account.delivered()
+    let_refunds_age(database, invoice)
+    round_of(account.stack)
+    assert [made.id for made in account.refunds(session_id)] == [sending.result().id]
+    assert books(shop, invoice)[:2] == ("PAID", 7000)
+    assert refused(ask(shop, invoice, 7001)) == (409, "EXCEEDS_REFUNDABLE")
+
+
+def test_a_refund_that_stripe_fails_at_holds_up_no_other_news(
+    account: StripeSide,
+    shop: Client,
+    ada: Client,
+    invoice: Invoice,
+    session_id: str,
+    database: psycopg.Connection,
+) -> None:
+    other = written(shop, ada.user["clientId"])
+    account.control.set_mail(drop=("*",))
+    paid_by_card(ada, other)
+    request_refund(database, invoice, 4000)
+    let_refunds_age(database, invoice)
+    account.control.fail_next("server_error", 2, method="POST", path=REFUNDS)
+    with account.striking("fault.server_error"):
+        report = round_of(account.stack)["stripe"]
+    account.control.clear_faults()
+    assert report["refunds"] == {"failed": "STRIPE_UNAVAILABLE"}
+    assert report["events"] > 0
+    assert books(shop, other) == ("PAID", 11_000, 0)
+    let_refunds_age(database, invoice)
+    assert round_of(account.stack)["stripe"]["refunds"] == 1
+    assert [made.amount for made in account.refunds(session_id)] == [4000]
+
+
 @pytest.mark.parametrize("hours", [1, 30])
 def test_a_refund_whose_process_died_is_sent_by_the_janitor(
     account: StripeSide,
@@ -269,15 +324,17 @@ def test_a_refund_whose_events_were_all_lost_is_read_by_its_id(
     assert books(shop, invoice)[:2] == ("PAID", 7000)
 
 
-def request_refund(database: psycopg.Connection, invoice: Invoice, cents: int) -> None:
-    """What the route commits before it asks Stripe."""
+def request_refund(database: psycopg.Connection, invoice: Invoice, cents: int) -> int:
+    """What the route commits before it asks Stripe; the request's id."""
     with database.transaction():
         database.execute("set local role service_role")
-        database.execute(
+        row = database.execute(
             "select request_refund((select min(id) from users where role = 'ADMIN'), %s, null, %s, null, '',"
             " 'invoices/refunds', %s, 'hash')",
             (invoice["id"], cents, keyed()["Idempotency-Key"]),
-        )
+        ).fetchone()
+    assert row is not None
+    return int(row[0]["id"])
 
 
 # -- a refund that comes back --------------------------------------------------------------------------------------

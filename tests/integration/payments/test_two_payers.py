@@ -65,7 +65,7 @@ def test_two_payments_that_both_went_through_are_booked_the_second_as_credit_and
     assert any({"EXCESS", "STATUS_PAID"} <= found for found in flags)
     assert any("SESSION" in found for found in flags)
     assert shop.data("GET", "dashboard")["stripeEventsToSee"] == before + len(told)
-    assert refused(ada.get("stripe/unmatched")) == (403, "FORBIDDEN")
+    assert refused(ada.get("stripe/unmatched")) == (403, "ADMIN_ONLY")
 
 
 def test_the_second_payment_can_be_given_back_and_the_invoice_stays_paid(
