@@ -276,11 +276,11 @@ def _errors(about: dict[str, Any]) -> Iterator[None]:
     try:
         yield
     except (stripe.InvalidRequestError, stripe.IdempotencyError, stripe.CardError) as error:
-        if error.http_status == 409:
-            raise StripeBusyError(str(error)) from error
         log.error(scope="stripe.refused", error=error, data=about)
         raise StripeFinalError(error) from error
     except stripe.StripeError as error:
+        if error.http_status == 409:  # of no class of its own in the SDK
+            raise StripeBusyError(str(error)) from error
         if error.http_status == 500:
             raise StripeFinalError(error) from error
         raise unavailable(error) from error
