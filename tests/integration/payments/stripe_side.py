@@ -84,7 +84,9 @@ class StripeSide:
 
     # -- what is done there without printshop
 
-    def open_page(self, invoice: dict[str, Any], cents: int, **more: Any) -> Session:
+    def open_page(
+        self, invoice: dict[str, Any], cents: int, *, idempotency_key: str | None = None, **more: Any
+    ) -> Session:
         """A second page, as a crash or a race would leave one: printshop's own metadata, unknown to printshop."""
         metadata = {"invoiceId": str(invoice["id"]), "invoiceNumber": invoice["number"]}
         params: Any = {
@@ -106,7 +108,8 @@ class StripeSide:
             "cancel_url": f"{self.stack.api_url}/cancelled",
             **more,
         }
-        return self.client.v1.checkout.sessions.create(params)
+        options: Any = {"idempotency_key": idempotency_key} if idempotency_key else {}
+        return self.client.v1.checkout.sessions.create(params, options)
 
     def give_back(self, session_id: str, cents: int) -> stripe.Refund:
         """A refund from Stripe's dashboard."""

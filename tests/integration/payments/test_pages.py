@@ -1,5 +1,6 @@
 """Payment pages: one that can be paid per invoice and balance, and none that asks for what is not owed."""
 
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -291,6 +292,25 @@ def test_an_invoice_that_stripe_refuses_is_said_to_be_after_two_tries_not_foreve
 def made_requests(account: StripeSide) -> int:
     """How often a page was asked for at Stripe."""
     return sum((call.method, call.path) == ("POST", SESSIONS) for call in account.control.requests())
+
+
+def test_a_click_while_the_same_page_is_being_made_waits_for_its_end(
+    account: StripeSide, shop: Client, ada: Client, invoice: Invoice
+) -> None:
+    assert click(written(shop, ada.user["clientId"])).status_code == 303
+    struck = account.control.counters().get("fault.slow", 0)
+    account.control.fail_next("slow", method="POST", path=SESSIONS, seconds=2)
+    with account.striking("fault.slow"), ThreadPoolExecutor(1) as pool:
+        # Somebody else's request holds the key of the invoice's first page.
+        key = f"invoice-{invoice['id']}-1"
+        making = pool.submit(account.open_page, invoice, 11_000, idempotency_key=key)
+        while account.control.counters().get("fault.slow", 0) == struck:
+            time.sleep(0.02)
+        link = click(invoice)
+    assert link.status_code == 303
+    assert making.result().status == "open"
+    tries = [call for call in account.control.requests() if call.idempotency_key == key]
+    assert 409 in {call.status for call in tries}
 
 
 # -- many at once --------------------------------------------------------------------------------------------------
