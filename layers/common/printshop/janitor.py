@@ -102,7 +102,7 @@ def resend_mails(database: Database, mail_queue: Callable[[], MailQueue]) -> dic
 
 def reconcile_stripe(
     database: Database, stripe: "Callable[[], StripeGateway] | None", deadline: float
-) -> dict[str, int]:
+) -> dict[str, Any]:
     """Read again at Stripe what it could not tell. Its client is imported where there is an account."""
     if stripe is None:
         return {}

@@ -41,9 +41,9 @@ class Reconciler:
         self._deadline = deadline
         self._outages = 0
 
-    def run(self) -> dict[str, int | str]:
+    def run(self) -> dict[str, Any]:
         """What was news, in counts; a part that Stripe or the database did not answer says so."""
-        report: dict[str, int | str] = {}
+        report: dict[str, Any] = {}
         for name, part in (
             ("refunds", self.finish_refunds),
             ("sessions", self.check_sessions),
@@ -54,8 +54,8 @@ class Reconciler:
             try:
                 report[name] = part()
             except Unavailable as error:
-                log.warn(scope=f"stripe.reconcile.{name}", error=error)
-                report[name] = error.code
+                log.error(scope=f"stripe.{name}", error=error)
+                report[name] = {"failed": error.code}
         return report
 
     def finish_refunds(self) -> int:
@@ -137,4 +137,4 @@ class Reconciler:
 
 def reconcile(database: Database, stripe: StripeGateway, deadline: float) -> dict[str, Any]:
     """One round until `deadline` (monotonic); what it healed, in counts."""
-    return dict(Reconciler(database, stripe, deadline).run())
+    return Reconciler(database, stripe, deadline).run()
