@@ -57,9 +57,10 @@ def test_a_whole_refund_closes_the_invoice_and_holds_its_job(
     assert job_of(database, invoice) == HELD
     link = click(invoice)
     assert (link.status_code, "can no longer be paid" in link.text) == (409, True)
-    assert actions(database, invoice["id"])[-5:] == [
+    # In no certain order: Stripe's event may be faster than Stripe's answer.
+    assert set(actions(database, invoice["id"])) >= {
         "REFUND_REQUESTED", "REFUND_SENT", "MONEY_WENT_BACK", "INVOICE_REFUNDED", "JOB_HELD",
-    ]  # fmt: skip
+    }  # fmt: skip
 
 
 def test_parts_add_up_to_the_whole_and_no_further(
