@@ -16,6 +16,11 @@ as $$
                   where p.invoice_id = p_invoice_id and r.kind = 'DISPUTE' and r.dispute_outcome is null)
 $$;
 
+-- What of a payment has gone back.
+create function gone_cents(p_payment_id bigint) returns bigint
+language sql stable set search_path = public, pg_temp
+as $$ select -coalesce(sum(amount_cents), 0)::bigint from payments where parent_payment_id = p_payment_id $$;
+
 -- Brings the refunds of one payment in the ledger to what is known of it.
 create function settle_reversals(p payments, p_actor jsonb) returns void
 language plpgsql volatile set search_path = public, pg_temp
@@ -23,6 +28,7 @@ as $$
 declare
   r record;
   i invoices;
+  gone bigint := gone_cents(p.id);
   named bigint := (select coalesce(sum(amount_cents), 0) from reversals where payment_intent = p.processor_id and kind = 'REFUND');
 begin
   select * into i from invoices where id = p.invoice_id;
@@ -43,11 +49,13 @@ begin
       values (p.invoice_id, 'REFUND', 'STRIPE', -r.due, r.processor_id, r.reference, p.id, r.happened_at)
       on conflict (processor_id) do update set amount_cents = excluded.amount_cents;
     end if;
-    perform log_activity(i.client_id, i.quote_id, i.id, null, null,
-      case when r.due > coalesce(r.booked, 0) then 'MONEY_WENT_BACK' else 'MONEY_CAME_BACK' end,
-      format(case when r.due > coalesce(r.booked, 0) then '%s: money of invoice %s went back' else '%s: money of invoice %s came back' end, r.reference, i.number),
-      p_actor || jsonb_build_object('processorId', r.processor_id, 'amountCents', r.due, 'formerCents', coalesce(r.booked, 0)));
   end loop;
+  gone := gone_cents(p.id) - gone;
+  if gone <> 0 then
+    perform log_activity(i.client_id, i.quote_id, i.id, null, null, case when gone > 0 then 'MONEY_WENT_BACK' else 'MONEY_CAME_BACK' end,
+                         format(case when gone > 0 then 'Money of invoice %s went back' else 'Money of invoice %s came back' end, i.number),
+                         p_actor || jsonb_build_object('paymentId', p.id, 'amountCents', abs(gone)));
+  end if;
 end
 $$;
 
@@ -279,7 +287,7 @@ declare
   signature text;
 begin
   foreach signature in array array[
-    'iso_cents(bigint, text)', 'is_disputed(bigint)', 'settle_reversals(payments, jsonb)', 'hold_for_payment(bigint, jsonb)',
+    'iso_cents(bigint, text)', 'is_disputed(bigint)', 'gone_cents(bigint)', 'settle_reversals(payments, jsonb)', 'hold_for_payment(bigint, jsonb)',
     'settle_payment(text, jsonb)', 'apply_session(jsonb, jsonb)', 'apply_reversal(jsonb, jsonb)',
     'apply_stripe_event(jsonb, boolean, text)', 'list_stripe_unmatched(integer, bigint)'] loop
     execute format('revoke all on function %s from public, anon, authenticated, service_role', signature);

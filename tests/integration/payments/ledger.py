@@ -1,8 +1,9 @@
 """What the shop's books say of an invoice, and the passing of time in them."""
 
-from typing import Any
+from typing import Any, Literal
 
 import psycopg
+from psycopg import sql
 
 from tests.conftest import Client
 
@@ -69,3 +70,14 @@ def let_refunds_age(database: psycopg.Connection, *invoices: dict[str, Any], hou
             " from make_interval(hours => %s) age where invoice_id = any (%s)",
             (hours, [invoice["id"] for invoice in invoices]),
         )
+
+
+def key_of(
+    database: psycopg.Connection, kind: Literal["invoice", "refund"], row_id: int, attempt: int
+) -> str:
+    """The idempotency key of an attempt at an invoice's page or at a refund that was asked for."""
+    table = sql.Identifier("invoices" if kind == "invoice" else "refund_requests")
+    query = sql.SQL("select (extract(epoch from created_at) * 1000000)::bigint from {} where id = %s")
+    row = database.execute(query.format(table), (row_id,)).fetchone()
+    assert row is not None
+    return f"{kind}-{row_id}-{attempt}-{row[0]}"

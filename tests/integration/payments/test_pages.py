@@ -12,7 +12,7 @@ import pytest
 from local.stripe_stand_in import pay
 from tests.conftest import Client
 from tests.integration.api.test_upkeep import round_of
-from tests.integration.payments.ledger import amounts, books, let_pages_age, page_state
+from tests.integration.payments.ledger import amounts, books, key_of, let_pages_age, page_state
 from tests.integration.payments.stripe_side import StripeSide, click, page_of, paid_by_card
 from tests.invoices import actions, book, invoice_request, keyed, new_client, refused, written
 
@@ -295,14 +295,14 @@ def made_requests(account: StripeSide) -> int:
 
 
 def test_a_click_while_the_same_page_is_being_made_waits_for_its_end(
-    account: StripeSide, shop: Client, ada: Client, invoice: Invoice
+    account: StripeSide, shop: Client, ada: Client, invoice: Invoice, database: psycopg.Connection
 ) -> None:
     assert click(written(shop, ada.user["clientId"])).status_code == 303
     struck = account.control.counters().get("fault.slow", 0)
     account.control.fail_next("slow", method="POST", path=SESSIONS, seconds=2)
     with account.striking("fault.slow"), ThreadPoolExecutor(1) as pool:
         # Somebody else's request holds the key of the invoice's first page.
-        key = f"invoice-{invoice['id']}-1"
+        key = key_of(database, "invoice", invoice["id"], 1)
         making = pool.submit(account.open_page, invoice, 11_000, idempotency_key=key)
         while account.control.counters().get("fault.slow", 0) == struck:
             time.sleep(0.02)
