@@ -5,16 +5,21 @@ BIN := .local/venv/bin
 export PATH := $(CURDIR)/.local/venv/bin:$(CURDIR)/.local/uv/bin:$(PATH)
 MODEL ?=
 ID ?=
+URL ?=
+LIVE ?=
+BESIDE ?=
 BUILT ?=
 STAGE ?= dev
 # As it was typed: a name may hold what make or the shell would read as theirs.
 export DEMO_MODEL := $(value MODEL)
+export WEBHOOK_URL := $(value URL)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-sam demo up test test-full lint format bench build deploy admin verify-quote contract image image-test lock openapi clean
+.PHONY: help setup setup-sam setup-tests setup-audit demo up test test-full lint format bench build deploy admin \
+	stripe-webhook verify-quote audit contract image image-test lock openapi clean
 
 help: ## What there is
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup:
 	@python3 local/bootstrap.py
@@ -22,16 +27,22 @@ setup:
 setup-sam:
 	@python3 local/bootstrap.py --sam
 
+setup-tests:
+	@python3 local/bootstrap.py --sam --audit
+
+setup-audit:
+	@python3 local/bootstrap.py --audit
+
 demo: $(if $(BUILT),build,setup) ## From sign-up to a paid invoice (MODEL=path.stl, BUILT=1 runs what `make build` made)
 	@$(PYTHON) -m local.demo $(if $(value MODEL),--model "$$DEMO_MODEL") $(if $(BUILT),--built)
 
 up: $(if $(BUILT),build,setup) ## Serve the stack in the foreground; .local/stack.json says where
 	@$(PYTHON) -m local.stack $(if $(BUILT),--built)
 
-test: setup-sam ## Unit, integration, contract, template and end-to-end tests
+test: setup-tests ## Unit, integration, contract, template and end-to-end tests
 	@$(PYTHON) -m pytest -m "not full"
 
-test-full: setup-sam ## The same, with the full sizes of load, race and fuzz tests
+test-full: setup-tests ## The same, with the full sizes of load, race and fuzz tests
 	@$(PYTHON) -m pytest
 
 lint: setup ## ruff and mypy, strict
@@ -54,8 +65,14 @@ build: setup-sam ## sam build of the functions and both layers, into .aws-sam/bu
 admin: setup ## EMAIL=… makes that login an admin, on the stack that `make up` serves or the one in the environment
 	@$(PYTHON) -m local.admin "$(EMAIL)"
 
+stripe-webhook: setup ## URL=…/api/stripe/webhook is where Stripe's events go from now on (LIVE=1 for real money)
+	@PYTHONPATH=layers/common $(PYTHON) -m local.stripe_webhook $(if $(value URL),--url "$$WEBHOOK_URL") $(if $(LIVE),--live) $(if $(BESIDE),--beside)
+
 verify-quote: setup ## ID=… computes a quote's prices again from its snapshot, on the same, and says where it differs
 	@PYTHONPATH=layers/common $(PYTHON) -m local.verify_quote "$(ID)"
+
+audit: setup-audit ## Every locked package against published advisories; fails for one that was skipped
+	@$(PYTHON) -m local.audit
 
 contract: setup ## The suite of Supabase's documented behaviour (SUPABASE_CONTRACT_URL=… for a hosted project)
 	@$(PYTHON) -m pytest tests/contract

@@ -114,7 +114,7 @@ class Stack:
         self.gateway = Gateway(
             ROOT / "template.yaml",
             self.run_dir / "gateway",
-            parameters=self._template_parameters(port),
+            parameters=self.template_parameters(port),
             built=self._built,
             image=self._image,
             aws=self.aws,
@@ -213,7 +213,7 @@ class Stack:
             },
         )
 
-    def _template_parameters(self, port: int) -> dict[str, str]:
+    def template_parameters(self, port: int) -> dict[str, str]:
         url = f"http://127.0.0.1:{port}"
         return {
             "AppUrl": url,

@@ -3,6 +3,7 @@
 import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from random import randint
 from typing import Any
 from uuid import uuid4
 
@@ -12,25 +13,34 @@ import pytest
 
 from local.stack import Stack
 
+PARAMETERS = {"MaxModelMb": "100", "FurtherOrigins": "https://staff.example.com,http://localhost:3001"}
 # The gateway speaks plain HTTP; loading the machine's certificates would cost 40 ms a request.
 NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
+def an_address() -> str:
+    """Some loopback address: logins are limited by where they come from."""
+    return f"127.{randint(1, 254)}.{randint(0, 255)}.{randint(1, 254)}"
+
+
 @dataclass
 class Client:
-    """A caller of the API: with a token, or nobody."""
+    """A caller of the API: with a token, or nobody; each from an address of his own."""
 
     api_url: str
     token: str = ""
     email: str = ""
     password: str = ""
     user: dict[str, Any] = field(default_factory=dict)
+    address: str = field(default_factory=an_address)
 
     def request(self, method: str, path: str, **options: Any) -> httpx.Response:
         headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         headers |= options.pop("headers", {})
-        options = {"timeout": 35, "verify": NO_CERTIFICATES, **options}
-        return httpx.request(method, f"{self.api_url}/api/{path}", headers=headers, **options)
+        timeout = options.pop("timeout", 35)
+        came_from = httpx.HTTPTransport(verify=NO_CERTIFICATES, local_address=self.address)
+        with httpx.Client(transport=came_from, timeout=timeout) as http:
+            return http.request(method, f"{self.api_url}/api/{path}", headers=headers, **options)
 
     def get(self, path: str, **options: Any) -> httpx.Response:
         return self.request("GET", path, **options)
@@ -47,7 +57,7 @@ class Client:
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with Stack(tmp_path_factory.mktemp("stack"), parameters={"MaxModelMb": "100"}) as running:
+    with Stack(tmp_path_factory.mktemp("stack"), parameters=PARAMETERS) as running:
         yield running
 
 
@@ -58,9 +68,9 @@ def database(stack: Stack) -> Iterator[psycopg.Connection]:
         yield connection
 
 
-def sign_up(stack: Stack, name: str = "Test Customer") -> Client:
+def sign_up(stack: Stack, name: str = "Test Customer", **profile: str) -> Client:
     client = Client(stack.api_url, email=f"{uuid4().hex[:12]}@example.com", password=uuid4().hex)
-    body = {"email": client.email, "password": client.password, "name": name}
+    body = {"email": client.email, "password": client.password, "name": name, **profile}
     session = client.data("POST", "auth/signup", body)
     client.token, client.user = session["accessToken"], session["user"]
     return client

@@ -11,7 +11,7 @@ from printshop.auth.users import User
 from printshop.errors import Unauthorized
 from printshop.http import AnyCaller, Data, Model, Provided, create_app, lambda_handler, refusals
 from printshop.http.cookies import clear_session, set_session
-from printshop.http.security import REFRESH_COOKIE, check_origin
+from printshop.http.security import REFRESH_COOKIE, OwnPages, SourceIp, check_origin
 
 app = create_app("Account")
 handler = lambda_handler(app)
@@ -21,6 +21,7 @@ Email = Annotated[EmailStr, Field(examples=["ada@example.com"])]
 AUTH_DOWN = "503 AUTH_UNAVAILABLE"
 TOO_OFTEN = "429 TOO_MANY_ATTEMPTS"
 WEAK = "422 WEAK_PASSWORD"
+FOREIGN = "403 ORIGIN_MISMATCH"
 
 
 class SignUp(Model):
@@ -98,12 +99,20 @@ def _session(response: Response, services: Provided, login: Login) -> Data[Sessi
     "/api/auth/signup",
     status_code=201,
     tags=["Account"],
-    responses=refusals("409 EMAIL_TAKEN", "422 INVALID_EMAIL", WEAK, TOO_OFTEN, AUTH_DOWN),
+    dependencies=[OwnPages],
+    responses=refusals(FOREIGN, "409 EMAIL_TAKEN", "422 INVALID_EMAIL", WEAK, TOO_OFTEN, AUTH_DOWN),
 )
-def sign_up(body: SignUp, response: Response, services: Provided) -> Data[Session | Outcome]:
+def sign_up(
+    body: SignUp, response: Response, source: SourceIp, services: Provided
+) -> Data[Session | Outcome]:
     """Sign up as a client. Answers a session, or `CONFIRM_EMAIL` where the address has to be confirmed first."""
     login = services.accounts.sign_up(
-        email=body.email, password=body.password, name=body.name, company=body.company, phone=body.phone
+        email=body.email,
+        password=body.password,
+        name=body.name,
+        company=body.company,
+        phone=body.phone,
+        source=source,
     )
     if login is None:
         return Data(data=Outcome(status="CONFIRM_EMAIL"))
@@ -113,17 +122,20 @@ def sign_up(body: SignUp, response: Response, services: Provided) -> Data[Sessio
 @app.post(
     "/api/auth/login",
     tags=["Account"],
-    responses=refusals("401 WRONG_CREDENTIALS", "403 EMAIL_NOT_CONFIRMED", TOO_OFTEN, AUTH_DOWN),
+    dependencies=[OwnPages],
+    responses=refusals("401 WRONG_CREDENTIALS", "403 EMAIL_NOT_CONFIRMED", FOREIGN, TOO_OFTEN, AUTH_DOWN),
 )
-def log_in(body: LogIn, response: Response, services: Provided) -> Data[Session]:
+def log_in(body: LogIn, response: Response, source: SourceIp, services: Provided) -> Data[Session]:
     """Log in. The tokens come in the answer and as cookies."""
-    return _session(response, services, services.accounts.log_in(email=body.email, password=body.password))
+    login = services.accounts.log_in(email=body.email, password=body.password, source=source)
+    return _session(response, services, login)
 
 
 @app.post(
     "/api/auth/refresh",
     tags=["Account"],
-    responses=refusals("401 NO_TOKEN", "401 SESSION_ENDED", "403 ORIGIN_MISMATCH", AUTH_DOWN),
+    dependencies=[OwnPages],
+    responses=refusals("401 NO_TOKEN", "401 SESSION_ENDED", FOREIGN, AUTH_DOWN),
 )
 def refresh(
     request: Request, response: Response, services: Provided, body: RefreshToken | None = None
@@ -134,7 +146,7 @@ def refresh(
         token = request.cookies.get(REFRESH_COOKIE)
         if token is None:
             raise Unauthorized("NO_TOKEN", "Send the sb:refresh-token cookie or refreshToken in the body.")
-        check_origin(request, services.settings.next_public_app_url)
+        check_origin(request, services.settings.origins)
     return _session(response, services, services.accounts.refresh(token))
 
 
@@ -150,41 +162,45 @@ def log_out(response: Response, caller: AnyCaller, services: Provided) -> Data[O
 @app.post(
     "/api/auth/change-password",
     tags=["Account"],
-    responses=refusals("403 WRONG_PASSWORD", WEAK, TOO_OFTEN, AUTH_DOWN),
+    dependencies=[OwnPages],
+    responses=refusals("403 WRONG_PASSWORD", FOREIGN, WEAK, TOO_OFTEN, AUTH_DOWN),
 )
 def change_password(
-    body: ChangePassword, response: Response, caller: AnyCaller, services: Provided
+    body: ChangePassword, response: Response, caller: AnyCaller, source: SourceIp, services: Provided
 ) -> Data[Session]:
     """Change the password; every other session ends."""
     login = services.accounts.change_password(
-        caller.identity, current=body.current_password, new=body.new_password
+        caller.identity, current=body.current_password, new=body.new_password, source=source
     )
     services.users.forget(caller.identity)
     return _session(response, services, login)
 
 
 @app.post("/api/auth/resend", tags=["Account"], responses=refusals(TOO_OFTEN, AUTH_DOWN))
-def resend(body: EmailAddress, services: Provided) -> Data[Outcome]:
+def resend(body: EmailAddress, source: SourceIp, services: Provided) -> Data[Outcome]:
     """Send the confirmation mail again. The answer is the same for every address."""
-    services.accounts.resend_confirmation(body.email)
+    services.accounts.resend_confirmation(body.email, source)
     return Data(data=Outcome(status="SENT_IF_KNOWN"))
 
 
 @app.post("/api/auth/forgot-password", tags=["Account"], responses=refusals(TOO_OFTEN, AUTH_DOWN))
-def forgot_password(body: EmailAddress, services: Provided) -> Data[Outcome]:
+def forgot_password(body: EmailAddress, source: SourceIp, services: Provided) -> Data[Outcome]:
     """Send a link to set a new password. The answer is the same for every address."""
-    services.accounts.forgot_password(body.email)
+    services.accounts.forgot_password(body.email, source)
     return Data(data=Outcome(status="SENT_IF_KNOWN"))
 
 
 @app.post(
     "/api/auth/reset-password",
     tags=["Account"],
-    responses=refusals("422 RECOVERY_LINK_INVALID", WEAK, TOO_OFTEN, AUTH_DOWN),
+    dependencies=[OwnPages],
+    responses=refusals(FOREIGN, "422 RECOVERY_LINK_INVALID", WEAK, TOO_OFTEN, AUTH_DOWN),
 )
-def reset_password(body: ResetPassword, response: Response, services: Provided) -> Data[Session]:
+def reset_password(
+    body: ResetPassword, response: Response, source: SourceIp, services: Provided
+) -> Data[Session]:
     """Set a new password by the link of the mail; other sessions end."""
-    login = services.accounts.reset_password(token_hash=body.token_hash, new=body.new_password)
+    login = services.accounts.reset_password(token_hash=body.token_hash, new=body.new_password, source=source)
     return _session(response, services, login)
 
 

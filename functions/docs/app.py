@@ -12,6 +12,7 @@ from fastapi.responses import HTMLResponse, JSONResponse
 
 from printshop.errors import NotFound
 from printshop.http import create_app, lambda_handler, refusals
+from printshop.http.headers import NOTHING
 
 app = create_app("Docs")
 app.add_middleware(GZipMiddleware, minimum_size=1000)
@@ -45,10 +46,7 @@ PAGE = """<!doctype html>
 </body>
 </html>
 """
-POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
+POLICY = f"{NOTHING}; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'"
 """Everything comes from here; Swagger UI's own little pictures stand in its style sheet."""
 
 JAVASCRIPT: dict[int | str, dict[str, Any]] = {

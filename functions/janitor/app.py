@@ -10,6 +10,7 @@ log = get_logger()
 get_services()
 
 
+@log.defects("janitor.defect")
 def handler(_event: dict[str, Any], context: Any) -> dict[str, Any]:
     """One round; its counts are the answer."""
     services = get_services()

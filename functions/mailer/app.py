@@ -31,6 +31,7 @@ def _printed(document: Document, business: Business) -> Pdf:
     return _loop().run(pdf_service().pdf(document, business))
 
 
+@log.defects("mail.defect")
 def handler(event: dict[str, Any], _context: Any) -> dict[str, list[dict[str, str]]]:
     """Reports the messages that have to come again."""
     services = get_services()

@@ -19,7 +19,7 @@ from printshop.http import (
     refusals,
 )
 from printshop.payments.checkout import page_for_invoice, page_for_token
-from printshop.payments.pages import refusal_page
+from printshop.payments.pages import PAGE_HEADERS, refusal_page
 from printshop.payments.refunds import Refund, RefundRequest, refund
 
 app = create_app("Pay")
@@ -53,6 +53,7 @@ UNREFUNDABLE = (
     "409 ALREADY_REFUNDED",
     "409 EXCEEDS_REFUNDABLE",
     "409 REFUND_REFUSED",
+    "422 NO_CARD_AMOUNT",
     "422 IDEMPOTENCY_KEY_REUSED",
 )
 
@@ -80,7 +81,7 @@ def pay(
         page = page_for_token(services.database, services.stripe, token)
     except ApiError as error:
         # A person holds this link, not a program: the reason comes as a page, under its own status.
-        return HTMLResponse(refusal_page(error), status_code=error.status)
+        return HTMLResponse(refusal_page(error), error.status, PAGE_HEADERS)
     return RedirectResponse(page.url, status_code=303)
 
 

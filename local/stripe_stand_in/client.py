@@ -163,7 +163,7 @@ class Control:
     # What time and banks do.
 
     def advance_clock(self, seconds: int) -> int:
-        """Move Stripe's clock forward; sessions whose time is up expire. Answers how many did."""
+        """Move Stripe's clock (negative: back); sessions whose time is up expire. Answers how many did."""
         answer: int = self._send("POST", "/clock", {"seconds": seconds})["expired"]
         return answer
 

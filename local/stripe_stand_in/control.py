@@ -39,7 +39,7 @@ class Livemode(Order):
 
 
 class Clock(Order):
-    seconds: int = Field(ge=0)
+    seconds: int
 
 
 class Settle(Order):

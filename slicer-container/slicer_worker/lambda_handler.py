@@ -5,7 +5,7 @@ from functools import lru_cache
 from typing import Any
 
 from printshop.log import get_logger
-from printshop.settings import load_settings
+from printshop.rotation import current
 from slicer_worker.queue import Lanes, slice_lanes
 from slicer_worker.start import memory_for_each, start_worker
 from slicer_worker.worker import SliceWorker
@@ -35,10 +35,11 @@ class SqsHandler:
 
 @lru_cache(maxsize=1)
 def _cold_start() -> SqsHandler:
-    settings = load_settings()
+    settings = current.read()
     sandbox = int(os.environ["AWS_LAMBDA_FUNCTION_MEMORY_SIZE"]) * 1024**2
     return SqsHandler(start_worker(settings, memory_for_each(sandbox, 1)), slice_lanes(settings))
 
 
+@log.defects("slicer.defect")
 def handler(event: dict[str, Any], _context: object) -> dict[str, list[dict[str, str]]]:
     return _cold_start()(event)

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from botocore.exceptions import BotoCoreError, ClientError
 
 from printshop.log import get_logger
-from printshop.settings import load_settings
+from printshop.rotation import current
 from slicer_worker.ecs_task import ScaleInProtection, sandbox_bytes
 from slicer_worker.queue import Lanes, Message, SliceQueue, slice_lanes
 from slicer_worker.start import beat, memory_for_each, start_worker
@@ -162,7 +162,7 @@ def main() -> int:
     options = parser.parse_args()
     # PID 1 is not ended by a signal that it does not handle. Until it polls, there is nothing to finish.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    settings = load_settings()
+    settings = current.read()
     threads = settings.slicer_concurrency
     memory = memory_for_each(sandbox_bytes(os.environ.get("ECS_CONTAINER_METADATA_URI_V4")), threads)
     poller = Poller(

@@ -146,6 +146,14 @@ create table revoked_sessions (
 create index revoked_sessions_by_user on revoked_sessions (user_id);
 create index revoked_sessions_by_age on revoked_sessions (revoked_at);
 
+create table login_attempts (
+  subject text primary key check (subject ~ '^[0-9a-f]{64}$'),
+  level_milli bigint not null,
+  counted_at timestamptz not null
+);
+comment on table login_attempts is 'Guesses and mails lately asked for, by a keyed hash of the account or of where they came from.';
+create index login_attempts_by_age on login_attempts (counted_at);
+
 create table materials (
   id bigint generated always as identity primary key,
   name text not null unique check (length(name) between 1 and 100),
@@ -413,7 +421,7 @@ create index jobs_by_client on jobs (client_id, created_at desc, id desc);
 create index jobs_by_text on jobs using gin (search_text extensions.gin_trgm_ops);
 create index jobs_by_marks on jobs using gin (search_marks(search_text));
 create index jobs_open_by_status on jobs (status) where archived_at is null;
-comment on column jobs.payment_hold is 'Why the payment alone would hold it, as last told by held_reason; a shop that clears that is not overruled.';
+comment on column jobs.payment_hold is 'Why its payment holds it; told by held_reason, which the shop may clear.';
 create index jobs_held on jobs (id) where archived_at is null and held_reason is not null;
 create index jobs_to_archive on jobs (coalesce(completed_at, cancelled_at)) where archived_at is null;
 
@@ -701,14 +709,14 @@ create table reversals (
   amount_cents bigint not null check (amount_cents >= 0),
   currency text not null,
   stage smallint not null check (stage between 1 and 3),
-  dispute_outcome text check (dispute_outcome in ('WON', 'LOST')),
   happened_at timestamptz not null,
+  dispute_outcome text check (dispute_outcome in ('WON', 'LOST')),
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now()
 );
 create index reversals_by_payment_intent on reversals (payment_intent);
 
--- A refund that the shop has asked for, committed before Stripe is: its id is Stripe's idempotency key.
+-- A refund that the shop has asked for, committed before Stripe is asked; SETTLED once an event of it has come.
 create table refund_requests (
   id bigint generated always as identity primary key,
   invoice_id bigint not null references invoices (id),
@@ -716,19 +724,19 @@ create table refund_requests (
   amount_cents bigint not null check (amount_cents > 0),
   reason text check (reason in ('duplicate', 'fraudulent', 'requested_by_customer')),
   note text not null default '' check (length(note) <= 2000),
-  state text not null default 'REQUESTED' check (state in ('REQUESTED', 'SENT', 'REFUSED')),
+  state text not null default 'REQUESTED' check (state in ('REQUESTED', 'SENT', 'SETTLED', 'REFUSED')),
   attempt integer not null default 0,
   refund_id text unique,
   refusal text,
   created_by bigint references users (id) on delete set null,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
-  check ((state = 'SENT') = (refund_id is not null))
+  check ((state in ('SENT', 'SETTLED')) = (refund_id is not null))
 );
 create index refund_requests_by_invoice on refund_requests (invoice_id, id);
 create index refund_requests_by_payment on refund_requests (payment_id);
 create index refund_requests_by_creator on refund_requests (created_by);
-create index refund_requests_under_way on refund_requests (updated_at) where state <> 'REFUSED';
+create index refund_requests_under_way on refund_requests (updated_at) where state in ('REQUESTED', 'SENT');
 
 create table number_sequences (
   kind text primary key check (kind in ('quote', 'invoice')),
@@ -797,7 +805,7 @@ do $$
 declare
   name text;
 begin
-  foreach name in array array['settings', 'clients', 'client_notes', 'users', 'closed_logins', 'revoked_sessions', 'materials', 'product_templates',
+  foreach name in array array['settings', 'clients', 'client_notes', 'users', 'closed_logins', 'revoked_sessions', 'login_attempts', 'materials', 'product_templates',
     'printers', 'quotes', 'quote_items', 'invoices', 'invoice_items', 'payments', 'jobs', 'print_records', 'tmp_files',
     'slice_results', 'order_files', 'attachments', 'activity_logs', 'user_messages', 'webhook_events',
     'checkout_sessions', 'reversals', 'refund_requests', 'number_sequences', 'idempotency_keys', 'component_health', 'stray_objects', 'mails', 'message_threads'] loop

@@ -229,12 +229,13 @@ begin
     update invoices set status = 'PAID', paid_at = now() where id = i.id;
     perform log_activity(i.client_id, i.quote_id, i.id, null, null, 'INVOICE_PAID', 'Invoice ' || i.number || ' is paid', p_actor);
     perform ensure_job(i.id, p_actor);
+    perform hold_for_payment(i.id, p_actor);
   elsif i.status = 'PAID' and was_paid and is_gone then
     update invoices set status = 'REFUNDED' where id = i.id;
     perform log_activity(i.client_id, i.quote_id, i.id, null, null, 'INVOICE_REFUNDED', 'Invoice ' || i.number || ' was refunded in full', p_actor);
   elsif i.status = 'REFUNDED' and was_paid and not is_gone then
     update invoices set status = 'PAID' where id = i.id;
-    perform log_activity(i.client_id, i.quote_id, i.id, null, null, 'INVOICE_PAID', 'Invoice ' || i.number || ' is paid again: a refund came back', p_actor);
+    perform log_activity(i.client_id, i.quote_id, i.id, null, null, 'INVOICE_PAID', 'Invoice ' || i.number || ' is no longer refunded in full', p_actor);
   elsif i.status in ('PAID', 'REFUNDED') and not was_paid then
     update invoices set status = case when i.due_date + s.overdue_grace_days < business_today() then 'OVERDUE' else 'PENDING' end::invoice_status,
       paid_at = null

@@ -47,7 +47,8 @@ as $$
 $$;
 
 -- Looks for a page to pay at: the open one when its amount still equals the balance, else leave to make one, once the
--- pages in `retire` are closed. The attempt is stored before Stripe is asked, for Stripe replays its first answer to a key.
+-- pages in `retire` are closed. The attempt is stored before Stripe is asked, for Stripe replays its first answer to a
+-- `key`, which is of this row of this database alone.
 create function open_checkout(p_pay_token text, p_invoice_id bigint, p_client_id bigint, p_refresh boolean) returns jsonb
 language plpgsql volatile set search_path = public, pg_temp
 as $$
@@ -80,6 +81,7 @@ begin
   end if;
   return jsonb_build_object('url', null, 'invoiceId', i.id, 'number', i.number, 'currency', i.currency,
     'balanceCents', i.balance_cents, 'attempt', i.stripe_attempt, 'retire', sessions_to_close(i.id),
+    'key', format('invoice-%s-%s-%s', i.id, i.stripe_attempt, (extract(epoch from i.created_at) * 1000000)::bigint),
     'clientName', (select coalesce(nullif(company, ''), name) from clients where id = i.client_id),
     'clientEmail', (select nullif(email, '') from clients where id = i.client_id));
 end
@@ -97,7 +99,8 @@ declare
 begin
   select * into i from invoices where id = p_invoice_id for no key update;
   perform note_session(closed, 'EXPIRED') from unnest(p_closed) closed;
-  fits := i.id is not null and i.stripe_attempt = p_attempt and i.balance_cents = p_cents and not_payable(i) is null;
+  fits := i.id is not null and i.stripe_attempt = p_attempt and i.balance_cents = p_cents and not_payable(i) is null
+    and p_expires_at > now() + interval '2 minutes';
   insert into checkout_sessions (session_id, invoice_id, state, amount_cents, expires_at)
   values (p_session_id, i.id, case when fits then 'OPEN' else 'RETIRED' end, p_cents, p_expires_at)
   on conflict (session_id) do nothing;

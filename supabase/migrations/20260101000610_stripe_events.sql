@@ -27,10 +27,11 @@ declare
 begin
   select * into i from invoices where id = p.invoice_id;
   for r in
-    select f.processor_id, -b.amount_cents as booked, case f.kind
-        when 'REFUND' then case when f.stage < 3 then f.amount_cents else 0 end
-        when 'DISPUTE' then case when f.stage = 2 then f.amount_cents else 0 end
-        else greatest(0, f.amount_cents - named) end as due, f.happened_at,
+    select f.processor_id, f.happened_at, -b.amount_cents as booked, case
+        when f.currency <> i.currency then 0
+        when f.kind = 'REFUND' then case when f.stage < 3 then f.amount_cents else 0 end
+        when f.kind = 'DISPUTE' then case when f.stage = 2 then f.amount_cents else 0 end
+        else greatest(0, f.amount_cents - named) end as due,
       case f.kind when 'DISPUTE' then 'Disputed' else 'Refunded' end as reference
       from reversals f left join payments b on b.processor_id = f.processor_id
      where f.payment_intent = p.processor_id order by f.processor_id loop
@@ -50,8 +51,8 @@ begin
 end
 $$;
 
--- Holds an invoice's job while its money is disputed or went back, and lets it go when it came back. Told once for each
--- cause, so that a shop which has cleared the hold is not overruled.
+-- Holds an invoice's job while its money is disputed or is there no longer, and lets it go when it came back. Told when the
+-- cause changes, so that a shop which has cleared the hold is not overruled by the next event of the same.
 create function hold_for_payment(p_invoice_id bigint, p_actor jsonb) returns void
 language plpgsql volatile set search_path = public, pg_temp
 as $$
@@ -61,7 +62,8 @@ declare
     when exists (select from payments p join reversals r on r.payment_intent = p.processor_id
                   where p.invoice_id = p_invoice_id and r.kind = 'DISPUTE' and r.dispute_outcome is distinct from 'WON')
       then 'its payment is disputed'
-    when exists (select from payments where invoice_id = p_invoice_id and kind = 'REFUND') then 'money was refunded' end;
+    when exists (select from payments p join invoices i on i.id = p.invoice_id
+                  where i.id = p_invoice_id and p.kind = 'REFUND' and i.paid_cents < i.total_cents) then 'money was refunded' end;
 begin
   select * into j from jobs where invoice_id = p_invoice_id for no key update;
   if j.id is null or j.payment_hold is not distinct from cause then
@@ -79,17 +81,13 @@ end
 $$;
 
 -- After a payment or its reversals: the refunds, the status, the job. The caller holds the invoice's row lock.
-create function settle_payment(p_payment_intent text, p_actor jsonb) returns bigint
+create function settle_payment(p_payment_intent text, p_actor jsonb) returns void
 language plpgsql volatile set search_path = public, pg_temp
 as $$
 declare
   p payments;
 begin
   select * into p from payments where processor_id = p_payment_intent and kind = 'PAYMENT';
-  if p.id is null then
-    return null;
-  end if;
-  perform from invoices where id = p.invoice_id for no key update;
   perform settle_reversals(p, p_actor);
   -- Twice: what is paid and has gone back already is PAID first.
   perform settle_invoice(p.invoice_id, p_actor);
@@ -99,7 +97,6 @@ begin
    where id = p.invoice_id and status in ('PENDING', 'OVERDUE', 'PAID', 'REFUNDED')
      and total_cents <= (select sum(amount_cents) from payments where invoice_id = p.invoice_id and kind = 'PAYMENT');
   perform hold_for_payment(p.invoice_id, p_actor);
-  return p.invoice_id;
 end
 $$;
 
@@ -124,18 +121,22 @@ declare
   flags text[] := '{}';
 begin
   perform pg_advisory_xact_lock(hashtextextended(intent, 0));
-  if named ~ '^[0-9]{1,18}$' then
+  select * into page from checkout_sessions where session_id = session ->> 'id';
+  -- Others may use the same account, and name their own invoices: a page that is not known here must look like ours.
+  if named ~ '^[0-9]{1,18}$' and (page.session_id is not null or (session -> 'isOurs')::boolean) then
     select * into i from invoices
-     where id = named::bigint and number = coalesce(session #>> '{metadata,invoiceNumber}', number) for no key update;
+     where id = named::bigint and (page.session_id is not null or number = session #>> '{metadata,invoiceNumber}') for no key update;
   end if;
   if i.id is null then
     perform note_session(session ->> 'id', state);
     return facts || jsonb_build_object('outcome', case when state = 'PAID' then 'UNMATCHED' else 'RECORDED' end);
   end if;
-  select * into page from checkout_sessions where session_id = session ->> 'id';
   if i.stripe_session_id = session ->> 'id' then
     perform retire_session(i.id);
   end if;
+  -- One that was never noted is now, or Stripe's first answer, replayed, would have it stored as open.
+  insert into checkout_sessions (session_id, invoice_id, state, amount_cents, expires_at)
+  values (session ->> 'id', i.id, state, greatest(amount, 1), now()) on conflict (session_id) do nothing;
   perform note_session(session ->> 'id', state);
   facts := facts || jsonb_build_object('invoiceId', i.id);
   if state = 'FAILED' then
@@ -155,7 +156,7 @@ begin
   if amount < i.balance_cents then flags := flags || 'SHORT'::text; end if;
   if i.status not in ('PENDING', 'OVERDUE') then flags := flags || ('STATUS_' || i.status)::text; end if;
   insert into payments (invoice_id, kind, method, amount_cents, processor_id, reference, is_flagged, paid_at)
-  values (i.id, 'PAYMENT', 'STRIPE', amount, intent, session ->> 'id', flags <> '{}', to_timestamp((p_event ->> 'created')::bigint))
+  values (i.id, 'PAYMENT', 'STRIPE', amount, intent, session ->> 'id', flags <> '{}', coalesce(to_timestamp((p_event ->> 'created')::bigint), now()))
   on conflict (processor_id) do nothing;
   if not found then
     return facts || jsonb_build_object('outcome', 'RECORDED');
@@ -179,27 +180,44 @@ declare
   kind text := case object ->> 'object' when 'refund' then 'REFUND' when 'dispute' then 'DISPUTE' else 'CHARGE' end;
   intent text := object ->> 'payment_intent';
   amount bigint := iso_cents((object ->> case kind when 'CHARGE' then 'amount_refunded' else 'amount' end)::bigint, object ->> 'currency');
+  happened timestamptz := coalesce(to_timestamp(coalesce(case when kind <> 'CHARGE' then object ->> 'created' end, p_event ->> 'created')::bigint), now());
   stage integer := case
     when kind = 'REFUND' then case object ->> 'status' when 'succeeded' then 2 when 'failed' then 3 when 'canceled' then 3 else 1 end
     when p_event ->> 'type' = 'charge.dispute.funds_withdrawn' then 2
     when p_event ->> 'type' = 'charge.dispute.funds_reinstated' then 3 else 1 end;
   closed text := case when p_event ->> 'type' = 'charge.dispute.closed' then case when object ->> 'status' = 'lost' then 'LOST' else 'WON' end end;
-  happened timestamptz := to_timestamp(coalesce(case when kind <> 'CHARGE' then object ->> 'created' end, p_event ->> 'created')::bigint);
   facts jsonb := jsonb_build_object('amount', amount, 'currency', upper(object ->> 'currency'), 'paymentIntent', intent);
-  invoice bigint;
+  paid payments;
+  before invoices;
+  after invoices;
+  flags text[] := '{}';
 begin
-  if intent is null then
+  if intent is null or amount is null or object ->> 'currency' is null then
     return facts || jsonb_build_object('outcome', 'RECORDED');
   end if;
   perform pg_advisory_xact_lock(hashtextextended(intent, 0));
-  insert into reversals as r (processor_id, kind, payment_intent, amount_cents, currency, stage, dispute_outcome, happened_at)
-  values (object ->> 'id', kind, intent, amount, upper(object ->> 'currency'), stage, closed, happened)
+  insert into reversals as r (processor_id, kind, payment_intent, amount_cents, currency, stage, happened_at, dispute_outcome)
+  values (object ->> 'id', kind, intent, amount, upper(object ->> 'currency'), stage, happened, closed)
   on conflict (processor_id) do update set amount_cents = greatest(r.amount_cents, excluded.amount_cents),
-    happened_at = least(r.happened_at, excluded.happened_at),
-    stage = greatest(r.stage, excluded.stage), dispute_outcome = coalesce(r.dispute_outcome, excluded.dispute_outcome);
-  invoice := settle_payment(intent, p_actor);
-  return facts || case when invoice is null then jsonb_build_object('outcome', 'RECORDED')
-                       else jsonb_build_object('outcome', 'APPLIED', 'invoiceId', invoice) end;
+    stage = greatest(r.stage, excluded.stage), happened_at = least(r.happened_at, excluded.happened_at),
+    dispute_outcome = coalesce(r.dispute_outcome, excluded.dispute_outcome);
+  select * into paid from payments where processor_id = intent and payments.kind = 'PAYMENT';
+  if paid.id is null then
+    return facts || jsonb_build_object('outcome', 'RECORDED');
+  end if;
+  select * into before from invoices where id = paid.invoice_id for no key update;
+  update refund_requests q set state = 'SETTLED', refund_id = object ->> 'id'
+   where q.payment_id = paid.id and q.state in ('REQUESTED', 'SENT') and kind = 'REFUND'
+     and (q.refund_id = object ->> 'id' or q.id::text = object #>> '{metadata,refundRequestId}');
+  perform settle_payment(intent, p_actor);
+  select * into after from invoices where id = paid.invoice_id;
+  if after.balance_cents <> before.balance_cents then
+    perform retire_session(after.id);
+  end if;
+  if upper(object ->> 'currency') <> after.currency then flags := flags || 'CURRENCY'::text; end if;
+  if amount > paid.amount_cents then flags := flags || 'AMOUNT'::text; end if;
+  return facts || jsonb_build_object('outcome', 'APPLIED', 'invoiceId', after.id, 'flags', to_jsonb(flags),
+                                     'retire', sessions_to_close(after.id));
 end
 $$;
 

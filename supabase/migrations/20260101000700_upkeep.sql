@@ -210,6 +210,8 @@ begin
   delete from idempotency_keys where created_at < now() - interval '7 days';
   get diagnostics keys = row_count;
   delete from revoked_sessions where revoked_at < now() - interval '30 days';
+  -- By then the fullest count has run out.
+  delete from login_attempts where counted_at < now() - interval '1 day';
   return jsonb_build_object('quotesExpired', expired, 'invoicesOverdue', overdue, 'jobsArchived', archived,
                             'idempotencyKeysForgotten', keys);
 end

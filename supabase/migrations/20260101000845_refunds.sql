@@ -9,16 +9,22 @@ as $$
   select greatest(0, p.amount_cents
     + coalesce((select sum(b.amount_cents) from payments b where b.parent_payment_id = p.id), 0)
     - coalesce((select sum(r.amount_cents) from refund_requests r
-                 where r.payment_id = p.id and (r.state = 'REQUESTED'
-                   or r.state = 'SENT' and not exists (select from reversals f where f.processor_id = r.refund_id))), 0))::bigint
+                 where r.payment_id = p.id and r.state in ('REQUESTED', 'SENT')), 0))::bigint
 $$;
+
+-- The smallest amount that a card can carry, in ISO minor units (https://docs.stripe.com/currencies#special-cases).
+create function card_step(p_currency text) returns integer
+language sql immutable set search_path = public, pg_temp
+as $$ select case when p_currency in ('BHD', 'JOD', 'KWD', 'OMR', 'TND') then 10 when p_currency = 'MGA' then 100 else 1 end $$;
 
 create function refund_request_json(r refund_requests) returns jsonb
 language sql stable set search_path = public, pg_temp
 as $$
   select jsonb_build_object('id', r.id, 'invoiceId', r.invoice_id, 'paymentId', r.payment_id,
     'paymentIntent', p.processor_id, 'amountCents', r.amount_cents, 'currency', i.currency, 'reason', r.reason, 'note', r.note,
-    'attempt', r.attempt, 'refundId', r.refund_id, 'refusal', r.refusal, 'createdAt', r.created_at,
+    'attempt', r.attempt,
+    'key', format('refund-%s-%s-%s', r.id, r.attempt, (extract(epoch from r.created_at) * 1000000)::bigint),
+    'refundId', r.refund_id, 'refusal', r.refusal, 'createdAt', r.created_at,
     'status', case when r.state = 'REFUSED' then 'REFUSED' when f.stage = 3 then 'FAILED' when f.stage = 2 then 'SUCCEEDED'
                    else 'PENDING' end)
     from payments p, invoices i left join reversals f on f.processor_id = r.refund_id
@@ -64,6 +70,10 @@ begin
     return refusal(409, 'EXCEEDS_REFUNDABLE', format('Less than that is left to refund of this payment of invoice %s; refund at most the rest.', i.number),
                    jsonb_build_object('refundableCents', left_cents, 'currency', i.currency, 'paymentId', chosen.id));
   end if;
+  if coalesce(p_amount_cents, left_cents) % card_step(i.currency) <> 0 then
+    return refusal(422, 'NO_CARD_AMOUNT', 'Cards carry no such amount in this currency; round it.',
+                   jsonb_build_array(jsonb_build_object('field', 'amountCents', 'problem', format('a multiple of %s', card_step(i.currency)))));
+  end if;
   insert into refund_requests (invoice_id, payment_id, amount_cents, reason, note, created_by)
   values (i.id, chosen.id, coalesce(p_amount_cents, left_cents), p_reason, p_note, p_user_id) returning * into r;
   perform log_activity(i.client_id, i.quote_id, i.id, null, null, 'REFUND_REQUESTED',
@@ -83,7 +93,8 @@ declare
   i invoices;
 begin
   update refund_requests set state = case when p_refund_id is null then 'REFUSED' else 'SENT' end, refund_id = p_refund_id,
-    refusal = p_refusal where id = p_request_id and state = 'REQUESTED' returning * into r;
+    refusal = p_refusal
+   where id = p_request_id and (state = 'REQUESTED' or state = 'SENT' and p_refund_id is null) returning * into r;
   if found then
     select * into i from invoices where id = r.invoice_id;
     perform log_activity(i.client_id, i.quote_id, i.id, null, null, case when p_refund_id is null then 'REFUND_REFUSED' else 'REFUND_SENT' end,
@@ -115,9 +126,8 @@ declare
   chosen bigint[];
 begin
   select array_agg(id) into chosen from (
-    select id from refund_requests r
-     where state <> 'REFUSED' and updated_at < now() - interval '2 minutes'
-       and (state = 'REQUESTED' or not exists (select from reversals f where f.processor_id = r.refund_id))
+    select id from refund_requests
+     where state in ('REQUESTED', 'SENT') and updated_at < now() - interval '2 minutes'
      order by updated_at for update skip locked limit p_limit) waiting;
   update refund_requests set updated_at = now() where id = any (chosen);
   return (select coalesce(jsonb_agg(refund_request_json(r)), '[]') from refund_requests r where id = any (chosen));
@@ -129,7 +139,7 @@ declare
   signature text;
 begin
   foreach signature in array array[
-    'refundable_cents(payments)', 'refund_request_json(refund_requests)',
+    'refundable_cents(payments)', 'card_step(text)', 'refund_request_json(refund_requests)',
     'request_refund(bigint, bigint, bigint, bigint, text, text, text, text, text)', 'note_refund(bigint, text, text)', 'raise_refund_attempt(bigint, integer)',
     'refunds_to_check(integer)'] loop
     execute format('revoke all on function %s from public, anon, authenticated, service_role', signature);

@@ -200,7 +200,9 @@ begin
   end if;
   update jobs set title = coalesce(p_changes ->> 'title', title), notes = coalesce(p_changes ->> 'notes', notes),
       priority = coalesce((p_changes ->> 'priority')::job_priority, priority), printer_id = printer,
-      held_reason = case when p_changes ? 'heldReason' then p_changes ->> 'heldReason' else held_reason end,
+      -- Behind a hold that is cleared there may be its payment's, which nobody has seen.
+      held_reason = case when not p_changes ? 'heldReason' then held_reason
+        else coalesce(p_changes ->> 'heldReason', case when held_reason <> payment_hold then payment_hold end) end,
       estimated_seconds = coalesce((p_changes ->> 'estimatedSeconds')::bigint, estimated_seconds),
       estimated_mass_mg = coalesce((p_changes ->> 'estimatedMassMg')::bigint, estimated_mass_mg),
       printed_mass_mg = case when p_changes ? 'printedMassMg' then (p_changes ->> 'printedMassMg')::bigint else printed_mass_mg end

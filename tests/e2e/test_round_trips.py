@@ -1,7 +1,7 @@
 """Beside at most one look-up of the user: one request to Supabase for any read, one rpc for any write.
 
-Files are apart: each object that moves, is signed, looked at or removed is one request more; and so is Supabase Auth,
-which is the work itself of the account routes.
+A login has its attempt counted before it is looked at. Files are apart: each object that moves, is signed, looked at
+or removed is one request more; and so is Supabase Auth, which is the work itself of the account routes.
 """
 
 import pytest

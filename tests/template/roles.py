@@ -75,6 +75,8 @@ class Roles:
             rest = resource.split(":", 5)[5]
         elif service == "secretsmanager":
             rest = f"secret:{resource}-AbCdEf"
+        elif service == "ssm":
+            rest = f"parameter{resource}"
         elif service == "ses":
             rest = f"identity/{resource}"
         else:

@@ -88,7 +88,7 @@ def test_every_package_keeps_its_name_and_version(layer: Path) -> None:
 
 def test_boto3_keeps_the_services_that_the_product_calls(layer: Path) -> None:
     kept = {path.name for path in (layer / "botocore" / "data").iterdir() if path.is_dir()}
-    called = {"secretsmanager"}  # by powertools' parameters
+    called = {"secretsmanager", "ssm"}  # by powertools' parameters
     for folder in PRODUCT:
         for path in folder.rglob("*.py"):
             called |= set(re.findall(r"\bclient\(\s*\"([a-z0-9-]+)\"", path.read_text()))

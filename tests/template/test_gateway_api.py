@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
-from tests.template.bundle import Bundle
+from tests.template.bundle import Bundle, configured_parameters, deploy
+
+THREE = "https://a.example,https://b.example,https://c.example"
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +37,17 @@ def test_only_the_shops_own_pages_may_call_with_cookies(bundle: Bundle) -> None:
     assert cors["allowOrigins"] == ["https://www.example.com"]
     assert cors["allowCredentials"] is True
     assert "idempotency-key" in cors["allowHeaders"]
+
+
+@pytest.mark.parametrize("further", ["https://a.example", "https://a.example,https://b.example:8443", THREE])
+def test_further_origins_are_allowed_in_front_and_told_to_the_functions(further: str) -> None:
+    bundle = deploy({**configured_parameters("prod"), "FurtherOrigins": further})
+    (api,) = bundle.of_type("AWS::ApiGatewayV2::Api").values()
+    cors = api["Body"]["x-amazon-apigateway-cors"]
+    assert cors["allowOrigins"] == ["https://www.example.com", *further.split(",")]
+    assert cors["allowCredentials"] is True
+    for name, function in bundle.of_type("AWS::Lambda::Function").items():
+        assert function["Environment"]["Variables"]["ALLOWED_ORIGINS"] == further, name
 
 
 def test_every_route_is_throttled_and_guessing_is_throttled_harder(

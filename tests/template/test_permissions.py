@@ -46,12 +46,31 @@ def test_a_secret_given_by_its_arn_is_the_only_one_that_may_be_read(bundle: Bund
     assert not named.allowed("PayFunction", "secretsmanager:GetSecretValue", arn[:-1] + "4")
 
 
+@pytest.mark.parametrize(
+    "named",
+    [
+        "ssm:/printshop/prod",
+        pytest.param(
+            "arn:aws:ssm:ap-southeast-2:123456789012:parameter/printshop/prod", marks=pytest.mark.full
+        ),
+    ],
+)
+def test_a_parameter_in_the_secrets_place_is_the_only_one_that_may_be_read(named: str) -> None:
+    parameter = Roles(deploy({**configured_parameters("prod"), "SecretsId": named}))
+    assert parameter.allowed("PayFunction", "ssm:GetParameter", "/printshop/prod")
+    assert not parameter.allowed("PayFunction", "ssm:GetParameter", "/printshop/prod2")
+    assert not parameter.allowed("PayFunction", "ssm:GetParameter", "/printshop/prod/below")
+    assert not parameter.allowed("PayFunction", "ssm:PutParameter", "/printshop/prod")
+    assert not parameter.allowed("PayFunction", "secretsmanager:GetSecretValue", "/printshop/prod")
+
+
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_a_function_reads_the_bundles_secret_and_no_other(function: str, roles: Roles) -> None:
     assert roles.allowed(function, "secretsmanager:GetSecretValue", "printshop/prod")
     assert not roles.allowed(function, "secretsmanager:GetSecretValue", "printshop/dev")
     assert not roles.allowed(function, "secretsmanager:GetSecretValue", "printshop/prod-and-more")
     assert not roles.allowed(function, "secretsmanager:PutSecretValue", "printshop/prod")
+    assert not roles.allowed(function, "ssm:GetParameter", "/printshop/prod")
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)

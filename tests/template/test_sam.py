@@ -43,6 +43,10 @@ def test_production_asks_before_it_changes_anything_and_development_does_not() -
     ("parameter", "value"),
     [
         ("AppUrl", "https://www.example.com/"),
+        ("FurtherOrigins", "https://a.example/"),
+        ("FurtherOrigins", "https://a.example, https://b.example"),
+        ("FurtherOrigins", "*"),
+        ("FurtherOrigins", "https://*.example"),
         ("SupabaseUrl", "project.supabase.co"),
         ("StripeCurrency", "DOLLARS"),
         ("SlicerTimeoutMs", "29999"),
@@ -64,6 +68,8 @@ def test_production_asks_before_it_changes_anything_and_development_does_not() -
         ("LogLevel", "info"),
         ("SlicerBin", "prusa-slicer; rm"),
         ("SecretsId", "two words"),
+        ("SecretsId", "ssm:without-a-slash"),
+        ("SecretsId", "ssm:/printshop/*"),
     ],
 )
 def test_a_parameter_out_of_its_bounds_is_refused(parameter: str, value: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from printshop.log import MASK, redact
+from printshop.redaction import MASK, redact
 
 LAYER = Path(__file__).parents[2] / "layers" / "common"
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiI3In0.c2lnbmF0dXJl"
@@ -138,3 +138,45 @@ def test_what_is_no_secret_stays_as_it_is() -> None:
 
 def test_bytes_are_counted_not_written() -> None:
     assert redact({"body": b"\x00" * 12}) == {"body": "<12 bytes>"}
+
+
+LIBRARY = f"""
+import logging
+import sys
+
+if "handler" in sys.argv:  # as Lambda's runtime has one before it imports a function
+    logging.getLogger().addHandler(logging.StreamHandler(sys.stdout))
+from printshop.log import get_logger
+
+log = get_logger()
+try:
+    raise ValueError("refused {JWT} of joe@example.com by sk_live_abc123")
+except ValueError:
+    logging.getLogger("mangum.http").exception("An error occurred for %s.", "joe@example.com")
+
+
+@log.defects("janitor.defect")
+def handler():
+    raise ValueError("refused {JWT} of joe@example.com by sk_live_abc123")
+
+
+handler()
+"""
+
+
+@pytest.mark.parametrize("arguments", [["handler"], []])
+def test_what_a_library_and_the_runtime_write_of_a_defect_is_masked_as_well(arguments: list[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LIBRARY, *arguments],
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(LAYER)},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    written = done.stdout + done.stderr
+    assert done.returncode == 1
+    assert "An error occurred for j***@example.com." in written
+    assert written.count(f"ValueError: refused {MASK} of j***@example.com by {MASK}") == 2
+    assert "DefectError: ValueError; see the log, scope janitor.defect" in done.stderr
+    assert [text for text in (JWT, "joe@", "sk_live_abc123") if text in written] == []

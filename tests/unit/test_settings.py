@@ -206,3 +206,27 @@ def test_a_secret_that_is_no_object_is_one_clear_error(aws: Aws, text: str) -> N
 def test_a_secret_that_is_not_there_is_one_clear_error(aws: Aws) -> None:
     with pytest.raises(SettingsError, match="printshop/absent"):
         load_settings({**MINIMAL, "SECRETS_ID": "printshop/absent"})
+
+
+def test_further_origins_join_the_apps_own_as_browsers_write_them() -> None:
+    own = {"NEXT_PUBLIC_APP_URL": "https://Shop.example:443/app/"}
+    further = {"ALLOWED_ORIGINS": " https://STAFF.example , http://localhost:3001,"}
+    assert load_settings({**MINIMAL, **own, **further}).origins == {
+        "https://shop.example",
+        "https://staff.example",
+        "http://localhost:3001",
+    }
+    assert load_settings(MINIMAL).origins == {"http://localhost:3000"}
+
+
+@pytest.mark.parametrize(
+    "origins",
+    ["*", "null", "https://*.example", "staff.example", "https://a.example/b", "https://u@a.example"],
+)
+def test_what_is_no_origin_is_refused(origins: str) -> None:
+    assert "ALLOWED_ORIGINS" in refusal(ALLOWED_ORIGINS=f"https://ok.example,{origins}")
+
+
+def test_production_takes_no_plain_http_origin() -> None:
+    with pytest.raises(SettingsError, match="https ALLOWED_ORIGINS"):
+        load_settings({**PRODUCTION, "ALLOWED_ORIGINS": "http://staff.example"})

@@ -76,7 +76,8 @@ class Database:
 
 
 def _api_error(*, status: int, code: str, message: str, details: Any = None, **_: Any) -> ApiError:
-    return BY_STATUS[status](code, message, details, retry_after=10 if status == 429 else None)
+    seconds = details.get("retryAfterSeconds", 10) if isinstance(details, dict) else 10
+    return BY_STATUS[status](code, message, details, retry_after=seconds if status == 429 else None)
 
 
 def _not_storable() -> Unprocessable:

@@ -48,11 +48,11 @@ def make_round(
         ("deadLetters", lambda: settle_dead_slices(database, dead_letters())),
         ("slices", lambda: repair_slices(database, queue)),
         ("mails", lambda: resend_mails(database, mail_queue)),
-        ("stripe", lambda: reconcile_stripe(database, stripe, deadline)),
         ("documents", lambda: dict(database.call("age_documents"))),
         ("expired", lambda: expire_tmp_files(database, storage, retention_hours, deadline)),
         ("gcode", lambda: expire_gcode(database, storage)),
         ("attachments", lambda: expire_attachments(database, storage)),
+        ("stripe", lambda: reconcile_stripe(database, stripe, deadline)),
         ("strays", lambda: sweep_strays(database, storage, deadline)),
     ):
         try:
@@ -102,7 +102,7 @@ def resend_mails(database: Database, mail_queue: Callable[[], MailQueue]) -> dic
 
 def reconcile_stripe(
     database: Database, stripe: "Callable[[], StripeGateway] | None", deadline: float
-) -> dict[str, int]:
+) -> dict[str, Any]:
     """Read again at Stripe what it could not tell. Its client is imported where there is an account."""
     if stripe is None:
         return {}

@@ -3,47 +3,21 @@
     log = get_logger()
     log.info(scope="stripe.session", message="Checkout session created", data={"invoiceId": 7})
 
-`scope` is `integration.operation`. Secrets, tokens and addresses of people are masked before a line is
-written, by the name of the field and by the look of the value; `correlation_id` ties the lines of a request.
+`scope` is `integration.operation`. Secrets, tokens and persons are masked before a line is written (see redaction),
+also in what libraries write; `correlation_id` ties the lines of a request.
 """
 
+import logging
 import os
-import re
+from contextlib import ContextDecorator
 from functools import lru_cache
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter
 
-_SECRET_NAME = re.compile(
-    r"pass(word|code)|secret|token|authorization|cookie|api_?key|signature|private|credential|set-cookie",
-    re.I,
-)
-_SECRET_VALUE = re.compile(
-    r"eyJ[\w-]+\.[\w-]+\.[\w-]*"  # a JWT
-    r"|\b(?:sk|rk|whsec|sb_secret)_[\w]+"  # Stripe and Supabase keys
-    r"|(?<=[?&]token=)[^&\s\"']+"  # a signed URL's token
-    r"|(?<=[?&]token_hash=)[^&\s\"']+"  # whoever holds a recovery link may set the password
-    r"|(?<=/api/pay/)[\w-]+"  # whoever holds a pay link may pay
-    r"|(?<=/api/public/quotes/)[\w-]+"
-)
-_EMAIL = re.compile(r"\b([\w.+-])[\w.+-]*@([\w-]+\.[\w.-]+)")
-MASK = "[redacted]"
-
-
-def redact(value: Any, name: str = "") -> Any:
-    """`value` with everything secret or personal masked, at any depth. `name` is the field it stands under."""
-    if name and _SECRET_NAME.search(name):
-        return MASK
-    if isinstance(value, dict):
-        return {key: redact(inner, str(key)) for key, inner in value.items()}
-    if isinstance(value, list | tuple | set):
-        return [redact(inner) for inner in value]
-    if isinstance(value, bytes):
-        return f"<{len(value)} bytes>"
-    if value is not None and not isinstance(value, bool | int | float):
-        return _EMAIL.sub(r"\1***@\2", _SECRET_VALUE.sub(MASK, str(value)))
-    return value
+from printshop.redaction import redact
 
 
 class _Formatter(LambdaPowertoolsFormatter):
@@ -51,6 +25,40 @@ class _Formatter(LambdaPowertoolsFormatter):
 
     def serialize(self, log: Any) -> str:
         return super().serialize(redact(log))
+
+
+class _Masking(logging.Filter):
+    """On the root's handlers: masks what libraries write. Mangum, for one, writes the trace of every defect."""
+
+    _traces = logging.Formatter()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = redact(record.getMessage()), ()
+        if record.exc_info:
+            record.exc_text = redact(self._traces.formatException(record.exc_info))
+            record.exc_info = None
+        return True
+
+
+class DefectError(RuntimeError):
+    """A function failed; its log line says how. Lambda's runtime prints this one, unmasked."""
+
+
+class _Told(ContextDecorator):
+    """Around a handler that nothing else answers for."""
+
+    def __init__(self, log: "EventLog", scope: str) -> None:
+        self._log, self._scope = log, scope
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, Exception):
+            self._log.error(scope=self._scope, error=error)
+            raise DefectError(f"{type(error).__name__}; see the log, scope {self._scope}") from None
 
 
 class EventLog:
@@ -75,6 +83,10 @@ class EventLog:
             exc_info=(type(error), error, error.__traceback__),
         )
 
+    def defects(self, scope: str) -> ContextDecorator:
+        """Decorates a function that a queue or a clock starts: its defect is logged here, masked, and fails it."""
+        return _Told(self, scope)
+
     def begin(self, correlation_id: str, **keys: Any) -> None:
         """Start a request or a message: what was appended for the one before is dropped."""
         self._logger.clear_state()
@@ -92,9 +104,15 @@ def _extra(scope: str, data: Any, error: BaseException | None = None) -> dict[st
     return extra
 
 
+_MASKING = _Masking()
+
+
 @lru_cache(maxsize=1)
 def get_logger() -> EventLog:
     """The process's logger; its level is LOG_LEVEL."""
+    for handler in (*logging.getLogger().handlers, logging.lastResort):
+        if handler is not None:
+            handler.addFilter(_MASKING)
     return EventLog(
         Logger(
             service=os.environ.get("POWERTOOLS_SERVICE_NAME", "printshop"),

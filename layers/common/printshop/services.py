@@ -1,6 +1,5 @@
 """The real collaborators, built once per process and only when first used."""
 
-import time
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
@@ -10,7 +9,8 @@ from printshop.auth.tokens import TokenVerifier
 from printshop.auth.users import Users
 from printshop.database import Database
 from printshop.log import get_logger
-from printshop.settings import SECRET_TTL_SECONDS, Settings, load_settings
+from printshop.rotation import current
+from printshop.settings import Settings
 from printshop.storage import Storage
 from printshop.supabase import http_client
 
@@ -90,14 +90,9 @@ class Services:
 def get_services() -> Services:
     """This process's services. Raises SettingsError when the environment cannot be used.
 
-    The settings are read again every few minutes, so that a rotated secret arrives; equal ones keep the services.
+    A rotated secret brings new ones; equal settings keep them.
     """
-    return _services(_settings(int(time.monotonic() // SECRET_TTL_SECONDS)))
-
-
-@lru_cache(maxsize=1)
-def _settings(_period: int) -> Settings:
-    return load_settings()
+    return _services(current.read())
 
 
 @lru_cache(maxsize=1)

@@ -6,6 +6,7 @@ every variable at fault, raised while the function starts, never a NaN in the mi
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
@@ -19,9 +20,8 @@ from pydantic import (
     model_validator,
 )
 
-SECRET_TTL_SECONDS = 300
-"""How long a warm function keeps a secret before it asks Secrets Manager again, so that a rotation arrives."""
-
+PARAMETER = re.compile(r"ssm:(?=.)|(?=arn:[^:]+:ssm:)")
+"""Begins a SECRETS_ID that is a parameter of the Parameter Store; any other is a secret of Secrets Manager."""
 
 PRODUCTION = ("stripe_secret_key", "stripe_webhook_secret", "stripe_success_url", "stripe_cancel_url")
 """What development may omit."""
@@ -45,7 +45,19 @@ def _switch(value: Any) -> Any:
     return value == "1"
 
 
+def _comma_list(value: Any) -> Any:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def origin_of(url: str) -> str:
+    """A URL's origin as a browser writes it: lower case, without the scheme's usual port."""
+    scheme, _, rest = url.lower().partition("://")
+    host = rest.partition("/")[0]
+    return f"{scheme}://{host.removesuffix({'http': ':80', 'https': ':443'}.get(scheme, ''))}"
+
+
 Url = Annotated[str, BeforeValidator(_strip_slash), Field(pattern=r"^https?://[^\s/]+(/[^\s]*)?$")]
+Origin = Annotated[str, Field(pattern=r"^https?://[^\s/,*@]+$")]
 Currency = Annotated[str, BeforeValidator(_upper), Field(pattern=r"^[A-Z]{3}$")]
 
 
@@ -56,6 +68,10 @@ class Settings(BaseModel):
 
     app_env: Literal["development", "production"] = "development"
     next_public_app_url: Url = "http://localhost:3000"
+    allowed_origins: Annotated[tuple[Origin, ...], BeforeValidator(_comma_list)] = ()
+    """Further origins than the app's own whose pages may call, and write, with cookies; comma between."""
+    limit_by_source: Annotated[bool, BeforeValidator(_switch)] = True
+    """Off where a proxy stands before the API: then all callers share one address."""
     next_public_supabase_url: Url
     next_public_supabase_anon_key: str = Field(min_length=1)
     supabase_service_role_key: SecretStr = Field(min_length=1)
@@ -93,7 +109,14 @@ class Settings(BaseModel):
     def _production_is_complete(self) -> Self:
         if self.app_env == "production" and self.next_public_app_url.startswith("http://"):
             raise ValueError("production needs an https NEXT_PUBLIC_APP_URL")
+        if self.app_env == "production" and any(url.startswith("http://") for url in self.allowed_origins):
+            raise ValueError("production needs https ALLOWED_ORIGINS")
         return self
+
+    @property
+    def origins(self) -> frozenset[str]:
+        """Whose pages may write with cookies, as a browser's Origin header names them."""
+        return frozenset(map(origin_of, (self.next_public_app_url, *self.allowed_origins)))
 
     @property
     def service_key(self) -> str:
@@ -113,13 +136,23 @@ class Settings(BaseModel):
 
 
 def _secrets(secrets_id: str) -> Mapping[str, str]:
-    # Imported here: only a deployment keeps its secrets in Secrets Manager, and boto3 costs 100 ms.
+    # Imported here: only a deployment keeps its secrets at AWS, and boto3 costs 100 ms.
     from aws_lambda_powertools.utilities import parameters  # noqa: PLC0415
+    from botocore.config import Config  # noqa: PLC0415
 
+    # A request waits for this, and the gateway for the request.
+    config = Config(connect_timeout=2, read_timeout=3, retries={"total_max_attempts": 2})
     try:
-        document = json.loads(parameters.get_secret(secrets_id, max_age=SECRET_TTL_SECONDS))
+        # Never from a cache: when it is time to ask again is for printshop.rotation to say.
+        if parameter := PARAMETER.match(secrets_id):
+            name = secrets_id[parameter.end() :]
+            text = parameters.SSMProvider(boto_config=config).get(name, decrypt=True, force_fetch=True)
+        else:
+            text = parameters.SecretsProvider(boto_config=config).get(secrets_id, force_fetch=True)
     except parameters.exceptions.GetParameterError as error:
         raise SettingsError(f"SECRETS_ID: the secret {secrets_id} cannot be read: {error}") from None
+    try:
+        document = json.loads(text) if isinstance(text, str | bytes) else None
     except ValueError:
         document = None
     if not isinstance(document, dict):

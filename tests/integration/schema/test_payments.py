@@ -52,6 +52,12 @@ def made_here(shop: Shop, event: dict[str, Any], **changes: Any) -> dict[str, An
 
 
 def apply(shop: Shop, event: dict[str, Any]) -> Any:
+    """The event's outcome; its session is a page of ours if it names an invoice."""
+    session = event["data"]["object"]
+    known = shop.value("select 1 from checkout_sessions where session_id = %s", session["id"])
+    named = (session.get("metadata") or {}).get("invoiceId", "")
+    if not known and shop.value("select 1 from invoices where id::text = %s", named):
+        made_here(shop, event)
     return apply_event(shop.call, event)
 
 

@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from printshop.errors import ApiError, BadRequest, PayloadTooLarge, Unprocessable
+from printshop.http.headers import secure
 from printshop.log import get_logger
 from printshop.services import get_services
 
@@ -19,13 +20,6 @@ log = get_logger()
 
 MAX_BODY = 1024 * 1024
 """Bytes of a JSON body. Files never pass through here: they go to storage by signed URL."""
-
-SECURITY_HEADERS = (
-    (b"x-content-type-options", b"nosniff"),
-    (b"x-frame-options", b"DENY"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"strict-transport-security", b"max-age=31536000"),
-)
 
 type Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
 
@@ -65,10 +59,8 @@ class _Envelope:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = message.setdefault("headers", [])
-                headers.extend(SECURITY_HEADERS)
                 headers.append((b"x-correlation-id", correlation.encode()))
-                if not any(name == b"cache-control" for name, _ in headers):
-                    headers.append((b"cache-control", b"no-store"))
+                secure(headers)
             await send(message)
 
         length = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")

@@ -11,6 +11,7 @@ from printshop.auth.users import User
 from printshop.errors import BadRequest, Forbidden, Unauthorized
 from printshop.http.services import Provided
 from printshop.price_book import PriceBook, named_slices
+from printshop.settings import origin_of
 
 TOKEN_COOKIE = "sb:token"  # noqa: S105
 REFRESH_COOKIE = "sb:refresh-token"
@@ -26,25 +27,42 @@ class Caller:
     token: str
 
 
-def check_origin(request: Request, app_url: str) -> None:
-    """A browser sends cookies by itself, so a write that rides on them must come from our own pages."""
-    if request.method in SAFE_METHODS:
-        return
-    origin = request.headers.get("origin", "")
-    scheme, _, rest = app_url.partition("://")
-    if origin.lower() != f"{scheme}://{rest.partition('/')[0]}".lower():
+def check_origin(request: Request, origins: frozenset[str]) -> None:
+    """A browser sends cookies by itself, so a write that rides on them must come from our own pages. A browser names
+    the page's origin with every write; `null`, or none at all, is none of ours."""
+    if request.method not in SAFE_METHODS and origin_of(request.headers.get("origin", "")) not in origins:
         raise Forbidden(
             "ORIGIN_MISMATCH",
             "A write with cookies must come from the shop's own pages; send a bearer token instead.",
         )
 
 
-def _token(request: Request, app_url: str) -> str:
+def own_pages(request: Request, services: Provided) -> None:
+    """Before an answer that sets the session's cookies: another site's page must not log its visitor in as somebody
+    else. Programs name no origin; the page of the API's own docs names the API's."""
+    origin = request.headers.get("origin")
+    if origin is None:
+        foreign = request.headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}
+    else:
+        own = origin_of(origin).partition("://")[2] == request.headers.get("host", "").lower()
+        foreign = not own and origin_of(origin) not in services.settings.origins
+    if foreign:
+        raise Forbidden("ORIGIN_MISMATCH", "Logging in must start at the shop's own pages; open them.")
+
+
+def source_ip(request: Request) -> str | None:
+    """Where the request came from, as API Gateway saw it: X-Forwarded-For is whatever a caller writes."""
+    event = request.scope.get("aws.event") or {}
+    found = event.get("requestContext", {}).get("http", {}).get("sourceIp")
+    return str(found) if found else None
+
+
+def _token(request: Request, origins: frozenset[str]) -> str:
     kind, _, bearer = request.headers.get("authorization", "").partition(" ")
     if kind.lower() == "bearer" and bearer.strip():
         return bearer.strip()
     if cookie := request.cookies.get(TOKEN_COOKIE):
-        check_origin(request, app_url)
+        check_origin(request, origins)
         return cookie
     raise Unauthorized(
         "NO_TOKEN", "Log in first: send the sb:token cookie or an Authorization: Bearer header."
@@ -52,7 +70,7 @@ def _token(request: Request, app_url: str) -> str:
 
 
 def _caller(request: Request, services: Provided, *, fresh: bool) -> Caller:
-    token = _token(request, services.settings.next_public_app_url)
+    token = _token(request, services.settings.origins)
     identity = services.tokens.verify(token)
     return Caller(services.users.get(identity, fresh=fresh), identity, token)
 
@@ -112,7 +130,7 @@ async def pricing_admin(request: Request, services: Provided) -> PricingAdmin:
 
 async def identity_and_body(request: Request, services: Provided) -> tuple[Identity, Any]:
     """Who asks, and the body as it came: None when it is no JSON, which the route's own model refuses."""
-    token = _token(request, services.settings.next_public_app_url)
+    token = _token(request, services.settings.origins)
     identity = await run_in_threadpool(services.tokens.verify, token)
     try:
         return identity, await request.json()
@@ -150,3 +168,5 @@ ClientUser = Annotated[User, Depends(client_user)]
 AdminUser = Annotated[User, Depends(admin_user)]
 DocumentAdmin = Annotated[PricingAdmin, Depends(pricing_admin)]
 IdempotencyKey = Annotated[str, Depends(idempotency_key)]
+OwnPages = Depends(own_pages)
+SourceIp = Annotated[str | None, Depends(source_ip)]

@@ -1,7 +1,6 @@
 """Paying an invoice: at most one open payment page per invoice and balance, made when somebody wants to pay."""
 
 import time
-from dataclasses import replace
 from typing import Any
 
 from printshop.auth.users import User
@@ -53,7 +52,8 @@ def _open(
     client_id: int | None = None,
     refresh: bool = False,
 ) -> CheckoutSession:
-    refused: StripeFinalError | None = None
+    refused = False
+    with_email = True
     for _ in range(TRIES):
         state = database.call(
             "open_checkout",
@@ -69,42 +69,43 @@ def _open(
         if not all(closed):
             continue  # it was paid after all
         try:
-            if page := _make(database, stripe, state, refused):
+            if page := _make(database, stripe, state, with_email=with_email):
                 return page
         except StripeBusyError:
             time.sleep(BUSY_SECONDS)
         except StripeFinalError as error:
             _retire_attempt(database, state)
-            if refused and not refused.is_about_email:
+            if error.is_about_email and with_email:
+                with_email = False
+            elif refused:
                 raise _refusal(state, error) from error
-            refused = error
+            else:
+                refused = True
     raise Unavailable(
         "CHECKOUT_UNAVAILABLE", "The payment page could not be made; try again in a moment.", retry_after=5
     )
 
 
 def _make(
-    database: Database, stripe: StripeGateway, state: dict[str, Any], refused: StripeFinalError | None
+    database: Database, stripe: StripeGateway, state: dict[str, Any], *, with_email: bool
 ) -> CheckoutSession | None:
     """One attempt at a page for the invoice's balance; None when the state has to be looked at again."""
     invoice = CheckoutInvoice(
         invoice_id=state["invoiceId"],
         number=state["number"],
         client_name=state["clientName"],
-        client_email=state["clientEmail"],
+        client_email=state["clientEmail"] if with_email else None,
         currency=state["currency"],
         amount_cents=state["balanceCents"],
-        attempt=state["attempt"],
+        key=state["key"],
     )
-    if refused and refused.is_about_email:
-        invoice = replace(invoice, client_email=None)
     if obstacle := card_obstacle(invoice.amount_cents, invoice.currency):
         raise _not_by_card(invoice.number, obstacle)
     session = stripe.create_session(invoice)
     stored = database.call(
         "store_checkout",
         p_invoice_id=invoice.invoice_id,
-        p_attempt=invoice.attempt,
+        p_attempt=state["attempt"],
         p_session_id=session.id,
         p_url=session.url,
         p_cents=invoice.amount_cents,

@@ -12,13 +12,21 @@ if TYPE_CHECKING:
 log = get_logger()
 
 
-def apply_event(database: Database, stripe: "StripeGateway", event: dict[str, Any]) -> str:
+READ = "id object status created currency amount amount_total amount_refunded payment_status payment_intent".split()
+READ_OF_METADATA = "invoiceId invoiceNumber refundRequestId".split()
+
+
+def apply_event(
+    database: Database, stripe: "StripeGateway", event: dict[str, Any], *, any_version: bool = False
+) -> str:
     """Apply an event in Stripe's form and answer its outcome: APPLIED, DUPLICATE, RECORDED, FLAGGED or UNMATCHED.
 
-    Raises Unavailable when the database does not answer.
+    `any_version` is for events that were listed, which come in the account's own API version. Raises Unavailable when
+    the database does not answer.
     """
+    version = event.get("api_version") if any_version else stripe.api_version
     answer: dict[str, Any] = database.call(
-        "apply_stripe_event", p_event=event, p_livemode=stripe.livemode, p_api_version=stripe.api_version
+        "apply_stripe_event", p_event=_facts(stripe, event), p_livemode=stripe.livemode, p_api_version=version
     )
     log.info(
         scope="stripe.event",
@@ -27,6 +35,19 @@ def apply_event(database: Database, stripe: "StripeGateway", event: dict[str, An
     )
     close_pages(stripe, answer.get("retire", []))
     return str(answer["outcome"])
+
+
+def _facts(stripe: "StripeGateway", event: dict[str, Any]) -> dict[str, Any]:
+    """What the database reads of an event: nobody's name or address goes there, nor text that it could not store."""
+    subject = event["data"]["object"]
+    metadata = subject.get("metadata") or {}
+    facts = {name: subject[name] for name in READ if name in subject}
+    facts["isOurs"] = event["type"].startswith("checkout.session.") and stripe.is_ours(subject)
+    facts["metadata"] = {
+        name: metadata[name].replace("\0", "") for name in READ_OF_METADATA if name in metadata
+    }
+    envelope = {name: event.get(name) for name in ("id", "type", "created", "livemode", "api_version")}
+    return {**envelope, "data": {"object": facts}}
 
 
 def close_pages(stripe: "StripeGateway", session_ids: list[str]) -> None:

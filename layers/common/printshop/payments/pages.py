@@ -1,8 +1,19 @@
 """The small page that a pay link shows when there is nothing to pay, or nothing to pay with."""
 
+from collections.abc import Mapping
 from html import escape
 
 from printshop.errors import ApiError
+from printshop.http.headers import page_policy
+
+_STYLE = """
+body { font: 17px/1.5 system-ui, sans-serif; color: #1d2733; background: #f4f6f8; margin: 0;
+  display: grid; place-items: center; min-height: 100vh }
+main { background: #fff; max-width: 26rem; margin: 1rem; padding: 2rem 2.25rem; border-radius: 12px;
+  box-shadow: 0 1px 3px rgb(0 0 0 / .12) }
+h1 { font-size: 1.35rem; margin: 0 0 .5rem }
+p { margin: 0 }
+"""
 
 _PAGE = """<!doctype html>
 <html lang="en">
@@ -10,18 +21,13 @@ _PAGE = """<!doctype html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title}</title>
-<style>
-body {{ font: 17px/1.5 system-ui, sans-serif; color: #1d2733; background: #f4f6f8; margin: 0;
-  display: grid; place-items: center; min-height: 100vh }}
-main {{ background: #fff; max-width: 26rem; margin: 1rem; padding: 2rem 2.25rem; border-radius: 12px;
-  box-shadow: 0 1px 3px rgb(0 0 0 / .12) }}
-h1 {{ font-size: 1.35rem; margin: 0 0 .5rem }}
-p {{ margin: 0 }}
-</style>
+<style>{style}</style>
 </head>
 <body><main><h1>{title}</h1><p>{message}</p></main></body>
 </html>
 """
+
+PAGE_HEADERS: Mapping[str, str] = {"Content-Security-Policy": page_policy(style=_STYLE)}
 
 _TITLES = {
     "ALREADY_PAID": "Paid, thank you",
@@ -39,4 +45,4 @@ _TITLES = {
 def refusal_page(error: ApiError) -> str:
     """HTML that says why there is no payment page and what to do. No scripts, nothing loaded."""
     title = _TITLES.get(error.code, "Please try again")
-    return _PAGE.format(title=escape(title), message=escape(error.message))
+    return _PAGE.format(title=escape(title), style=_STYLE, message=escape(error.message))

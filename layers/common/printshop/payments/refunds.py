@@ -10,7 +10,14 @@ from printshop.database import Database
 from printshop.errors import Conflict
 from printshop.http.envelope import Model
 from printshop.idempotency import body_hash
-from printshop.payments.stripe_gateway import RefundOrder, StripeFinalError, StripeGateway, unavailable
+from printshop.payments.events import apply_event
+from printshop.payments.stripe_gateway import (
+    RefundOrder,
+    StripeBusyError,
+    StripeFinalError,
+    StripeGateway,
+    unavailable,
+)
 
 ROUTE = "invoices/refunds"
 KEY_LIVES = timedelta(hours=20)
@@ -51,8 +58,8 @@ def refund(
     """Give money of an invoice back, once per key.
 
     Raises NotFound INVOICE_NOT_FOUND, PAYMENT_NOT_FOUND; Conflict NOT_PAID, NOT_PAID_BY_CARD, ALREADY_REFUNDED,
-    EXCEEDS_REFUNDABLE, REFUND_REFUSED (by Stripe, in its words), STRIPE_NOT_CONFIGURED; Unavailable, after which the
-    same key goes on with the same refund.
+    EXCEEDS_REFUNDABLE, REFUND_REFUSED (by Stripe, in its words), STRIPE_NOT_CONFIGURED; Unprocessable NO_CARD_AMOUNT;
+    Unavailable, after which the same key, or else the janitor, goes on with the same refund.
     """
     stripe.client  # noqa: B018  (refused before anything is written)
     asked = database.call(
@@ -75,8 +82,14 @@ def refund(
     return Refund.model_validate({name: sent[name] for name in _SHOWN}, strict=False)
 
 
-def send(database: Database, stripe: StripeGateway, asked: dict[str, Any]) -> dict[str, Any]:
-    """Have Stripe make a refund that was asked for, and note its answer. Raises Unavailable; harmless twice."""
+def send(
+    database: Database, stripe: StripeGateway, asked: dict[str, Any], *, again: bool = False
+) -> dict[str, Any]:
+    """Have Stripe make a refund that was asked for, and note its answer. Harmless twice: one key, one refund.
+
+    `again`: minutes later, so that it is looked for first; only then does a failure of Stripe's own, which it replays
+    to the key for a day, have the next try take another key. Raises Unavailable.
+    """
     order = RefundOrder(
         request_id=asked["id"],
         invoice_id=asked["invoiceId"],
@@ -84,20 +97,51 @@ def send(database: Database, stripe: StripeGateway, asked: dict[str, Any]) -> di
         amount_cents=asked["amountCents"],
         currency=asked["currency"],
         reason=asked["reason"],
-        attempt=asked["attempt"],
+        key=asked["key"],
     )
-    again = asked["attempt"] > 0 or datetime.now(UTC) - datetime.fromisoformat(asked["createdAt"]) > KEY_LIVES
-    refund_id = stripe.find_refund(order) if again else None
+    is_old = datetime.now(UTC) - datetime.fromisoformat(asked["createdAt"]) > KEY_LIVES
+    refund_id = stripe.find_refund(order) if again or is_old else None
     refusal: str | None = None
     try:
         refund_id = refund_id or stripe.create_refund(order)
+    except StripeBusyError as error:
+        raise unavailable(error) from error
     except StripeFinalError as error:
         if error.is_outage:
-            # Stripe replays this answer to the key for a day, and may have made the refund all the same.
-            database.call("raise_refund_attempt", p_request_id=order.request_id, p_attempt=order.attempt)
+            if again:
+                database.call("raise_refund_attempt", p_request_id=asked["id"], p_attempt=asked["attempt"])
             raise unavailable(error) from error
         refusal = str(error)
+    return _note(database, asked, refund_id, refusal)
+
+
+def read_again(database: Database, stripe: StripeGateway, asked: dict[str, Any]) -> str:
+    """A request that no event has settled: sent, if it never was, and its refund applied as its event would be.
+
+    Answers the event's outcome, or REFUSED. Raises Unavailable.
+    """
+    sent = asked if asked["refundId"] else send(database, stripe, asked, again=True)
+    if sent["refundId"] is None:
+        return "REFUSED"
+    made = stripe.read_refund(sent["refundId"])
+    if made is None:
+        _note(database, asked, None, "Stripe does not know this refund.")
+        return "REFUSED"
+    event = {
+        "id": f"{made['id']}:{made['status']}",
+        "type": "refund.updated",
+        "created": made["created"],
+        "livemode": stripe.livemode,  # a refund does not say
+        "api_version": stripe.api_version,
+        "data": {"object": made},
+    }
+    return apply_event(database, stripe, event)
+
+
+def _note(
+    database: Database, asked: dict[str, Any], refund_id: str | None, refusal: str | None
+) -> dict[str, Any]:
     noted: dict[str, Any] = database.call(
-        "note_refund", p_request_id=order.request_id, p_refund_id=refund_id, p_refusal=refusal
+        "note_refund", p_request_id=asked["id"], p_refund_id=refund_id, p_refusal=refusal
     )
     return noted

@@ -21,7 +21,10 @@ def apply_session(database: Database, stripe: StripeGateway, session: dict[str, 
     """Apply a session that is no longer open, and answer the outcome; its real event then finds it done."""
     kind, state = _news(session)
     intent = session.get("payment_intent")
+    happened = int(time.time())
     if isinstance(intent, dict):
+        # Near to when it was paid: what came before a refund has to stay before it.
+        happened = intent["created"]
         session = {**session, "payment_intent": intent["id"]}
     return apply_event(
         database,
@@ -29,7 +32,7 @@ def apply_session(database: Database, stripe: StripeGateway, session: dict[str, 
         {
             "id": f"{session['id']}:{state}",
             "type": f"checkout.session.{kind}",
-            "created": int(time.time()),
+            "created": happened,
             "livemode": session["livemode"],
             "api_version": stripe.api_version,
             "data": {"object": session},

@@ -13,6 +13,7 @@ from printshop.errors import ApiError, BadRequest, Conflict, NotFound, Unavailab
 from printshop.log import get_logger
 from printshop.payments.event_types import HANDLED_EVENTS
 from printshop.payments.minor_units import stripe_amount
+from printshop.rotation import current
 from printshop.settings import Settings
 
 API_VERSION = "2026-10-28.endive"
@@ -46,7 +47,7 @@ class StripeBusyError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class CheckoutInvoice:
-    """What a payment page is made of. `attempt` makes the idempotency key of each try its own."""
+    """What a payment page is made of. `key` is the idempotency key, of each try its own."""
 
     invoice_id: int
     number: str
@@ -54,7 +55,7 @@ class CheckoutInvoice:
     client_email: str | None
     currency: str
     amount_cents: int
-    attempt: int
+    key: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ class CheckoutSession:
 
 @dataclass(frozen=True, slots=True)
 class RefundOrder:
-    """A refund to make. `request_id` finds it again, `attempt` makes the idempotency key of each try its own."""
+    """A refund to make. `request_id` finds it again; `key` is the idempotency key."""
 
     request_id: int
     invoice_id: int
@@ -76,7 +77,7 @@ class RefundOrder:
     amount_cents: int
     currency: str
     reason: str | None
-    attempt: int
+    key: str
 
 
 class StripeGateway:
@@ -113,6 +114,7 @@ class StripeGateway:
         success_url, cancel_url = self._return_urls()
         params: dict[str, Any] = {
             "mode": "payment",
+            "adaptive_pricing": {"enabled": False},  # the invoice's currency, and no other
             "allowed_payment_method_types": ["card"],
             "line_items": [
                 {
@@ -135,9 +137,8 @@ class StripeGateway:
         }
         if invoice.client_email:
             params["customer_email"] = invoice.client_email
-        key = f"invoice-{invoice.invoice_id}-{invoice.attempt}"
         with _errors({"invoiceId": invoice.invoice_id}):
-            session = self.client.v1.checkout.sessions.create(params, {"idempotency_key": key})  # type: ignore[arg-type]
+            session = self.client.v1.checkout.sessions.create(params, {"idempotency_key": invoice.key})  # type: ignore[arg-type]
         log.info(scope="stripe.session", data={"invoiceId": invoice.invoice_id, "sessionId": session.id})
         expires_at = datetime.fromtimestamp(session.expires_at, UTC)
         return CheckoutSession(session.id, session.url or "", expires_at.isoformat())
@@ -169,17 +170,18 @@ class StripeGateway:
     def open_sessions(self, since: datetime) -> Iterator[dict[str, Any]]:
         """The pages that can be paid and were made for this shop since then, whoever remembers them. Raises
         Unavailable."""
-        ours = self._return_urls()
         found = self._all(
             self.client.v1.checkout.sessions.list,
             {"status": "open", "created": {"gte": int(since.timestamp())}},
         )
         for session in found:
-            if (
-                "invoiceId" in (session["metadata"] or {})
-                and (session["success_url"], session["cancel_url"]) == ours
-            ):
+            if self.is_ours(session):
                 yield session
+
+    def is_ours(self, session: dict[str, Any]) -> bool:
+        """Whether a session looks as if it was made here: others may use the same account."""
+        urls = (session.get("success_url"), session.get("cancel_url"))
+        return "invoiceId" in (session.get("metadata") or {}) and urls == self._return_urls()
 
     def undelivered_events(self, since: datetime) -> Iterator[dict[str, Any]]:
         """Events of the types that are handled, which an endpoint has not taken since then. Raises Unavailable."""
@@ -201,9 +203,8 @@ class StripeGateway:
         }
         if order.reason:
             params["reason"] = order.reason
-        key = f"refund-{order.request_id}-{order.attempt}"
         with _errors({"invoiceId": order.invoice_id, "refundRequestId": order.request_id}):
-            made = self.client.v1.refunds.create(params, {"idempotency_key": key})  # type: ignore[arg-type]
+            made = self.client.v1.refunds.create(params, {"idempotency_key": order.key})  # type: ignore[arg-type]
         log.info(scope="stripe.refund", data={"invoiceId": order.invoice_id, "refundId": made.id})
         return made.id
 
@@ -215,11 +216,13 @@ class StripeGateway:
                 return str(made["id"])
         return None
 
-    def read_refund(self, refund_id: str) -> dict[str, Any]:
-        """Raises Unavailable."""
+    def read_refund(self, refund_id: str) -> dict[str, Any] | None:
+        """A refund; None for one that Stripe does not know. Raises Unavailable."""
         try:
             return self.client.v1.refunds.retrieve(refund_id).to_dict(for_json=True)
         except stripe.StripeError as error:
+            if error.code == MISSING:
+                return None
             raise unavailable(error) from error
 
     def _all(self, listed: Callable[..., Any], params: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -287,11 +290,11 @@ def _errors(about: dict[str, Any]) -> Iterator[None]:
     try:
         yield
     except (stripe.InvalidRequestError, stripe.IdempotencyError, stripe.CardError) as error:
-        if error.http_status == 409:
-            raise StripeBusyError(str(error)) from error
         log.error(scope="stripe.refused", error=error, data=about)
         raise StripeFinalError(error) from error
     except stripe.StripeError as error:
+        if error.http_status == 409:
+            raise StripeBusyError(str(error)) from error
         if error.http_status == 500:
             raise StripeFinalError(error) from error
         raise unavailable(error) from error
@@ -300,6 +303,8 @@ def _errors(about: dict[str, Any]) -> Iterator[None]:
 def unavailable(error: Exception) -> ApiError:
     """What the caller hears when Stripe cannot be reached."""
     log.warn(scope="stripe.unavailable", error=error)
+    if isinstance(error, stripe.AuthenticationError):
+        current.renew()  # the key may have been rotated: the next try has the new one
     return Unavailable(
         "STRIPE_UNAVAILABLE", "The payment service did not answer; try again in a moment.", retry_after=5
     )

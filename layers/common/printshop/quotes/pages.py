@@ -4,13 +4,12 @@ Everything is inline and escaped. The script is one constant text, allowed by it
 page's own address only.
 """
 
-import base64
-import hashlib
 from collections.abc import Mapping
 from datetime import date
 from html import escape
 
 from printshop.errors import ApiError
+from printshop.http.headers import page_policy
 from printshop.invoices import InvoiceItem
 from printshop.money import format_amount
 from printshop.quotes.models import PublicQuote
@@ -86,15 +85,8 @@ _STATES = {
 }
 
 
-def _allowed(text: str) -> str:
-    return "'sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() + "'"
-
-
 PAGE_HEADERS: Mapping[str, str] = {
-    "Content-Security-Policy": (
-        f"default-src 'none'; script-src {_allowed(_SCRIPT)}; style-src {_allowed(_STYLE)}; connect-src 'self'; "
-        "form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
-    ),
+    "Content-Security-Policy": page_policy(style=_STYLE, script=_SCRIPT),
     "Vary": "Accept",
 }
 
