@@ -226,7 +226,7 @@ class History:
         status = "PENDING" if highest < self.total else "REFUNDED" if all_gone else "PAID"
         has_job = sum(payment.cents for payment in paid) >= self.total
         blamed = any(p.dispute and p.dispute.status in ("needs_response", "lost") for p in paid)
-        held = DISPUTED if blamed else REFUNDED if gone else None
+        held = DISPUTED if blamed else REFUNDED if gone and net < self.total else None
         return Books(
             status=status,
             paid_cents=net,
@@ -255,6 +255,7 @@ class History:
         session = {
             "id": payment.session,
             "object": "checkout.session",
+            "isOurs": True,  # as whoever receives it would find by its return addresses
             "amount_total": payment.cents,
             "currency": "aud",
             "metadata": {"invoiceId": str(self.invoice_id), "invoiceNumber": self.number},
