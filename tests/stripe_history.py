@@ -103,15 +103,18 @@ def new_id(kind: str) -> str:
 
 
 class History:
-    """One invoice at Stripe. `events` are in the order in which Stripe made them."""
+    """One invoice at Stripe. `events` are in the order in which Stripe made them; `app_url` is the shop's own."""
 
-    def __init__(self, invoice_id: int, number: str, total_cents: int, dice: Random) -> None:
+    def __init__(
+        self, invoice_id: int, number: str, total_cents: int, dice: Random, app_url: str = ""
+    ) -> None:
         self.invoice_id = invoice_id
         self.number = number
         self.total = total_cents
         self.events: list[Event] = []
         self.payments: list[Payment] = []
         self._dice = dice
+        self._app_url = app_url
         self._now = BEGINNING
 
     def go_on(self, acts: int) -> None:
@@ -258,6 +261,8 @@ class History:
             "isOurs": True,  # as whoever receives it would find by its return addresses
             "amount_total": payment.cents,
             "currency": "aud",
+            "cancel_url": f"{self._app_url}/cancelled",
+            "success_url": f"{self._app_url}/paid",
             "metadata": {"invoiceId": str(self.invoice_id), "invoiceNumber": self.number},
             "payment_intent": payment.intent or None,
             "payment_status": "paid" if payment.paid_at else "unpaid",

@@ -83,12 +83,14 @@ class Stripe:
             list(pool.map(carry, range(AT_ONCE)))
 
 
-def told(books: Shop, dice: Random, invoices: int, events: int) -> list[History]:
+def told(plant: Plant, books: Shop, dice: Random, invoices: int, events: int) -> list[History]:
     """So many invoices, to which at least so many events happened."""
     customer, histories = books.customer(), []
     for _ in range(invoices):
         invoice = books.invoice(customer)
-        histories.append(History(invoice["id"], invoice["number"], invoice["totalCents"], dice))
+        histories.append(
+            History(invoice["id"], invoice["number"], invoice["totalCents"], dice, plant.stack.api_url)
+        )
         histories[-1].go_on(1)
     while sum(len(history.events) for history in histories) < events:
         dice.choice(histories).go_on(1)
@@ -118,7 +120,7 @@ def faults(plant: Plant, killed: Killed, kills: int, events: int) -> Iterator[di
 
 def ends_in_the_truth(plant: Plant, books: Shop, *, invoices: int, events: int, kills: int) -> None:
     dice, killed, shop = Random(5), Killed(), Stripe.of(plant)
-    histories = told(books, dice, invoices, events)
+    histories = told(plant, books, dice, invoices, events)
     happened = [event for history in histories for event in history.events]
     copies = [event for event in happened if dice.random() < 0.2]
     began = time.monotonic()

@@ -40,7 +40,7 @@ def delivered(stack: Stack) -> None:
 
 
 def test_the_pay_link_answers_303_to_a_live_checkout_page(invoice: dict[str, Any]) -> None:
-    link = httpx.get(invoice["payUrl"])
+    link = httpx.get(invoice["payUrl"], timeout=35)
     assert link.status_code == 303
     page = httpx.get(link.headers["location"])
     assert page.status_code == 200

@@ -68,7 +68,9 @@ class Post:
     flagged: list[str] = field(default_factory=list)
 
     def deliver(self, event: dict[str, Any]) -> str:
-        body = json.dumps(event)
+        url = self.stack.api_url
+        returns = {"success_url": f"{url}/paid", "cancel_url": f"{url}/cancelled"}
+        body = json.dumps({**event, "data": {"object": returns | event["data"]["object"]}})
         headers = {
             "Stripe-Signature": WebhookSignature.generate_signature_header(body, self.stack.webhook_secret)
         }
@@ -140,6 +142,15 @@ def test_money_of_a_page_that_was_not_made_here_is_booked_and_flagged(
     assert post.deliver(event) == "FLAGGED"
     assert flags(shop, event) == ["SESSION"]
     assert booked(shop, invoice) == CENTS
+
+
+def test_money_of_a_page_that_returns_to_another_shop_is_kept_for_a_person(
+    shop: Client, invoice: dict[str, Any], post: Post
+) -> None:
+    """Others may use the account, and number their invoices as we do."""
+    event = paid(invoice, new_id("cs_test"), success_url="https://other.example/paid")
+    assert post.deliver(event) == "UNMATCHED"
+    assert booked(shop, invoice) == 0
 
 
 def test_money_of_another_invoices_page_is_booked_and_flagged(
