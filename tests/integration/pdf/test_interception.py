@@ -122,12 +122,12 @@ def test_a_picture_in_the_page_is_shown(
 
 
 def test_a_font_in_the_page_is_used(renderer: Renderer, run: Run, chromium: Any) -> None:
-    file = next(chromium.fonts.parent.rglob("OpenSans-Italic.ttf"))
+    file = next(chromium.fonts.parent.rglob("NotoSansThai_400Regular.ttf"))
     font = base64.b64encode(file.read_bytes()).decode()
     face = f"@font-face {{ font-family: F; src: url(data:font/ttf;base64,{font}) }}"
     style = f"<style>{face} p {{ font: 20px F }}</style>"
     fonts = read(run(renderer.pdf(page("<p>inline</p>", style)))).pages[0]["/Resources"]["/Font"]  # type: ignore[index]
-    assert any("Italic" in font.get_object()["/BaseFont"] for font in fonts.values())
+    assert any("NotoSansThai" in font.get_object()["/BaseFont"] for font in fonts.values())
 
 
 def test_our_own_pages_ask_for_nothing(
@@ -182,4 +182,4 @@ def test_a_word_of_ten_thousand_letters_stays_on_its_paper(print_watched: Callab
     assert 2 < len(pages) < 20
     right_margin = 595.92 - 16 * 72 / 25.4
     assert max(x for sheet in pages for x in starts_of_text(sheet)) < right_margin
-    assert "A$97.00" in "".join(sheet.extract_text() for sheet in pages)
+    assert "$97.00" in "".join(sheet.extract_text() for sheet in pages)

@@ -1,4 +1,4 @@
-"""What a PDF shows: a quote or an invoice as the database answers it, and the business that issues it.
+"""What a PDF shows: a quote, an invoice or its receipt as the database answers it, and the business that issues it.
 
 Every figure is a stored one. Nothing is computed here but its look.
 """
@@ -21,9 +21,11 @@ __all__ = [
     "Document",
     "Invoice",
     "Item",
+    "Paper",
     "Payment",
     "PrintDetails",
     "Quote",
+    "Receipt",
     "pdf_filename",
 ]
 
@@ -114,6 +116,8 @@ class Payment(_Model):
     date: date
     method: Text
     amount_cents: Cents
+    reference: OptionalText = None
+    """What the bank or the card's company calls it."""
 
 
 class _Document(_Model):
@@ -141,16 +145,27 @@ class _Document(_Model):
         return {file: self.pictures[file] for file in files if file in self.pictures}
 
 
-class Invoice(_Document):
-    kind: Literal["invoice"] = "invoice"
+class _Account(_Document):
+    """What was sold, and what was paid of it."""
+
     status: Literal["PENDING", "PAID", "OVERDUE", "VOID", "WRITTEN_OFF", "REFUNDED"]
     due_date: date | None = None
     paid_cents: Cents = 0
     balance_cents: Cents = 0
+    payments: tuple[Payment, ...] = ()
+
+
+class Invoice(_Account):
+    kind: Literal["invoice"] = "invoice"
     pay_url: Link | None = None
     pay_note: OptionalText = None
     """Why there is no link to pay by."""
-    payments: tuple[Payment, ...] = ()
+
+
+class Receipt(_Account):
+    """What was received for an invoice, under the invoice's number."""
+
+    kind: Literal["receipt"] = "receipt"
 
 
 class Quote(_Document):
@@ -161,6 +176,9 @@ class Quote(_Document):
 
 
 type Document = Invoice | Quote
+
+type Paper = Document | Receipt
+"""Whatever is printed."""
 
 
 class Business(_Model):
