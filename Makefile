@@ -5,13 +5,14 @@ BIN := .local/venv/bin
 export PATH := $(CURDIR)/.local/venv/bin:$(CURDIR)/.local/uv/bin:$(PATH)
 MODEL ?=
 ID ?=
+ONLY ?=
 BUILT ?=
 STAGE ?= dev
 # As it was typed: a name may hold what make or the shell would read as theirs.
 export DEMO_MODEL := $(value MODEL)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-sam demo up test test-full lint format bench build deploy admin verify-quote contract image image-test lock openapi clean
+.PHONY: help setup setup-sam demo up test test-full lint format bench build deploy admin verify-quote contract image image-test lock openapi preview clean
 
 help: ## What there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,6 +57,9 @@ admin: setup ## EMAIL=… makes that login an admin, on the stack that `make up`
 
 verify-quote: setup ## ID=… computes a quote's prices again from its snapshot, on the same, and says where it differs
 	@PYTHONPATH=layers/common $(PYTHON) -m local.verify_quote "$(ID)"
+
+preview: setup ## Every paper in every state as PDF and PNG, in .local/preview (ONLY=invoice for some)
+	@PYTHONPATH=layers/common LOG_LEVEL=ERROR $(PYTHON) -m local.preview --only "$(ONLY)"
 
 contract: setup ## The suite of Supabase's documented behaviour (SUPABASE_CONTRACT_URL=… for a hosted project)
 	@$(PYTHON) -m pytest tests/contract

@@ -58,6 +58,7 @@ typeface noto-sans-devanagari 400Regular
 typeface noto-sans-hebrew 400Regular
 typeface noto-sans-kr 400Regular
 typeface noto-sans-sc 400Regular
+typeface noto-sans-symbols 400Regular
 typeface noto-sans-symbols-2 400Regular
 typeface noto-sans-thai 400Regular
 typeface noto-emoji 400Regular

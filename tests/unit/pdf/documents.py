@@ -5,7 +5,7 @@ from fractions import Fraction
 from typing import Any
 
 from printshop.money import round_half_up
-from printshop.pdf.document import Business, Invoice, Quote
+from printshop.pdf.document import Business, Invoice, Quote, Receipt
 
 LOGO_SVG = """
 <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 262 60">
@@ -111,8 +111,18 @@ def invoice_json(
         "payUrl": None if paid else "https://print.layerworks.example/api/pay/pl_8Jx2mWq0c4TtY7vN",
         "payNote": None,
         "payments": [
-            {"date": "2026-11-25", "method": "BANK_TRANSFER", "amountCents": 10_000},
-            {"date": "2026-12-01", "method": "STRIPE", "amountCents": total - 10_000},
+            {
+                "date": "2026-11-25",
+                "method": "BANK_TRANSFER",
+                "amountCents": 10_000,
+                "reference": "NAB 4471 0032",
+            },
+            {
+                "date": "2026-12-01",
+                "method": "STRIPE",
+                "amountCents": total - 10_000,
+                "reference": "pi_3QKz8rLkdIwHu7ix",
+            },
         ]
         if paid
         else [],
@@ -138,6 +148,11 @@ def invoice(lines: int = 4, **changes: Any) -> Invoice:
 
 def quote(lines: int = 4, **changes: Any) -> Quote:
     return Quote.model_validate(quote_json(lines, **changes))
+
+
+def receipt(lines: int = 4, **changes: Any) -> Receipt:
+    """The receipt of an invoice that was paid in two parts."""
+    return Receipt.model_validate(invoice_json(lines, paid=True) | {"kind": "receipt"} | changes)
 
 
 def business(**changes: Any) -> Business:

@@ -16,7 +16,7 @@ from typing import Final
 
 from babel import Locale, UnknownLocaleError
 from babel.dates import format_date
-from babel.numbers import get_currency_name, get_currency_symbol, get_decimal_symbol, get_group_symbol
+from babel.numbers import get_currency_symbol, get_decimal_symbol, get_group_symbol
 
 from printshop.money import decimals
 
@@ -76,17 +76,19 @@ class Figures:
         return format_day(day, self.locale)
 
     def quantity(self, quantity: Decimal) -> str:
-        """At most three decimals, none that say nothing: `1.5`, `12`."""
-        return format_quantity(quantity).replace(".", get_decimal_symbol(self.locale))
+        """At most three decimals, none that say nothing: `1.5`, `1,200`."""
+        units, point, rest = f"{quantity.normalize():,f}".partition(".")
+        group, decimal = get_group_symbol(self.locale), get_decimal_symbol(self.locale)
+        return units.replace(",", group) + (decimal + rest if point else "")
 
     def percent(self, bps: int) -> str:
         """Basis points as percent: 1000 is `10%`, 1250 is `12.5%`."""
         return format_percent(bps).replace(".", get_decimal_symbol(self.locale))
 
     @property
-    def currency_name(self) -> str:
-        """`Australian dollars`."""
-        return get_currency_name(self.currency, count=2, locale=self.locale)
+    def currency_note(self) -> str:
+        """`AUD`, for beside a total whose amount says `$`; nothing where the amount itself says it."""
+        return "" if self.currency in self.money(0) else self.currency
 
 
 @lru_cache(maxsize=64)

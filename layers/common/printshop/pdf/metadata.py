@@ -1,7 +1,8 @@
 """What a PDF says of itself: title, author, subject, keywords, its document's day, and the same as XMP.
 
-Chromium writes the title alone. The rest is appended as an incremental update (ISO 32000-1, 7.5.6): the pages stay
-byte for byte what was printed, and twenty take no longer than one. A library would read and write the whole file.
+Chromium writes the title alone, and links without a name. The rest is appended as an incremental update (ISO 32000-1,
+7.5.6): the pages stay byte for byte what was printed, and twenty take as long as one. A library would read and write
+the whole file.
 """
 
 import hashlib
@@ -17,6 +18,11 @@ PRODUCER: Final = "printshop, Chromium, Skia/PDF"
 
 _TRAILER: Final = re.compile(
     rb"trailer\n<</Size (\d+)\n/Root (\d+) 0 R\n/Info (\d+) 0 R>>\nstartxref\n(\d+)\n%%EOF\n?\Z"
+)
+_LINK_BEGINS: Final = b"<</Type /Annot\n/Subtype /Link\n"
+_LINK: Final = re.compile(
+    rb"(\d+) 0 obj\n(<</Type /Annot\n/Subtype /Link\n[^<>]*?/A <</Type /Action\n/S /URI\n/URI (\([^\n]*\))>>"
+    rb"[^<>]*)>>\nendobj"
 )
 _NOT_IN_XML: Final = re.compile("[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -65,7 +71,19 @@ def describe(contents: bytes, document: Paper, business: Business, day: date) ->
         root: catalog[:-2] + f"\n/Metadata {size} 0 R>>".encode(),
         size: b"<</Type /Metadata\n/Subtype /XML\n/Length %d>> stream\n%b\nendstream" % (len(xmp), xmp),
     }
+    bodies |= _named_links(contents)
     return _appended(contents, bodies, previous=start, root=root, info=info)
+
+
+def _named_links(contents: bytes) -> dict[int, bytes]:
+    """The links of the pages, each with its address as what a screen reader says of it."""
+    named = {}
+    at = contents.find(_LINK_BEGINS)
+    while at >= 0:
+        if link := _LINK.match(contents, contents.rfind(b"\n", 0, at - 1) + 1):
+            named[int(link[1])] = b"%b\n/Contents %b>>" % (link[2], link[3])
+        at = contents.find(_LINK_BEGINS, at + 1)
+    return named
 
 
 def _info(words: dict[str, str], day: date) -> bytes:

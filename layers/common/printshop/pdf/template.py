@@ -14,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 from markupsafe import Markup
 
-from printshop.pdf.document import Business, Item, Paper, PrintDetails
+from printshop.pdf.document import Business, Invoice, Item, Paper, PrintDetails, Quote
 from printshop.pdf.figures import (
     Figures,
     format_abn,
@@ -58,6 +58,10 @@ STAMPS: Final = {
 
 FOOTER_LENGTH: Final = 70
 """Characters of the business's name at the foot of a page: one line."""
+
+REMARK_LINE: Final = 60
+REMARK_LINES: Final = 10
+"""Characters in a line beside the sums, and lines."""
 
 _TITLES: Final = {"quote": "Quote", "receipt": "Receipt", "statement": "Statement of account"}
 _METHODS: Final = {"STRIPE": "Card", "BANK_TRANSFER": "Bank transfer", "CASH": "Cash", "OTHER": "Other"}
@@ -122,6 +126,13 @@ def css_string(text: str) -> Markup:
 def _footer(business: Business) -> str:
     name = business.name if len(business.name) <= FOOTER_LENGTH else f"{business.name[:FOOTER_LENGTH]}…"
     return " · ".join(filter(None, (name, business.abn and f"ABN {format_abn(business.abn)}")))
+
+
+def remarks_fit(document: Invoice | Quote) -> bool:
+    """Whether notes and terms are short enough to stand beside the sums, where they save the end of the page."""
+    texts = [text for text in (document.notes, document.terms) if text]
+    lines = sum(1 + len(line) // REMARK_LINE for text in texts for line in text.split("\n"))
+    return lines + len(texts) + len(getattr(document, "payments", ())) <= REMARK_LINES
 
 
 @pass_context
@@ -190,5 +201,6 @@ def _environment() -> Environment:
         print_details=format_print_details,
         qr_code=qr_code,
         quantity=_quantity,
+        remarks_fit=remarks_fit,
     )
     return environment
