@@ -1,10 +1,11 @@
 import re
 from decimal import Decimal
-from html import unescape
+from html import escape, unescape
 from typing import Any
 
 import pytest
 
+from printshop.pdf.qr import qr_code
 from printshop.pdf.template import (
     css_string,
     format_abn,
@@ -14,7 +15,8 @@ from printshop.pdf.template import (
     render_html,
     template_version,
 )
-from tests.unit.pdf.documents import CLIENT, LOGO, business, invoice, item, quote
+from tests.unit.pdf.documents import CLIENT, LOGO, business, invoice, item, quote, receipt
+from tests.unit.pdf.gallery import gallery
 
 EXTERNAL = re.compile(
     r"""(?:src|url|@import|<link|<script|<iframe|<object|<embed|<base|http-equiv)\b[^>]{0,3}""", re.I
@@ -262,3 +264,80 @@ def test_an_abn_that_is_not_eleven_digits_is_left_alone() -> None:
 def test_the_template_version_is_stable_within_a_release() -> None:
     assert template_version() == template_version()
     assert re.fullmatch(r"[0-9a-f]{16}", template_version())
+
+
+def test_without_an_abn_or_without_gst_it_is_no_tax_invoice() -> None:
+    assert "<h1>Invoice</h1>" in render_html(invoice(), business(abn=None))
+    assert "<h1>Invoice</h1>" in render_html(invoice(taxRateBps=0, taxCents=0), business())
+
+
+def test_an_invoice_of_a_thousand_dollars_shows_the_buyers_name_address_and_abn() -> None:
+    text = text_of(render_html(invoice(totalCents=100_000), business()))
+    assert (
+        "Bill to Harbour Robotics Pty Ltd Imogen Castellano Level 2, 40 Bridge Street Sydney NSW 2000 Australia "
+        "ABN 53 004 085 616"
+    ) in text
+
+
+def test_the_qr_code_carries_the_buttons_link() -> None:
+    url = "https://shop.example/api/pay/abc?a=1&b=2"
+    html = render_html(invoice(1, payUrl=url), business())
+    assert qr_code(url, f"QR code of the address {url}") in html
+    assert f'<a class="button" href="{escape(url)}">' in html
+    assert "<svg" not in render_html(invoice(1, payUrl=None, payNote="By bank, please."), business())
+
+
+def test_a_receipt_tells_method_day_and_reference_of_each_payment() -> None:
+    html = render_html(receipt(), business())
+    text = text_of(html)
+    for part in (
+        "Receipt for invoice INV-0042",
+        "Received from Harbour Robotics Pty Ltd",
+        "25 November 2026 Bank transfer NAB 4471 0032 $100.00",
+        "1 December 2026 Card pi_3QKz8rLkdIwHu7ix $342.00",
+        "Invoice total AUD $442.00",
+        "GST included 10% $40.18",
+        "Amount received $442.00",
+        "Balance due $0.00",
+        "Gearbox housing, left half 2 $97.00",
+        "PAID",
+    ):
+        assert part in text
+    assert "<title>Receipt INV-0042</title>" in html
+    assert "<h1>Receipt</h1>" in html
+
+
+def test_money_given_back_says_so() -> None:
+    payments = [{"date": "2026-12-02", "method": "STRIPE", "amountCents": -500}]
+    for document in (receipt(payments=payments), invoice(payments=payments)):
+        text = text_of(render_html(document, business()))
+        assert "2 December 2026 Card refund" in text
+        assert "−$5.00" in text
+
+
+def test_a_payment_without_a_reference_shows_a_dash() -> None:
+    payments = [{"date": "2026-12-02", "method": "CASH", "amountCents": 500, "reference": " "}]
+    text = text_of(render_html(receipt(payments=payments), business()))
+    assert "2 December 2026 Cash – $5.00" in text
+
+
+@pytest.mark.parametrize(("terms", "beside"), [("Payment within 14 days.", True), ("Long. " * 200, False)])
+def test_short_remarks_stand_beside_the_sums_and_long_ones_below(terms: str, beside: bool) -> None:
+    text = text_of(render_html(invoice(1, terms=terms), business()))
+    assert (text.index("Terms") < text.index("Subtotal")) is beside
+    assert text.count("Terms") == 1
+
+
+def test_a_locale_forms_amounts_and_days() -> None:
+    html = render_html(invoice(1, currency="USD", totalCents=123_456), business(locale="en-US"))
+    assert '<html lang="en-US">' in html
+    assert "Issued November 23, 2026" in text_of(html)
+    assert "Total USD $1,234.56" in text_of(html)
+
+
+@pytest.mark.parametrize("name", gallery())
+def test_every_paper_of_the_gallery_is_made_and_none_says_none(name: str) -> None:
+    sheet = gallery()[name]()
+    text = text_of(render_html(sheet.document, sheet.business, sheet.pictures))
+    assert sheet.document.number in text
+    assert "None" not in text
