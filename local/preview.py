@@ -65,7 +65,8 @@ def keep_references(contents: bytes, name: str) -> None:
     small.save(REFERENCES / f"{name}.png", optimize=True)
 
 
-def _write(output: Path, only: str, *, references: bool) -> int:
+def write_sheets(output: Path, only: str, *, references: bool) -> int:
+    """Fill the folder with the sheets whose name holds `only`; how many pages they have."""
     output.mkdir(parents=True, exist_ok=True)
     for old in output.iterdir():
         old.unlink()
@@ -110,7 +111,7 @@ def main() -> int:
     parser.add_argument("--references", action="store_true", help="keep what the visual test compares with")
     arguments = parser.parse_args()
     began = time.monotonic()
-    pages = _write(arguments.output, arguments.only, references=arguments.references)
+    pages = write_sheets(arguments.output, arguments.only, references=arguments.references)
     print(f"  {pages} pages in {time.monotonic() - began:.0f} s: {arguments.output / 'index.html'}")
     return 0
 

@@ -97,6 +97,23 @@ def _hostile() -> Sheet:
     return Sheet(invoice(items=lines, notes=text, terms=text, client={"name": text}), shop)
 
 
+def _ten_thousand_letters() -> Sheet:
+    word = "Ŵ" * 10_000
+    address = dict.fromkeys(("line1", "line2", "suburb", "state", "postcode", "country"), "A" * 500)
+    client = {**dict.fromkeys(("name", "company", "email", "phone", "abn"), "C" * 500), "address": address}
+    payments = [{"date": "2026-11-25", "method": "M" * 500, "amountCents": 1, "reference": "R" * 500}]
+    lines = [item(1, description=word, details={"material": "P" * 500}), item(2)]
+    shop = business(**dict.fromkeys(("name", "address", "phone", "email", "abn", "bankDetails"), "B" * 500))
+    texts = {
+        "notes": word,
+        "terms": word,
+        "shippingLabel": "S" * 500,
+        "payNote": "N" * 500,
+        "number": "I" * 200,
+    }
+    return Sheet(invoice(items=lines, client=client, payments=payments, payUrl=None, **texts), shop)
+
+
 _LONG: Final = (
     "The Very Honourable and Exceedingly Long-Named Company of Additive Manufacturers of Greater Marrickville"
 )
@@ -169,6 +186,7 @@ _STRAINS: Final[dict[str, Callable[[], Sheet]]] = {
             items=[item(1, description="W" * 3000), item(2)], client={"name": "N" * 400}, notes="M" * 2000
         )
     ),
+    "strain-ten-thousand-letters": _ten_thousand_letters,
     "strain-long-terms": lambda: Sheet(invoice(terms="Goods remain ours until they are paid for.\n" * 120)),
     "strain-every-script": _every_script,
     "strain-hostile": _hostile,

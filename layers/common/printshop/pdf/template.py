@@ -56,8 +56,8 @@ STAMPS: Final = {
 }
 """By status; what waits for its customer has none."""
 
-FOOTER_LENGTH: Final = 70
-"""Characters of the business's name at the foot of a page: one line."""
+FOOTER_LENGTH: Final = 60
+"""Characters of a name at the foot of a page, where nothing wraps; ABN and number get half of it."""
 
 REMARK_LINE: Final = 60
 REMARK_LINES: Final = 10
@@ -123,9 +123,14 @@ def css_string(text: str) -> Markup:
     return Markup('"{}"'.format("".join(safe)))  # noqa: S704  (only letters, digits and escapes are left)
 
 
+def shortened(text: str, length: int = FOOTER_LENGTH // 2) -> str:
+    """`text`, its end left out where it is too long."""
+    return text if len(text) <= length else f"{text[:length]}…"
+
+
 def _footer(business: Business) -> str:
-    name = business.name if len(business.name) <= FOOTER_LENGTH else f"{business.name[:FOOTER_LENGTH]}…"
-    return " · ".join(filter(None, (name, business.abn and f"ABN {format_abn(business.abn)}")))
+    abn = business.abn and f"ABN {shortened(format_abn(business.abn))}"
+    return " · ".join(filter(None, (shortened(business.name, FOOTER_LENGTH), abn)))
 
 
 def remarks_fit(document: Invoice | Quote) -> bool:
@@ -202,5 +207,6 @@ def _environment() -> Environment:
         qr_code=qr_code,
         quantity=_quantity,
         remarks_fit=remarks_fit,
+        shortened=shortened,
     )
     return environment
