@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from typing import Any, Final
 
 import numpy as np
@@ -64,6 +64,11 @@ def pictures() -> dict[str, bytes]:
     }
 
 
+def _quote(status: str) -> Sheet:
+    closed: dict[str, Any] = {} if status == "PENDING" else {"acceptUrl": None}
+    return Sheet(quote(status=status, **closed))
+
+
 def _pictured(**changes: Any) -> Sheet:
     lines = [item(number) for number in (1, 2, 3, 4)]
     for number, line in enumerate(lines[:3], 1):
@@ -120,9 +125,7 @@ _LONG: Final = (
 
 _STATES: Final[dict[str, Callable[[], Sheet]]] = {
     **{
-        f"quote-{status.lower()}": lambda status=status: Sheet(  # type: ignore[misc]
-            quote(status=status, **({} if status == "PENDING" else {"acceptUrl": None}))
-        )
+        f"quote-{status.lower()}": partial(_quote, status)
         for status in ("DRAFT", "PENDING", "ACCEPTED", "DECLINED", "EXPIRED", "CONVERTED")
     },
     "invoice-pending": lambda: Sheet(invoice()),
