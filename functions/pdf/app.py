@@ -1,8 +1,9 @@
-"""PDF: quotes and invoices on paper, each to whom it belongs; the shop may have them made anew."""
+"""PDF: quotes, invoices, receipts and statements, each to whom it belongs; the shop may have them made anew."""
 
+from datetime import date
 from typing import Annotated, Any
 
-from fastapi import Path, Response
+from fastapi import Path, Query, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import RedirectResponse
 
@@ -16,7 +17,7 @@ from printshop.http import (
     lambda_handler,
     refusals,
 )
-from printshop.pdf.papers import read_invoice, read_quote
+from printshop.pdf.papers import read_invoice, read_quote, read_receipt, read_statement
 from printshop.pdf.provide import pdf_service
 from printshop.pdf.service import PDF_TYPE, Pdf
 from printshop.services import Services
@@ -26,6 +27,11 @@ app = create_app("PDF")
 handler = lambda_handler(app)
 
 Id = Annotated[int, Path(ge=1, le=2**53)]
+
+First = Annotated[
+    date | None, Query(alias="from", description="First day; by default a year before the last")
+]
+Last = Annotated[date | None, Query(alias="to", description="Last day, included; by default today")]
 
 MAX_ANSWER = 4 * 1024 * 1024
 """Bytes: Lambda answers 6 MB, of which base64 takes a quarter. A larger PDF is fetched from storage."""
@@ -70,9 +76,36 @@ async def quote_pdf(id: Id, user: ClientOrAdmin, services: Provided) -> Response
     return _answer(services, await pdf_service().quote_pdf(quote, business))
 
 
+@app.get(
+    "/api/invoices/{id}/receipt.pdf",
+    tags=["PDF"],
+    response_class=PdfFile,
+    responses=_paper("404 INVOICE_NOT_FOUND", "409 NOT_PAID"),
+)
+async def invoice_receipt(id: Id, user: ClientOrAdmin, services: Provided) -> Response:
+    """The receipt of an invoice, for what was paid of it so far."""
+    receipt, business = await run_in_threadpool(read_receipt, services.database, user, id)
+    return _answer(services, await pdf_service().receipt_pdf(receipt, business))
+
+
+@app.get(
+    "/api/clients/{id}/statement.pdf",
+    tags=["PDF"],
+    response_class=PdfFile,
+    responses=_paper("404 CLIENT_NOT_FOUND", "422 PERIOD_REVERSED", "422 STATEMENT_TOO_LONG"),
+)
+async def client_statement(
+    id: Id, user: ClientOrAdmin, services: Provided, first: First = None, last: Last = None
+) -> Response:
+    """A client's account from day to day, an account a currency: invoices, payments, refunds, credits, and the age of
+    what is owed at the end."""
+    statement, business = await run_in_threadpool(read_statement, services.database, user, id, first, last)
+    return _answer(services, await pdf_service().statement_pdf(statement, business))
+
+
 @app.delete("/api/invoices/{id}/pdf", tags=["PDF"], responses=refusals("404 INVOICE_NOT_FOUND"))
 async def delete_invoice_pdf(id: Id, admin: AdminUser, services: Provided) -> Data[Deleted]:
-    """Forget the stored PDF; the next reader has it made anew."""
+    """Forget the stored PDF and the receipt; the next reader has them made anew."""
     invoice, _ = await run_in_threadpool(read_invoice, services.database, services.settings, admin, id)
     return Data(data=Deleted(deleted=await pdf_service().delete("invoice", invoice.number)))
 

@@ -268,6 +268,7 @@ create table invoices (
   total_cents bigint not null check (total_cents = subtotal_cents - discount_cents + shipping_cents + tax_cents),
   paid_cents bigint not null default 0,
   written_off_cents bigint not null default 0 check (written_off_cents >= 0),
+  written_off_at timestamptz,
   balance_cents bigint not null generated always as (
     case when status in ('PENDING', 'OVERDUE', 'PAID') then greatest(0, total_cents - paid_cents) else 0 end
   ) stored,
@@ -285,7 +286,8 @@ create table invoices (
   created_by bigint references users (id) on delete set null,
   search_text text not null default '',
   created_at timestamptz not null default now(),
-  updated_at timestamptz not null default now()
+  updated_at timestamptz not null default now(),
+  check (written_off_cents = 0 or written_off_at is not null)
 );
 comment on column invoices.paid_cents is 'Payments less refunds, kept by the ledger triggers alone.';
 alter table quotes add foreign key (converted_invoice_id) references invoices (id) on delete set null;

@@ -14,7 +14,7 @@ from jinja2.runtime import Context
 from markupsafe import Markup
 
 from printshop.money import format_amount
-from printshop.pdf.document import Business, Document, Item, PrintDetails, Quote
+from printshop.pdf.document import Business, Item, Paper, PrintDetails
 
 FOLDER: Final = Path(__file__).with_name("templates")
 
@@ -30,23 +30,38 @@ _STAMPS: Final = {
     "EXPIRED": "EXPIRED",
     "CONVERTED": "INVOICED",
 }
+_TITLES: Final = {
+    "quote": "Quote",
+    "invoice": "Tax invoice",
+    "receipt": "Receipt",
+    "statement": "Statement of account",
+}
 _METHODS: Final = {"STRIPE": "card", "BANK_TRANSFER": "bank transfer", "CASH": "cash", "OTHER": ""}
 
 
-def render_html(document: Document, business: Business, pictures: Mapping[str, bytes] | None = None) -> str:
-    """The page for a quote or an invoice, with the `pictures` (PNG) of its models by their files' ids."""
+def render_html(document: Paper, business: Business, pictures: Mapping[str, bytes] | None = None) -> str:
+    """The page for a paper, with the `pictures` (PNG) of its models by their files' ids."""
     environment = _environment()
     template = environment.get_template(f"{document.kind}.html.j2")
     return template.render(
         document=document,
         business=business,
-        title="Quote" if isinstance(document, Quote) else "Tax invoice",
-        stamp=_STAMPS.get(document.status),
-        has_discounts=any(item.discount_type != "NONE" for item in document.items),
+        title=_TITLES[document.kind],
+        name=_name(document),
+        stamp=None if document.kind == "statement" else _STAMPS.get(document.status),
+        has_discounts=document.kind != "statement"
+        and any(item.discount_type != "NONE" for item in document.items),
         footer=" · ".join(filter(None, (business.name, business.abn and f"ABN {format_abn(business.abn)}"))),
         stylesheet=_stylesheet(),
         pictures={file: _data_url(picture) for file, picture in (pictures or {}).items()},
     )
+
+
+def _name(document: Paper) -> str:
+    """What tells a paper from its like: its number, of a statement its period."""
+    if document.kind == "statement":
+        return f"{format_day(document.first)} – {format_day(document.last)}"
+    return document.number
 
 
 @cache
@@ -106,8 +121,9 @@ def css_string(text: str) -> Markup:
 
 
 @pass_context
-def _money(context: Context, minor: int) -> str:
-    return format_amount(minor, context["document"].currency).replace("-", "−", 1)
+def _money(context: Context, minor: int, currency: str | None = None) -> str:
+    """In the document's currency, or in the one that is named: a statement has several."""
+    return format_amount(minor, currency or context["document"].currency).replace("-", "−", 1)
 
 
 @pass_context

@@ -42,3 +42,9 @@ def pdf_filename(kind: str, number: str) -> str:
     A prefix is the business's own choice; what is not safe in a file name becomes `_`.
     """
     return f"{kind}-{re.sub(r'[^A-Za-z0-9._-]', '_', number)}.pdf"
+
+
+def pdf_filenames(kind: str, number: str) -> list[str]:
+    """Of all papers that are kept of an `invoice` or a `quote`."""
+    papers = ("invoice", "receipt") if kind == "invoice" else (kind,)
+    return [pdf_filename(paper, number) for paper in papers]
