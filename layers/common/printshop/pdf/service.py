@@ -68,6 +68,22 @@ class PdfStore(Protocol):
     def delete(self, bucket: Bucket, keys: Iterable[str]) -> int: ...
 
 
+class PdfShelf(Protocol):
+    """The part of printshop.storage.Storage that hands a PDF out by its address."""
+
+    def signed_url(self, bucket: Bucket, key: str, seconds: int, filename: str | None = None) -> str: ...
+
+    def upload(
+        self,
+        bucket: Bucket,
+        key: str,
+        contents: bytes,
+        content_type: str | None = None,
+        *,
+        metadata: Mapping[str, str] | None = None,
+    ) -> str: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Pdf:
     """A finished PDF. `storage_key` is its key in the `pdfs` bucket, where it stands unless storage was down or it is
@@ -77,6 +93,8 @@ class Pdf:
     filename: str
     storage_key: str
     source: Literal["cache", "storage", "rendered"]
+    digest: str = ""
+    """Of what it was made of; empty where that is not known any more."""
 
 
 class PdfService:
@@ -114,10 +132,10 @@ class PdfService:
         filename = pdf_filename(statement.kind, statement.number)
         digest = input_hash(statement, business, self._printer.version)
         if (cached := self._cache.get(filename, digest)) is not None:
-            return self._answer(cached, filename, "cache")
+            return self._answer(cached, filename, digest, "cache")
         contents = await self._printed(statement, business, {})
         self._cache.put(filename, digest, contents)
-        return self._answer(contents, filename, "rendered")
+        return self._answer(contents, filename, digest, "rendered")
 
     async def delete(self, kind: Literal["invoice", "quote"], number: str) -> bool:
         """Forget a document's PDF, and an invoice's receipt, cached and stored; False when none was stored.
@@ -133,18 +151,18 @@ class PdfService:
         filename = pdf_filename(document.kind, document.number)
         digest = input_hash(document, business, self._printer.version)
         if (cached := self._cache.get(filename, digest)) is not None:
-            return self._answer(cached, filename, "cache")
+            return self._answer(cached, filename, digest, "cache")
         stored, storage_answers = await self._stored(filename, digest)
         if stored is not None:
             self._cache.put(filename, digest, stored)
-            return self._answer(stored, filename, "storage")
+            return self._answer(stored, filename, digest, "storage")
         pictures, complete = await self._pictures(document) if storage_answers else ({}, False)
         contents = await self._printed(document, business, pictures)
         if complete or not document.picture_keys:  # what lacks a picture today is printed anew tomorrow
             self._cache.put(filename, digest, contents)
             if storage_answers:
                 await self._keep(filename, digest, contents)
-        return self._answer(contents, filename, "rendered")
+        return self._answer(contents, filename, digest, "rendered")
 
     async def _pictures(self, document: Document | Receipt) -> tuple[dict[str, bytes], bool]:
         """The models' pictures by their files' ids, as many as fit, and whether all that belong there came."""
@@ -205,9 +223,23 @@ class PdfService:
     async def _limited[Answer](self, request: Callable[[], Answer]) -> Answer:
         return await asyncio.wait_for(asyncio.to_thread(request), self._storage_limit)
 
-    def _answer(self, contents: bytes, filename: str, source: Literal["cache", "storage", "rendered"]) -> Pdf:
+    def _answer(
+        self, contents: bytes, filename: str, digest: str, source: Literal["cache", "storage", "rendered"]
+    ) -> Pdf:
         log.info(scope="pdf.serve", data={"file": filename, "source": source, "bytes": len(contents)})
-        return Pdf(contents=contents, filename=filename, storage_key=filename, source=source)
+        return Pdf(contents=contents, filename=filename, storage_key=filename, source=source, digest=digest)
+
+
+def stored_url(storage: PdfShelf, pdf: Pdf, seconds: int) -> str:
+    """A URL that downloads the PDF for `seconds`; one that is not stored, as when storage was down, is stored first.
+
+    Raises Unavailable.
+    """
+    try:
+        return storage.signed_url(PDFS, pdf.storage_key, seconds, pdf.filename)
+    except NotFound:
+        storage.upload(PDFS, pdf.storage_key, pdf.contents, PDF_TYPE, metadata={"hash": pdf.digest})
+        return storage.signed_url(PDFS, pdf.storage_key, seconds, pdf.filename)
 
 
 def input_hash(document: Paper, business: Business, renderer_version: str) -> str:
