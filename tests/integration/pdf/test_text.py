@@ -8,7 +8,7 @@ import pytest
 import zxingcpp
 
 from local.preview import pages_of
-from printshop.pdf.document import Paper
+from printshop.pdf.document import Paper, Statement
 from printshop.pdf.figures import Figures
 from tests.unit.pdf.gallery import HOSTILE, gallery
 
@@ -32,6 +32,9 @@ def text_of(contents: bytes) -> str:
 
 
 def figures_of(document: Paper) -> Iterator[str]:
+    if document.kind == "statement":
+        yield from entries_of(document)
+        return
     figures = Figures("en_AU", document.currency)
     for item in document.items:
         yield figures.quantity(item.quantity)
@@ -45,10 +48,22 @@ def figures_of(document: Paper) -> Iterator[str]:
         yield figures.day(payment.date)
 
 
+def entries_of(statement: Statement) -> Iterator[str]:
+    for account in statement.accounts:
+        figures = Figures("en_AU", account.currency)
+        for entry in account.entries:
+            yield from (entry.number, figures.day(entry.day), figures.money(abs(entry.amount_cents)))
+            yield figures.money(entry.balance_cents)
+        yield from (figures.money(account.opening_cents), figures.money(abs(account.closing_cents)))
+
+
 def words_of(document: Paper) -> Iterator[str]:
     client = document.client
-    yield from filter(None, (document.number, client.name, client.company, client.email, client.phone))
+    yield from filter(None, (client.name, client.company, client.email, client.phone))
     yield from client.address.lines if client.address else ()
+    if document.kind == "statement":
+        return
+    yield document.number
     yield from (item.description for item in document.items)
     remarks = (document.notes, None if document.kind == "receipt" else document.terms)
     yield from (line for text in remarks if text for line in text.split("\n"))

@@ -9,8 +9,18 @@ import numpy as np
 import trimesh
 
 from printshop.intake.preview import draw_preview
-from printshop.pdf.document import Business, Paper
-from tests.unit.pdf.documents import CLIENT, LOGO, business, invoice, item, quote, receipt
+from printshop.pdf.document import Business, Paper, Statement
+from tests.unit.pdf.documents import (
+    CLIENT,
+    LOGO,
+    account_json,
+    business,
+    invoice,
+    item,
+    quote,
+    receipt,
+    statement,
+)
 
 SCRIPTS: Final = (
     "Łódź, Ångström, Đặng, Čeština, ß, Œuvre",
@@ -146,6 +156,11 @@ _STATES: Final[dict[str, Callable[[], Sheet]]] = {
         )
     ),
     "receipt-paid": lambda: Sheet(receipt()),
+    "statement": lambda: Sheet(statement()),
+    "statement-empty": lambda: Sheet(Statement.model_validate({**statement().model_dump(), "accounts": []})),
+    "statement-two-currencies": lambda: Sheet(
+        statement(0, account_json(40), account_json(3, "USD", -9_000, closingCents=-5_000))
+    ),
     "receipt-part-paid": lambda: Sheet(receipt(status="PENDING", **_part_paid())),
 }
 

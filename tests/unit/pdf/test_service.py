@@ -10,8 +10,8 @@ import pytest
 from printshop.errors import PayloadTooLarge, Unavailable
 from printshop.pdf.cache import PdfCache
 from printshop.pdf.document import Invoice
-from printshop.pdf.service import Pdf, PdfService, input_hash, pin_dates
-from tests.unit.pdf.documents import business, invoice, item, quote
+from printshop.pdf.service import Pdf, PdfService, input_hash, pin_dates, stored_url
+from tests.unit.pdf.documents import business, invoice, item, quote, receipt, statement
 from tests.unit.pdf.fakes import DOWN, FakePrinter, FakeStore
 
 KEY = "invoice-INV-0042.pdf"
@@ -187,6 +187,37 @@ def test_storage_that_hangs_delays_a_pdf_by_no_more_than_its_limit(shop: Shop, t
     assert pdf.source == "rendered"
     assert seconds < 0.5
     assert shop.store.calls == ["info"]
+
+
+def test_a_large_pdf_that_is_not_stored_is_stored_before_its_address_is_told(shop: Shop) -> None:
+    shop.store.failure = DOWN
+    pdf = shop.invoice()
+    shop.store.failure = None
+    assert stored_url(shop.store, pdf, 60) == f"https://storage.example/{KEY}?seconds=60&as={KEY}"
+    assert shop.restarted().invoice().source == "storage"
+    shop.store.calls.clear()
+    stored_url(shop.store, pdf, 60)
+    assert shop.store.calls == ["signed_url"]
+
+
+def test_a_receipt_has_a_key_of_its_own_and_goes_with_its_invoice(shop: Shop) -> None:
+    shop.invoice(paid=True)
+    paper = receipt(2)
+    pdf = asyncio.run(shop.service.receipt_pdf(paper, business()))
+    assert (pdf.source, pdf.storage_key) == ("rendered", "receipt-INV-0042.pdf")
+    assert set(shop.store.objects) == {KEY, pdf.storage_key}
+    assert asyncio.run(shop.service.delete("invoice", "INV-0042")) is True
+    assert shop.store.objects == {}
+    assert asyncio.run(shop.service.receipt_pdf(paper, business())).source == "rendered"
+
+
+def test_a_statement_is_cached_and_not_stored(shop: Shop) -> None:
+    paper = statement(3)
+    pdf = asyncio.run(shop.service.statement_pdf(paper, business()))
+    assert (pdf.source, pdf.filename) == ("rendered", "statement-7-2025-12-01-2026-11-24.pdf")
+    assert asyncio.run(shop.service.statement_pdf(paper, business())).source == "cache"
+    assert asyncio.run(shop.service.statement_pdf(statement(4), business())).source == "rendered"
+    assert (shop.store.calls, shop.store.objects) == ([], {})
 
 
 def test_a_print_that_fails_stores_nothing(shop: Shop) -> None:

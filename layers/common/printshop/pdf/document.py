@@ -1,4 +1,4 @@
-"""What a PDF shows: a quote, an invoice or its receipt as the database answers it, and the business that issues it.
+"""What a PDF shows: a quote, an invoice, its receipt or a statement as the database answers it, and who issues it.
 
 Every figure is a stored one. Nothing is computed here but its look.
 """
@@ -15,10 +15,13 @@ from pydantic.alias_generators import to_camel
 from printshop.storage.keys import pdf_filename
 
 __all__ = [
+    "Account",
     "Address",
+    "Ageing",
     "Business",
     "Client",
     "Document",
+    "Entry",
     "Invoice",
     "Item",
     "Paper",
@@ -26,6 +29,7 @@ __all__ = [
     "PrintDetails",
     "Quote",
     "Receipt",
+    "Statement",
     "pdf_filename",
 ]
 
@@ -145,25 +149,23 @@ class _Document(_Model):
         return {file: self.pictures[file] for file in files if file in self.pictures}
 
 
-class _Account(_Document):
-    """What was sold, and what was paid of it."""
-
+class _Bill(_Document):
     status: Literal["PENDING", "PAID", "OVERDUE", "VOID", "WRITTEN_OFF", "REFUNDED"]
     due_date: date | None = None
     paid_cents: Cents = 0
     balance_cents: Cents = 0
-    payments: tuple[Payment, ...] = ()
-
-
-class Invoice(_Account):
-    kind: Literal["invoice"] = "invoice"
     pay_url: Link | None = None
     pay_note: OptionalText = None
     """Why there is no link to pay by."""
+    payments: tuple[Payment, ...] = ()
 
 
-class Receipt(_Account):
-    """What was received for an invoice, under the invoice's number."""
+class Invoice(_Bill):
+    kind: Literal["invoice"] = "invoice"
+
+
+class Receipt(_Bill):
+    """An invoice that money came for, as the proof of that."""
 
     kind: Literal["receipt"] = "receipt"
 
@@ -175,9 +177,66 @@ class Quote(_Document):
     accept_url: Link | None = None
 
 
-type Document = Invoice | Quote
+class Entry(_Model):
+    """A line of an account. Above zero the client owes more by it, below zero less; `balance_cents` is what he owes
+    after it."""
 
-type Paper = Document | Receipt
+    day: date = Field(alias="date")
+    kind: Literal["INVOICE", "PAYMENT", "REFUND", "CREDIT", "WRITE_OFF"]
+    number: Text
+    due_date: date | None = None
+    method: Text | None = None
+    amount_cents: Cents
+    balance_cents: Cents
+
+
+class Ageing(_Model):
+    """What is owed at the end of a period by the days since it was due, less what is to the client's credit."""
+
+    current_cents: Cents
+    days_1_to_30_cents: Cents = Field(alias="days1To30Cents")
+    days_31_to_60_cents: Cents = Field(alias="days31To60Cents")
+    days_61_to_90_cents: Cents = Field(alias="days61To90Cents")
+    days_over_90_cents: Cents = Field(alias="daysOver90Cents")
+    credit_cents: Cents
+
+
+class Account(_Model):
+    """A client's account in one currency: `opening_cents` and the entries sum to `closing_cents`, and so does its
+    ageing. Below zero is to the client's credit."""
+
+    currency: str = Field(pattern=r"^[A-Z]{3}$")
+    opening_cents: Cents
+    closing_cents: Cents
+    entries: tuple[Entry, ...]
+    ageing: Ageing
+
+
+class Statement(_Model):
+    """What moved a client's accounts from `first` to `last`, both included, in the business's days."""
+
+    kind: Literal["statement"] = "statement"
+    client_id: int
+    client: Client
+    first: date = Field(alias="from")
+    last: date = Field(alias="to")
+    issue_date: date
+    accounts: tuple[Account, ...]
+
+    @property
+    def number(self) -> str:
+        """Tells it from every other: `7-2025-07-01-2026-06-30`."""
+        return f"{self.client_id}-{self.first}-{self.last}"
+
+    @property
+    def picture_keys(self) -> dict[str, str]:
+        return {}
+
+
+type Document = Invoice | Quote
+"""What is sent by mail."""
+
+type Paper = Document | Receipt | Statement
 """Whatever is printed."""
 
 

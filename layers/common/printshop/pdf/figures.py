@@ -62,14 +62,15 @@ class MoneyForm:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """The figures of one document: `locale` is Babel's name of it, `currency` the ISO code."""
+    """The figures of a document: `locale` is Babel's name of it, `currency` the ISO code, or empty where each amount
+    names its own."""
 
     locale: str
     currency: str
 
-    def money(self, minor: int) -> str:
-        """Minor units of the document's currency."""
-        return money_form(self.locale, self.currency).write(minor)
+    def money(self, minor: int, currency: str | None = None) -> str:
+        """Minor units of the document's currency, or of the one that is named."""
+        return money_form(self.locale, currency or self.currency).write(minor)
 
     def day(self, day: date) -> str:
         """`3 July 2026`."""

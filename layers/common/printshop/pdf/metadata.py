@@ -12,7 +12,7 @@ from typing import Final
 from xml.sax.saxutils import escape
 
 from printshop.pdf.document import Business, Paper
-from printshop.pdf.template import paper_title
+from printshop.pdf.template import full_title, paper_title
 
 PRODUCER: Final = "printshop, Chromium, Skia/PDF"
 
@@ -59,7 +59,7 @@ def describe(contents: bytes, document: Paper, business: Business, day: date) ->
     if catalog is None or b"/Metadata" in catalog:
         return contents
     words = {
-        "title": f"{paper_title(document, business)} {document.number}",
+        "title": full_title(document, business),
         "author": business.name,
         "subject": f"{paper_title(document, business)} for {document.client.company or document.client.name}",
         "keywords": document.number,

@@ -35,6 +35,7 @@ __all__ = [
     "format_percent",
     "format_print_details",
     "format_quantity",
+    "full_title",
     "paper_title",
     "render_html",
     "template_version",
@@ -70,7 +71,7 @@ _LOOKS: Final = ("template.py", "figures.py", "qr.py")
 
 def render_html(document: Paper, business: Business, pictures: Mapping[str, bytes] | None = None) -> str:
     """The page of a document, with the `pictures` (PNG) of its models by their files' ids."""
-    figures = Figures(locale_named(business.locale), document.currency)
+    figures = figures_of(document, business)
     return (
         _environment()
         .get_template(f"{document.kind}.html.j2")
@@ -80,6 +81,7 @@ def render_html(document: Paper, business: Business, pictures: Mapping[str, byte
             figures=figures,
             language=figures.locale.replace("_", "-"),
             title=paper_title(document, business),
+            name=_name(document, figures),
             stamp=STAMPS.get(getattr(document, "status", "")),
             has_discounts=any(item.discount_type != "NONE" for item in getattr(document, "items", ())),
             footer=_footer(business),
@@ -87,6 +89,17 @@ def render_html(document: Paper, business: Business, pictures: Mapping[str, byte
             pictures={file: _data_url(picture) for file, picture in (pictures or {}).items()},
         )
     )
+
+
+def figures_of(document: Paper, business: Business) -> Figures:
+    """How amounts and days are written on a paper. A statement has no currency of its own: each account has."""
+    currency = "" if document.kind == "statement" else document.currency
+    return Figures(locale_named(business.locale), currency)
+
+
+def full_title(document: Paper, business: Business) -> str:
+    """`Tax invoice INV-0042`: what tells the paper from every other."""
+    return f"{paper_title(document, business)} {_name(document, figures_of(document, business))}"
 
 
 def paper_title(document: Paper, business: Business) -> str:
@@ -117,6 +130,13 @@ def format_print_details(details: PrintDetails) -> str:
     return " · ".join(part for part in parts if part)
 
 
+def _name(document: Paper, figures: Figures) -> str:
+    """What tells a paper from its like: its number, of a statement its days."""
+    if document.kind == "statement":
+        return f"{figures.day(document.first)} – {figures.day(document.last)}"
+    return document.number
+
+
 def css_string(text: str) -> Markup:
     """`text` as a CSS string in which nothing can end the string, the rule or the style element."""
     safe = (char if char.isascii() and char.isalnum() else f"\\{ord(char):06x}" for char in text)
@@ -141,9 +161,10 @@ def remarks_fit(document: Invoice | Quote) -> bool:
 
 
 @pass_context
-def _money(context: Context, minor: int) -> str:
+def _money(context: Context, minor: int, currency: str | None = None) -> str:
+    """In the document's currency, or in the one that is named: a statement has several."""
     figures: Figures = context["figures"]
-    return figures.money(minor)
+    return figures.money(minor, currency)
 
 
 @pass_context
