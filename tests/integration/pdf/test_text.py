@@ -2,15 +2,18 @@
 
 import unicodedata
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pypdfium2
 import pytest
 import zxingcpp
 
-from local.preview import pages_of
+from local.preview import pages_of, print_sheet
 from printshop.pdf.document import Paper, Statement
 from printshop.pdf.figures import Figures
-from tests.unit.pdf.gallery import HOSTILE, gallery
+from printshop.pdf.renderer import Renderer
+from tests.integration.pdf.probes import CountingServer, Run
+from tests.unit.pdf.gallery import HOSTILE, gallery, hostile_papers
 
 MM = 72 / 25.4
 """Points."""
@@ -85,6 +88,19 @@ def test_no_letter_of_a_long_word_is_cut_off(printed: Printed) -> None:
 @pytest.mark.parametrize("text", HOSTILE[:5])
 def test_hostile_text_is_on_its_paper_as_text(printed: Printed, text: str) -> None:
     assert text_of(printed("strain-hostile")).count(folded(text)) >= 3
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_no_kind_of_paper_asks_for_anything_whatever_its_fields_say(
+    renderer: Renderer, run: Run, text: str, outside: CountingServer, blocked: list[dict[str, Any]]
+) -> None:
+    text = text.replace("http://127.0.0.1:9", outside.url)
+    seen = folded(text.replace("\x00", "").replace("left\u202ethgir", "right"))
+    for sheet in hostile_papers(text):
+        shown = text_of(run(print_sheet(renderer, sheet)))
+        assert shown.count(seen) >= 8
+        assert "·page1of" in shown
+    assert (outside.hits, blocked) == (0, [])
 
 
 @pytest.mark.parametrize("name", gallery())

@@ -112,6 +112,29 @@ def _hostile() -> Sheet:
     return Sheet(invoice(items=lines, notes=text, terms=text, client={"name": text}), shop)
 
 
+def hostile_papers(text: str) -> list[Sheet]:
+    """Every kind of paper, `text` in every field of it that takes text."""
+    address = dict.fromkeys(("line1", "line2", "suburb", "state", "postcode", "country"), text)
+    client = {**dict.fromkeys(("name", "company", "email", "phone", "abn"), text), "address": address}
+    payment = {"date": "2026-11-25", "method": text, "amountCents": 1, "reference": text}
+    texts: dict[str, Any] = {
+        "client": client,
+        "items": [item(1, description=text, details={"material": text})],
+        **dict.fromkeys(("number", "notes", "terms", "shippingLabel"), text),
+    }
+    moves = account_json(5)
+    for entry in moves["entries"]:
+        entry["number"] = entry["method"] = text
+    papers: list[Paper] = [
+        quote(**texts),
+        invoice(**texts, payments=[payment], payUrl=None, payNote=text),
+        receipt(**texts, payments=[payment]),
+        statement(0, moves, client=client),
+    ]
+    shop = business(**dict.fromkeys(("name", "address", "phone", "email", "abn", "bankDetails"), text))
+    return [Sheet(paper, shop) for paper in papers]
+
+
 def _ten_thousand_letters() -> Sheet:
     word = "Ŵ" * 10_000
     address = dict.fromkeys(("line1", "line2", "suburb", "state", "postcode", "country"), "A" * 500)
@@ -119,7 +142,7 @@ def _ten_thousand_letters() -> Sheet:
     payments = [{"date": "2026-11-25", "method": "M" * 500, "amountCents": 1, "reference": "R" * 500}]
     lines = [item(1, description=word, details={"material": "P" * 500}), item(2)]
     shop = business(**dict.fromkeys(("name", "address", "phone", "email", "abn", "bankDetails"), "B" * 500))
-    texts = {
+    texts: dict[str, Any] = {
         "notes": word,
         "terms": word,
         "shippingLabel": "S" * 500,

@@ -12,6 +12,7 @@ from printshop.pdf.template import (
     format_duration,
     format_percent,
     format_quantity,
+    isolated,
     render_html,
     template_version,
 )
@@ -341,3 +342,11 @@ def test_every_paper_of_the_gallery_is_made_and_none_says_none(name: str) -> Non
     text = text_of(render_html(sheet.document, sheet.business, sheet.pictures))
     assert (sheet.document.kind == "statement") is (sheet.document.number not in text)
     assert "None" not in text
+
+
+@pytest.mark.parametrize("text", ["שלום", "left\u202ethgir", "\u2069\u202e7", "a\u2066é"])
+def test_a_text_turns_nothing_that_shares_its_line(text: str) -> None:
+    written = isolated(text)
+    assert written[0] + written[-1] == "\u2068\u2069"
+    assert not set(written[1:-1]) & set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f")
+    assert isolated("INV-0042") == "INV-0042"

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import re
 from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
@@ -64,6 +65,9 @@ REMARK_LINE: Final = 60
 REMARK_LINES: Final = 10
 """Characters in a line beside the sums, and lines."""
 
+_TURNS: Final = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+"""The characters that turn a line's direction by themselves."""
+
 _TITLES: Final = {"quote": "Quote", "receipt": "Receipt", "statement": "Statement of account"}
 _METHODS: Final = {"STRIPE": "Card", "BANK_TRANSFER": "Bank transfer", "CASH": "Cash", "OTHER": "Other"}
 _LOOKS: Final = ("template.py", "figures.py", "qr.py")
@@ -121,7 +125,7 @@ def template_version() -> str:
 def format_print_details(details: PrintDetails) -> str:
     """`PLA · 0.2 mm layers · 15% infill · 83 g · 3 h 20 min`, of what is known."""
     parts = (
-        details.material,
+        details.material and isolated(details.material),
         details.layer_height and f"{details.layer_height:g} mm layers",
         details.infill is not None and f"{details.infill:g}% infill",
         details.grams and f"{details.grams:.4g} g",
@@ -144,8 +148,15 @@ def css_string(text: str) -> Markup:
 
 
 def shortened(text: str, length: int = FOOTER_LENGTH // 2) -> str:
-    """`text`, its end left out where it is too long."""
-    return text if len(text) <= length else f"{text[:length]}…"
+    """`text` for a line that it shares, its end left out where it is too long."""
+    return isolated(text if len(text) <= length else f"{text[:length]}…")
+
+
+def isolated(text: str) -> str:
+    """`text` so that its direction stays its own: what follows in the line, as the page's number, is not turned."""
+    if text.isascii():
+        return text
+    return f"\u2068{_TURNS.sub('', text)}\u2069"
 
 
 def _footer(business: Business) -> str:
@@ -227,6 +238,7 @@ def _environment() -> Environment:
         print_details=format_print_details,
         qr_code=qr_code,
         quantity=_quantity,
+        isolated=isolated,
         remarks_fit=remarks_fit,
         shortened=shortened,
     )
