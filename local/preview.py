@@ -38,6 +38,7 @@ REFERENCED = (
     "invoice-overdue",
     "invoice-paid",
     "receipt-paid",
+    "statement",
     "strain-pictures",
     "strain-60-lines",
     "strain-every-script",

@@ -181,9 +181,7 @@ _STATES: Final[dict[str, Callable[[], Sheet]]] = {
     "receipt-paid": lambda: Sheet(receipt()),
     "statement": lambda: Sheet(statement()),
     "statement-empty": lambda: Sheet(Statement.model_validate({**statement().model_dump(), "accounts": []})),
-    "statement-two-currencies": lambda: Sheet(
-        statement(0, account_json(40), account_json(3, "USD", -9_000, closingCents=-5_000))
-    ),
+    "statement-two-currencies": lambda: Sheet(statement(0, account_json(40), account_json(3, "USD", -9_000))),
     "receipt-part-paid": lambda: Sheet(receipt(status="PENDING", **_part_paid())),
 }
 
