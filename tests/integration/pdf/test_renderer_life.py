@@ -210,7 +210,7 @@ def test_a_browser_grown_beyond_the_bound_is_replaced(make_renderer: MakeRendere
     assert gone(sorted(pid for pid in pids if pid)[0])
 
 
-@pytest.mark.parametrize("renders", [120, pytest.param(500, marks=pytest.mark.full)])
+@pytest.mark.parametrize("renders", [80, pytest.param(500, marks=pytest.mark.full)])
 def test_memory_temp_folder_and_processes_stay_as_they_were_over_many_documents(
     make_renderer: MakeRenderer, run: Run, workspace: Path, renders: int
 ) -> None:
