@@ -14,7 +14,17 @@ from printshop.pdf.template import (
     render_html,
     template_version,
 )
-from tests.unit.pdf.documents import CLIENT, LOGO, business, invoice, item, quote
+from tests.unit.pdf.documents import (
+    CLIENT,
+    LOGO,
+    account_json,
+    business,
+    invoice,
+    item,
+    quote,
+    receipt,
+    statement,
+)
 
 EXTERNAL = re.compile(
     r"""(?:src|url|@import|<link|<script|<iframe|<object|<embed|<base|http-equiv)\b[^>]{0,3}""", re.I
@@ -261,3 +271,60 @@ def test_an_abn_that_is_not_eleven_digits_is_left_alone() -> None:
 def test_the_template_version_is_stable_within_a_release() -> None:
     assert template_version() == template_version()
     assert re.fullmatch(r"[0-9a-f]{16}", template_version())
+
+
+# -- receipts and statements -----------------------------------------------------------------------------------
+
+
+def test_a_receipt_says_what_was_paid_and_asks_for_nothing() -> None:
+    html = render_html(receipt(2, payUrl="https://print.example/api/pay/1"), business())
+    assert "<h1>Receipt</h1>" in html
+    for gone in ("Pay online", "Bank transfer", "api/pay"):
+        assert gone not in html
+    assert "25 November 2026" in html
+
+
+def test_a_statement_runs_from_its_opening_to_its_closing_balance() -> None:
+    text = text_of(render_html(statement(2), business()))
+    for shown in (
+        "Statement of account", "1 December 2025 – 24 November 2026",
+        "1 December 2025 Opening balance A$120.00",
+        "2 March 2026 Invoice INV-0001 due 16 March 2026 A$442.00 A$562.00",
+        "2 March 2026 Payment for INV-0001 card A$442.00 A$120.00",
+        "Not yet due A$120.00", "More than 90 days A$0.00", "Balance 24 November 2026 A$120.00",
+        "Bank transfer",
+    ):  # fmt: skip
+        assert shown in text
+    assert "To your credit" not in text
+
+
+def test_every_currency_is_an_account_of_its_own() -> None:
+    accounts = (account_json(1), account_json(1, "JPY", opening=0))
+    text = text_of(render_html(statement(0, *accounts), business()))
+    assert "Account in AUD" in text
+    assert "Account in JPY" in text
+    assert "¥44,200" in text
+    assert "A$562.00" in text
+
+
+def test_money_to_the_clients_credit_is_shown_as_such_and_no_bank_is_named() -> None:
+    ageing = dict.fromkeys(account_json(0)["ageing"], 0) | {"creditCents": 500}
+    account = account_json(0, closingCents=-500, ageing=ageing)
+    text = text_of(render_html(statement(0, account), business()))
+    assert "A$5.00 in credit" in text
+    assert "To your credit −A$5.00" in text
+    assert "Bank transfer" not in text
+
+
+def test_a_statement_of_nothing_says_so() -> None:
+    html = render_html(statement().model_copy(update={"accounts": ()}), business())
+    assert "Nothing was billed or paid in these days" in html
+
+
+def test_hostile_names_and_numbers_are_text_on_a_statement() -> None:
+    hostile = "</style><script>alert(1)</script>{{ 7 * 7 }}"
+    entry = {**account_json(1)["entries"][0], "number": hostile, "kind": "WRITE_OFF"}
+    paper = statement(0, {**account_json(0), "entries": [entry]}, client={"name": hostile})
+    html = render_html(paper, business(name=hostile, bankDetails=hostile))
+    assert "<script>" not in html
+    assert html.count("{{ 7 * 7 }}") >= 3
