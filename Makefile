@@ -12,7 +12,7 @@ STAGE ?= dev
 export DEMO_MODEL := $(value MODEL)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-sam demo up test test-full lint format bench build deploy admin verify-quote contract image image-test lock openapi preview clean
+.PHONY: help setup setup-sam setup-bench demo up test test-full lint format bench build deploy admin verify-quote contract image image-test lock openapi preview clean
 
 help: ## What there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +22,9 @@ setup:
 
 setup-sam:
 	@python3 local/bootstrap.py --sam
+
+setup-bench:
+	@python3 local/bootstrap.py --bench
 
 demo: $(if $(BUILT),build,setup) ## From sign-up to a paid invoice (MODEL=path.stl, BUILT=1 runs what `make build` made)
 	@$(PYTHON) -m local.demo $(if $(value MODEL),--model "$$DEMO_MODEL") $(if $(BUILT),--built)
@@ -44,7 +47,7 @@ format: setup ## Let ruff write the code's form
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-bench: setup ## Ratios against a named rival, in the same run
+bench: setup-bench ## Ratios against a named rival, in the same run
 	@PYTHONPATH=layers/common LOG_LEVEL=ERROR $(PYTHON) -m benchmarks
 
 build: setup-sam ## sam build of the functions and both layers, into .aws-sam/build (the image: make image)

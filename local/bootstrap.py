@@ -1,7 +1,8 @@
 """Set-up of a fresh machine: everything `make` needs, under `.local/`, each step once per change of its inputs.
 
 Needs Python 3.9 or newer and the network to the package registries. Uses the standard library only, for it runs
-before anything is installed. `python3 local/bootstrap.py [--sam]`; `--sam` adds AWS SAM's own environment.
+before anything is installed. `python3 local/bootstrap.py [--sam] [--bench]`; `--sam` adds AWS SAM's own environment,
+`--bench` that of the benchmarks' rival.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ STAMPS = LOCAL / "stamps"
 UV = LOCAL / "uv" / "bin" / "uv"
 VENV = LOCAL / "venv"
 SAM = LOCAL / "sam"
+BENCH = LOCAL / "bench"
 PYTHON = "3.13"
 SLICERS = ("prusa-slicer", "prusaslicer")
 
@@ -154,6 +156,8 @@ def main() -> int:
         install_packages("Python packages", VENV, ROOT / "local" / "requirements.txt")
         if "--sam" in sys.argv[1:]:
             install_packages("AWS SAM", SAM, ROOT / "local" / "requirements-sam.txt")
+        if "--bench" in sys.argv[1:]:
+            install_packages("WeasyPrint", BENCH, ROOT / "local" / "requirements-bench.txt")
         install_supabase()
         install_chromium()
         install_slicer()

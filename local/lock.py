@@ -21,6 +21,7 @@ FILES = {
     "functions/quick_order/requirements.txt": ["--group", "pyproject.toml:quick-order", "--constraint", ALL],
     "slicer-container/requirements.txt": ["--group", "pyproject.toml:slicer", "--constraint", ALL],
     "local/requirements-sam.txt": ["--group", "pyproject.toml:sam"],
+    "local/requirements-bench.txt": ["--group", "pyproject.toml:bench"],
 }
 
 

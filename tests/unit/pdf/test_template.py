@@ -19,13 +19,11 @@ from printshop.pdf.template import (
 from tests.unit.pdf.documents import (
     CLIENT,
     LOGO,
-    account_json,
     business,
     invoice,
     item,
     quote,
     receipt,
-    statement,
 )
 from tests.unit.pdf.gallery import gallery
 
@@ -360,21 +358,3 @@ def test_a_text_turns_nothing_that_shares_its_line(text: str) -> None:
     assert written[0] + written[-1] == "\u2068\u2069"
     assert not set(written[1:-1]) & set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f")
     assert isolated("INV-0042") == "INV-0042"
-
-
-def test_a_statement_tells_each_account_its_days_and_how_long_it_is_owed() -> None:
-    usd = account_json(2, "USD", -9_000)
-    text = text_of(render_html(statement(0, account_json(2), usd), business()))
-    for part in (
-        "Statement of account 24 November 2026",
-        "Account of Harbour Robotics Pty Ltd",
-        "From 1 December 2025 To 24 November 2026 Balance due $120.00 In credit USD 90.00",
-        "Account in AUD",
-        "1 December 2025 Opening balance $120.00",
-        "2 March 2026 Invoice INV-0001 due 16 March 2026 $442.00 $562.00",
-        "2 March 2026 Payment for INV-0001 Card $442.00 $120.00",
-        "Amount $120.00 $0.00 $0.00 $0.00 $0.00",
-        "Account in USD",
-        "Opening balance −USD 90.00",
-    ):
-        assert part in text

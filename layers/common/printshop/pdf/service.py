@@ -198,12 +198,17 @@ class PdfService:
         return pin_dates(contents, document.issue_date)
 
     async def _stored(self, key: str, digest: str) -> tuple[bytes | None, bool]:
-        """The stored PDF if it was made from these inputs, and whether storage answers at all."""
+        """The stored PDF if it was made from these inputs, and whether storage answers at all.
+
+        Looked at and fetched at once, for mostly it is as it was, and a second request would be a second wait.
+        """
+        fetching = asyncio.ensure_future(self._limited(lambda: self._store.download(PDFS, key)))
+        fetching.add_done_callback(_retrieved)
         try:
             info = await self._limited(lambda: self._store.info(PDFS, key))
-            if info.metadata.get("hash") != digest:
-                return None, True
-            return await self._limited(lambda: self._store.download(PDFS, key)), True
+            contents = await fetching if info.metadata.get("hash") == digest else None
+            # Replaced between the two, it is of other inputs.
+            return contents if contents is not None and len(contents) == info.size else None, True
         except NotFound:
             return None, True
         except (ApiError, TimeoutError) as error:
@@ -240,6 +245,12 @@ def stored_url(storage: PdfShelf, pdf: Pdf, seconds: int) -> str:
     except NotFound:
         storage.upload(PDFS, pdf.storage_key, pdf.contents, PDF_TYPE, metadata={"hash": pdf.digest})
         return storage.signed_url(PDFS, pdf.storage_key, seconds, pdf.filename)
+
+
+def _retrieved(fetching: asyncio.Future[bytes]) -> None:
+    """Look at the outcome of what nobody waits for any more, or asyncio complains of neglect."""
+    if not fetching.cancelled():
+        fetching.exception()
 
 
 def input_hash(document: Paper, business: Business, renderer_version: str) -> str:
