@@ -8,6 +8,7 @@ ID ?=
 URL ?=
 LIVE ?=
 BESIDE ?=
+ONLY ?=
 BUILT ?=
 STAGE ?= dev
 # As it was typed: a name may hold what make or the shell would read as theirs.
@@ -15,8 +16,8 @@ export DEMO_MODEL := $(value MODEL)
 export WEBHOOK_URL := $(value URL)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-sam setup-tests setup-audit demo up test test-full lint format bench build deploy admin \
-	stripe-webhook verify-quote audit contract image image-test lock openapi clean
+.PHONY: help setup setup-sam setup-tests setup-audit setup-bench demo up test test-full lint format bench build deploy admin \
+	stripe-webhook verify-quote audit contract image image-test lock openapi preview clean
 
 help: ## What there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +33,9 @@ setup-tests:
 
 setup-audit:
 	@python3 local/bootstrap.py --audit
+
+setup-bench:
+	@python3 local/bootstrap.py --bench
 
 demo: $(if $(BUILT),build,setup) ## From sign-up to a paid invoice (MODEL=path.stl, BUILT=1 runs what `make build` made)
 	@$(PYTHON) -m local.demo $(if $(value MODEL),--model "$$DEMO_MODEL") $(if $(BUILT),--built)
@@ -54,7 +58,7 @@ format: setup ## Let ruff write the code's form
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-bench: setup ## Ratios against a named rival, in the same run
+bench: setup-bench ## Ratios against a named rival, in the same run
 	@PYTHONPATH=layers/common LOG_LEVEL=ERROR $(PYTHON) -m benchmarks
 
 build: setup-sam ## sam build of the functions and both layers, into .aws-sam/build (the image: make image)
@@ -73,6 +77,9 @@ verify-quote: setup ## ID=… computes a quote's prices again from its snapshot,
 
 audit: setup-audit ## Every locked package against published advisories; fails for one that was skipped
 	@$(PYTHON) -m local.audit
+
+preview: setup ## Every paper in every state as PDF and PNG, in .local/preview (ONLY=invoice for some)
+	@PYTHONPATH=layers/common LOG_LEVEL=ERROR $(PYTHON) -m local.preview --only "$(ONLY)"
 
 contract: setup ## The suite of Supabase's documented behaviour (SUPABASE_CONTRACT_URL=… for a hosted project)
 	@$(PYTHON) -m pytest tests/contract

@@ -1,8 +1,8 @@
 """Set-up of a fresh machine: everything `make` needs, under `.local/`, each step once per change of its inputs.
 
 Needs Python 3.9 or newer and the network to the package registries. Uses the standard library only, for it runs
-before anything is installed. `python3 local/bootstrap.py [--sam] [--audit]` adds the environments of AWS SAM and of
-pip-audit, each its own.
+before anything is installed. `python3 local/bootstrap.py [--sam] [--audit] [--bench]` adds the environments of AWS SAM,
+of pip-audit and of the benchmarks' rival, each its own.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ UV = LOCAL / "uv" / "bin" / "uv"
 VENV = LOCAL / "venv"
 SAM = LOCAL / "sam"
 AUDIT = LOCAL / "audit"
+BENCH = LOCAL / "bench"
 PYTHON = "3.13"
 SLICERS = ("prusa-slicer", "prusaslicer")
 
@@ -158,6 +159,8 @@ def main() -> int:
             install_packages("AWS SAM", SAM, ROOT / "local" / "requirements-sam.txt")
         if "--audit" in sys.argv[1:]:
             install_packages("pip-audit", AUDIT, ROOT / "local" / "requirements-audit.txt")
+        if "--bench" in sys.argv[1:]:
+            install_packages("WeasyPrint", BENCH, ROOT / "local" / "requirements-bench.txt")
         install_supabase()
         install_chromium()
         install_slicer()

@@ -22,6 +22,7 @@ FILES = {
     "slicer-container/requirements.txt": ["--group", "pyproject.toml:slicer", "--constraint", ALL],
     "local/requirements-sam.txt": ["--group", "pyproject.toml:sam"],
     "local/requirements-audit.txt": ["--group", "pyproject.toml:audit"],
+    "local/requirements-bench.txt": ["--group", "pyproject.toml:bench"],
 }
 
 

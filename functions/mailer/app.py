@@ -35,7 +35,7 @@ def _printed(document: Document, business: Business) -> Pdf:
 def handler(event: dict[str, Any], _context: Any) -> dict[str, list[dict[str, str]]]:
     """Reports the messages that have to come again."""
     services = get_services()
-    outbox = Outbox(services.database, services.settings, _printed, _sender)
+    outbox = Outbox(services.database, services.storage, services.settings, _printed, _sender)
     return {
         "batchItemFailures": [
             {"itemIdentifier": record["messageId"]}

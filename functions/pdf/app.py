@@ -1,8 +1,9 @@
-"""PDF: quotes and invoices on paper, each to whom it belongs; the shop may have them made anew."""
+"""PDF: quotes, invoices, receipts and statements, each to whom it belongs; the shop may have them made anew."""
 
+from datetime import date
 from typing import Annotated, Any
 
-from fastapi import Path, Response
+from fastapi import Path, Query, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import RedirectResponse
 
@@ -16,16 +17,28 @@ from printshop.http import (
     lambda_handler,
     refusals,
 )
-from printshop.pdf.papers import read_invoice, read_quote
+from printshop.pdf.papers import read_invoice, read_quote, read_receipt, read_statement
 from printshop.pdf.provide import pdf_service
-from printshop.pdf.service import PDF_TYPE, Pdf
+from printshop.pdf.sent import read_sent
+from printshop.pdf.service import PDF_TYPE, Pdf, stored_url
 from printshop.services import Services
-from printshop.storage import PDFS
 
 app = create_app("PDF")
 handler = lambda_handler(app)
 
 Id = Annotated[int, Path(ge=1, le=2**53)]
+
+First = Annotated[
+    date | None, Query(alias="from", description="First day; by default a year before the last")
+]
+Last = Annotated[date | None, Query(alias="to", description="Last day, included; by default today")]
+
+AsSent = Annotated[
+    bool,
+    Query(
+        description="The PDF that the customer last got by mail, as it went out; by default as it stands now"
+    ),
+]
 
 MAX_ANSWER = 4 * 1024 * 1024
 """Bytes: Lambda answers 6 MB, of which base64 takes a quarter. A larger PDF is fetched from storage."""
@@ -46,6 +59,9 @@ class PdfFile(Response):
     media_type = PDF_TYPE
 
 
+SENT = ("409 NOT_MAILED", "404 FILE_NOT_FOUND")
+
+
 def _paper(*causes: str) -> dict[int | str, dict[str, Any]]:
     return {302: {"description": "The PDF is large: fetch it from storage"}} | refusals(
         *causes, *RENDERER_DOWN
@@ -53,26 +69,65 @@ def _paper(*causes: str) -> dict[int | str, dict[str, Any]]:
 
 
 @app.get(
-    "/api/invoices/{id}/pdf", tags=["PDF"], response_class=PdfFile, responses=_paper("404 INVOICE_NOT_FOUND")
+    "/api/invoices/{id}/pdf",
+    tags=["PDF"],
+    response_class=PdfFile,
+    responses=_paper("404 INVOICE_NOT_FOUND", *SENT),
 )
-async def invoice_pdf(id: Id, user: ClientOrAdmin, services: Provided) -> Response:
-    """The invoice as a PDF, as it stands now."""
+async def invoice_pdf(id: Id, user: ClientOrAdmin, services: Provided, sent: AsSent = False) -> Response:
+    """The invoice as a PDF, as it stands now or as it was sent."""
+    if sent:
+        kept = await run_in_threadpool(read_sent, services.database, services.storage, user, "invoice", id)
+        return _answer(services, kept)
     invoice, business = await run_in_threadpool(read_invoice, services.database, services.settings, user, id)
     return _answer(services, await pdf_service().invoice_pdf(invoice, business))
 
 
 @app.get(
-    "/api/quotes/{id}/pdf", tags=["PDF"], response_class=PdfFile, responses=_paper("404 QUOTE_NOT_FOUND")
+    "/api/quotes/{id}/pdf",
+    tags=["PDF"],
+    response_class=PdfFile,
+    responses=_paper("404 QUOTE_NOT_FOUND", *SENT),
 )
-async def quote_pdf(id: Id, user: ClientOrAdmin, services: Provided) -> Response:
-    """The quote as a PDF, as it stands now."""
+async def quote_pdf(id: Id, user: ClientOrAdmin, services: Provided, sent: AsSent = False) -> Response:
+    """The quote as a PDF, as it stands now or as it was sent."""
+    if sent:
+        kept = await run_in_threadpool(read_sent, services.database, services.storage, user, "quote", id)
+        return _answer(services, kept)
     quote, business = await run_in_threadpool(read_quote, services.database, services.settings, user, id)
     return _answer(services, await pdf_service().quote_pdf(quote, business))
 
 
+@app.get(
+    "/api/invoices/{id}/receipt.pdf",
+    tags=["PDF"],
+    response_class=PdfFile,
+    responses=_paper("404 INVOICE_NOT_FOUND", "409 NOT_PAID"),
+)
+async def invoice_receipt(id: Id, user: ClientOrAdmin, services: Provided) -> Response:
+    """The receipt of an invoice, for what was paid of it so far."""
+    receipt, business = await run_in_threadpool(read_receipt, services.database, user, id)
+    return _answer(services, await pdf_service().receipt_pdf(receipt, business))
+
+
+@app.get(
+    "/api/clients/{id}/statement.pdf",
+    tags=["PDF"],
+    response_class=PdfFile,
+    responses=_paper("404 CLIENT_NOT_FOUND", "422 PERIOD_REVERSED", "422 STATEMENT_TOO_LONG"),
+)
+async def client_statement(
+    id: Id, user: ClientOrAdmin, services: Provided, first: First = None, last: Last = None
+) -> Response:
+    """A client's account from day to day, an account a currency: invoices, payments, refunds, credits, and the age of
+    what is owed at the end."""
+    statement, business = await run_in_threadpool(read_statement, services.database, user, id, first, last)
+    return _answer(services, await pdf_service().statement_pdf(statement, business))
+
+
 @app.delete("/api/invoices/{id}/pdf", tags=["PDF"], responses=refusals("404 INVOICE_NOT_FOUND"))
 async def delete_invoice_pdf(id: Id, admin: AdminUser, services: Provided) -> Data[Deleted]:
-    """Forget the stored PDF; the next reader has it made anew."""
+    """Forget the stored PDF and the receipt; the next reader has them made anew."""
     invoice, _ = await run_in_threadpool(read_invoice, services.database, services.settings, admin, id)
     return Data(data=Deleted(deleted=await pdf_service().delete("invoice", invoice.number)))
 
@@ -86,9 +141,8 @@ async def delete_quote_pdf(id: Id, admin: AdminUser, services: Provided) -> Data
 
 def _answer(services: Services, pdf: Pdf) -> Response:
     if len(pdf.contents) > MAX_ANSWER:
-        seconds = services.settings.download_url_seconds
         return RedirectResponse(
-            services.storage.signed_url(PDFS, pdf.storage_key, seconds, pdf.filename), 302
+            stored_url(services.storage, pdf, services.settings.download_url_seconds), 302
         )
     disposition = f'inline; filename="{pdf.filename}"'
     return PdfFile(pdf.contents, headers={"Content-Disposition": disposition})

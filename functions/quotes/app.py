@@ -109,7 +109,7 @@ def update_quote(id: Id, body: QuoteRequest, admin: DocumentAdmin, services: Pro
 )
 def delete_quote(id: Id, user: AdminUser, services: Provided) -> Response:
     """Delete a DRAFT with its files; its number stays retired."""
-    writing.delete_quote(services.storage, services.database, user, id)
+    writing.delete_quote(services.storage, services.database, services.settings, user, id)
     return Response(status_code=204)
 
 

@@ -3,8 +3,8 @@
 #
 #   chromium.br   the browser, packed; the product unpacks it once per environment into the temp folder
 #   lib/          the system libraries that it needs and Lambda lacks
-#   fonts/        the documents' typefaces, with fonts.conf
-#   VERSION       the package's version, part of every PDF's cache key
+#   fonts/        the documents' typefaces with their licences, and fonts.conf
+#   VERSION       of browser and typefaces, part of every PDF's cache key
 #
 # Needs node and npm on PATH. Does nothing when the folder is already up to date; never leaves half a folder.
 set -eu
@@ -21,7 +21,7 @@ mkdir -p "$(dirname -- "$destination")"
 work=$(mktemp -d "$destination.XXXXXX")
 trap 'rm -rf "$work"' EXIT INT TERM
 
-echo "chromium: fetching the browser (66 MB)" >&2
+echo "chromium: fetching the browser and the typefaces (160 MB)" >&2
 cp "$here/package.json" "$here/package-lock.json" "$work/"
 npm ci --prefix "$work" --ignore-scripts --no-audit --no-fund --loglevel=error >&2
 package=$work/node_modules/@sparticuz/chromium
@@ -39,11 +39,32 @@ laid=$work/laid
 mkdir "$laid"
 mv "$package/bin/chromium.br" "$laid/chromium.br"
 unpack "$package/bin/al2023.tar.br" "$laid"
-unpack "$package/bin/fonts.tar.br" "$work/typefaces"
-mv "$work/typefaces/fonts" "$laid/fonts"
+
+# Documents are set in Source Sans and Source Serif: Latin, Greek, Cyrillic. What they lack is lent by Noto in one
+# weight; Noto's Chinese, Japanese and Korean were drawn to go with Source Sans.
+mkdir "$laid/fonts"
+typeface() { # PACKAGE WEIGHT…
+    family=$work/node_modules/@expo-google-fonts/$1
+    cp "$family/LICENSE_FONT" "$laid/fonts/LICENSE-$1"
+    shift
+    for weight; do
+        cp "$family/$weight"/*.ttf "$laid/fonts/"
+    done
+}
+typeface source-sans-3 400Regular 600SemiBold
+typeface source-serif-4 400Regular 600SemiBold
+typeface noto-sans-arabic 400Regular
+typeface noto-sans-devanagari 400Regular
+typeface noto-sans-hebrew 400Regular
+typeface noto-sans-kr 400Regular
+typeface noto-sans-sc 400Regular
+typeface noto-sans-symbols 400Regular
+typeface noto-sans-symbols-2 400Regular
+typeface noto-sans-thai 400Regular
+typeface noto-emoji 400Regular
 cp "$here/fonts.conf" "$laid/fonts.conf"
 cp "$package/LICENSE" "$laid/LICENSE"
-node -p 'require(process.argv[1]).version' "$package/package.json" > "$laid/VERSION"
+printf '%s-%s\n' "$(node -p 'require(process.argv[1]).version' "$package/package.json")" "${stamp%% *}" > "$laid/VERSION"
 printf '%s\n' "$stamp" > "$laid/.stamp"
 
 rm -rf "$destination"

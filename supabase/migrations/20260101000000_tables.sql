@@ -234,6 +234,7 @@ create index quotes_by_status on quotes (status, created_at desc, id desc);
 create index quotes_by_text on quotes using gin (search_text extensions.gin_trgm_ops);
 create index quotes_by_marks on quotes using gin (search_marks(search_text));
 create index quotes_by_client on quotes (client_id, created_at desc, id desc);
+create index quotes_by_pdf on quotes (regexp_replace(number, '[^A-Za-z0-9._-]', '_', 'g'));
 create index quotes_by_creator on quotes (created_by);
 create index quotes_to_expire on quotes (valid_until) where status = 'PENDING';
 create index quotes_to_review on quotes (created_at) where status = 'DRAFT' and needs_review;
@@ -276,6 +277,7 @@ create table invoices (
   total_cents bigint not null check (total_cents = subtotal_cents - discount_cents + shipping_cents + tax_cents),
   paid_cents bigint not null default 0,
   written_off_cents bigint not null default 0 check (written_off_cents >= 0),
+  written_off_at timestamptz,
   balance_cents bigint not null generated always as (
     case when status in ('PENDING', 'OVERDUE', 'PAID') then greatest(0, total_cents - paid_cents) else 0 end
   ) stored,
@@ -293,7 +295,8 @@ create table invoices (
   created_by bigint references users (id) on delete set null,
   search_text text not null default '',
   created_at timestamptz not null default now(),
-  updated_at timestamptz not null default now()
+  updated_at timestamptz not null default now(),
+  check (written_off_cents = 0 or written_off_at is not null)
 );
 comment on column invoices.paid_cents is 'Payments less refunds, kept by the ledger triggers alone.';
 alter table quotes add foreign key (converted_invoice_id) references invoices (id) on delete set null;
@@ -307,6 +310,8 @@ create index invoices_by_client_money on invoices (client_id, currency)
 create index invoices_by_due on invoices (due_date, id);
 create index invoices_by_status_due on invoices (status, due_date, id);
 create index invoices_by_client_due on invoices (client_id, due_date, id);
+-- By the name that its number has in a PDF's key (printshop.storage.keys.pdf_filename).
+create index invoices_by_pdf on invoices (regexp_replace(number, '[^A-Za-z0-9._-]', '_', 'g'));
 create index invoices_by_quote on invoices (quote_id);
 create index invoices_by_creator on invoices (created_by);
 create index invoices_to_age on invoices (due_date) where status = 'PENDING';
@@ -657,6 +662,7 @@ create table mails (
   lease_until timestamptz,
   sent_at timestamptz,
   provider_id text,
+  pdf_key text,
   error text,
   created_by bigint references users (id) on delete set null,
   created_at timestamptz not null default now(),
@@ -665,9 +671,11 @@ create table mails (
 );
 comment on table mails is 'The outbox: committed with the change that it tells of, sent by the mailer, sent again by the janitor.';
 comment on column mails.queued_at is 'When its message was last put into the queue.';
+comment on column mails.pdf_key is 'The PDF that goes with it, as it goes, in the pdfs bucket; noted before it is sent.';
 create index mails_by_quote on mails (quote_id, id desc);
 create index mails_by_invoice on mails (invoice_id, id desc);
 create index mails_by_creator on mails (created_by);
+create index mails_by_pdf on mails (pdf_key) where pdf_key is not null;
 create index mails_to_send on mails (queued_at) where status in ('QUEUED', 'SENDING');
 
 create table webhook_events (

@@ -79,6 +79,45 @@ begin
 end
 $$;
 
+-- Before it is sent: which PDF goes with it. `written` false: another mailer has taken it over, and this one must not send.
+create function note_mail_pdf(p_mail_id bigint, p_claim_token uuid, p_pdf_key text) returns jsonb
+language plpgsql volatile set search_path = public, pg_temp
+as $$
+begin
+  update mails set pdf_key = p_pdf_key where id = p_mail_id and status = 'SENDING' and claim_token = p_claim_token;
+  return jsonb_build_object('written', found);
+end
+$$;
+
+-- The PDF that last went to the customer; `p_client_id` null reads as the shop, else only what is this client's.
+create function get_sent_pdf(p_kind text, p_id bigint, p_client_id bigint) returns jsonb
+language plpgsql stable set search_path = public, pg_temp
+as $$
+declare
+  found_number text;
+  key text;
+begin
+  if p_kind = 'invoice' then
+    select number into found_number from invoices where id = p_id and (p_client_id is null or client_id = p_client_id);
+    if not found then
+      return no_such_invoice();
+    end if;
+    select pdf_key into key from mails where invoice_id = p_id and status = 'SENT' order by id desc limit 1;
+  else
+    select number into found_number from quotes
+     where id = p_id and (p_client_id is null or (client_id = p_client_id and status <> 'DRAFT'));
+    if not found then
+      return refusal(404, 'QUOTE_NOT_FOUND', 'There is no such quote of yours.');
+    end if;
+    select pdf_key into key from mails where quote_id = p_id and status = 'SENT' order by id desc limit 1;
+  end if;
+  if key is null then
+    return refusal(409, 'NOT_MAILED', format('%s went out by no mail yet; leave `sent` away to read it as it stands now.', found_number));
+  end if;
+  return jsonb_build_object('number', found_number, 'storageKey', key);
+end
+$$;
+
 create function finish_mail(p_mail_id bigint, p_claim_token uuid, p_provider_id text) returns jsonb
 language plpgsql volatile set search_path = public, pg_temp
 as $$
@@ -139,7 +178,8 @@ declare
 begin
   foreach signature in array array[
     'log_mail(mails, text, text, jsonb)', 'queue_mail(mail_kind, bigint, text, text, bigint)',
-    'give_up_mail(mails, text)', 'claim_mail(bigint, integer)', 'finish_mail(bigint, uuid, text)',
+    'give_up_mail(mails, text)', 'claim_mail(bigint, integer)', 'note_mail_pdf(bigint, uuid, text)',
+    'get_sent_pdf(text, bigint, bigint)', 'finish_mail(bigint, uuid, text)',
     'fail_mail(bigint, uuid, text, boolean)', 'requeue_mails()'] loop
     execute format('revoke all on function %s from public, anon, authenticated, service_role', signature);
     execute format('grant execute on function %s to service_role', signature);

@@ -141,7 +141,19 @@ begin
 end
 $$;
 
--- Which of these listed objects no row knows. Seen a second time after 48 hours, a tmp one may be deleted.
+-- Whether a key of the pdfs bucket names a document that there is, or a PDF that went out by mail.
+create function is_pdf_of_ours(p_key text) returns boolean
+language sql stable set search_path = public, pg_temp
+as $$
+  select case
+    when p_key like 'sent/%' then exists (select from mails where pdf_key = p_key)
+    when p_key like 'quote-%' then exists (select from quotes
+      where regexp_replace(number, '[^A-Za-z0-9._-]', '_', 'g') = regexp_replace(p_key, '^quote-(.*)[.]pdf$', '\1'))
+    else exists (select from invoices
+      where regexp_replace(number, '[^A-Za-z0-9._-]', '_', 'g') = regexp_replace(p_key, '^(invoice|receipt)-(.*)[.]pdf$', '\2')) end
+$$;
+
+-- Which of these listed objects no row knows. Seen a second time after 48 hours, a tmp one or a PDF may be deleted.
 create function note_stray_objects(p_bucket text, p_keys text[]) returns jsonb
 language plpgsql volatile set search_path = public, pg_temp
 as $$
@@ -154,6 +166,7 @@ begin
      and not exists (select from tmp_files where p_bucket = 'tmp' and preview_key = k)
      and not exists (select from slice_results where p_bucket = 'tmp' and gcode_key = k)
      and not exists (select from order_files where p_bucket = 'order-files' and storage_key = k)
+     and not (p_bucket = 'pdfs' and is_pdf_of_ours(k))
      and not exists (select from attachments where p_bucket = 'attachments' and storage_key = k);
   select coalesce(jsonb_agg(key), '[]') into ripe from stray_objects
    where bucket = p_bucket and key = any (strays) and first_seen_at < now() - interval '48 hours';
@@ -224,7 +237,7 @@ begin
   foreach signature in array array[
     'record_heartbeat(text, jsonb)', 'readiness()', 'is_overdue(timestamptz, integer)', 'requeue_slices()',
     'forget_sends(jsonb)', 'settle_dead_slices(jsonb)', 'expire_gcode(integer, integer)', 'expire_tmp_files(integer, integer)',
-    'note_stray_objects(text, text[])', 'forget_stray_objects(text, text[])',
+    'is_pdf_of_ours(text)', 'note_stray_objects(text, text[])', 'forget_stray_objects(text, text[])',
     'age_documents()'] loop
     execute format('revoke all on function %s from public, anon, authenticated, service_role', signature);
     execute format('grant execute on function %s to service_role', signature);

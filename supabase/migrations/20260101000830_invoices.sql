@@ -345,7 +345,7 @@ begin
     return refused;
   end if;
   retired := retire_session(i.id);
-  update invoices set status = 'WRITTEN_OFF', written_off_cents = i.balance_cents where id = i.id;
+  update invoices set status = 'WRITTEN_OFF', written_off_cents = i.balance_cents, written_off_at = now() where id = i.id;
   perform log_activity(i.client_id, i.quote_id, i.id, null, null, 'INVOICE_WRITTEN_OFF',
                        'Invoice ' || i.number || ' was written off',
                        jsonb_build_object('userId', p_user_id, 'writtenOffCents', i.balance_cents));

@@ -8,7 +8,7 @@ from tests.e2e.scenes import SCENES, Scene, World
 
 BESIDE = {
     "claim_slice", "report_slice_progress", "complete_slice", "fail_slice", "record_heartbeat",
-    "begin_inspection", "store_inspection", "claim_mail", "finish_mail", "fail_mail",
+    "begin_inspection", "store_inspection", "claim_mail", "note_mail_pdf", "finish_mail", "fail_mail",
 }  # fmt: skip
 """What the slicer, the mailer and a function's start ask, on their own time."""
 LOOK_UPS = ("authenticate", "count_attempt")

@@ -321,6 +321,12 @@ def _(world: World, role: str) -> Scene:
     return Scene({"id": world.owner.user["clientId"]})
 
 
+@scene("GET", "clients/{id}/statement.pdf")
+def _(world: World, role: str) -> Scene:
+    world.invoice()
+    return Scene({"id": world.owner.user["clientId"]}, query={"from": "2020-01-01"})
+
+
 @scene("PUT", "client/preferences")
 def _(world: World, role: str) -> Scene:
     return Scene(body=world.owner.data("GET", "client/preferences"))
@@ -385,6 +391,9 @@ for _route in ("invoices/{id}", "invoices/{id}/pdf"):
     scene("DELETE", _route)(lambda world, _role: Scene({"id": world.invoice()}))
 for _route in ("void", "write-off", "rotate-token", "stripe-session"):
     scene("POST", f"invoices/{{id}}/{_route}")(lambda world, _role: Scene({"id": world.invoice()}))
+
+
+scene("GET", "invoices/{id}/receipt.pdf")(lambda world, _role: Scene({"id": world.payment()[0]}))
 
 
 @scene("POST", "invoices/{id}/mark-paid")

@@ -11,7 +11,7 @@ from printshop.errors import ApiError, Unavailable
 from printshop.log import get_logger
 from printshop.queue import DeadLetters, MailQueue, SliceQueue
 from printshop.slicing.claims import SliceMessage
-from printshop.storage.objects import ATTACHMENTS, ORDER_FILES, TMP, Bucket, Storage
+from printshop.storage.objects import ATTACHMENTS, ORDER_FILES, PDFS, TMP, Bucket, Storage
 
 if TYPE_CHECKING:
     from printshop.payments.stripe_gateway import StripeGateway
@@ -20,6 +20,9 @@ BATCH = 500
 GCODE_RETENTION_HOURS = 30 * 24
 SECONDS = 240
 """A round stops in time for its function's limit; the next one goes on."""
+
+SWEPT: tuple[Bucket, ...] = (TMP, PDFS)
+"""Buckets whose strays go; those of others are a person's to judge."""
 
 STRIPE_SECONDS = 120
 """The reconciler's share of it."""
@@ -142,8 +145,10 @@ def expire_attachments(database: Database, storage: Storage) -> dict[str, Any]:
 
 
 def sweep_strays(database: Database, storage: Storage, deadline: float) -> dict[str, Any]:
-    """Objects that no row knows: tmp ones go at the second look, 48 hours after the first; others are flagged."""
-    return {bucket: _sweep(database, storage, bucket, deadline) for bucket in (TMP, ORDER_FILES, ATTACHMENTS)}
+    """Objects that no row knows: tmp ones and PDFs go at the second look, 48 hours after the first; others, which
+    nobody could make again, are flagged."""
+    buckets = (TMP, ORDER_FILES, ATTACHMENTS, PDFS)
+    return {bucket: _sweep(database, storage, bucket, deadline) for bucket in buckets}
 
 
 def _sweep(database: Database, storage: Storage, bucket: Bucket, deadline: float) -> dict[str, int]:
@@ -152,7 +157,7 @@ def _sweep(database: Database, storage: Storage, bucket: Bucket, deadline: float
 
     def look(keys: list[str]) -> tuple[int, int]:
         noted = database.call("note_stray_objects", p_bucket=bucket, p_keys=keys)
-        ripe = noted["ripe"] if bucket == TMP else []
+        ripe = noted["ripe"] if bucket in SWEPT else []
         if ripe:
             storage.delete(bucket, ripe)
             database.call("forget_stray_objects", p_bucket=bucket, p_keys=ripe)
@@ -168,7 +173,7 @@ def _sweep(database: Database, storage: Storage, bucket: Bucket, deadline: float
     if page:
         found, gone = look(page)
         strays, deleted = strays + found, deleted + gone
-    if strays and bucket != TMP:
+    if strays and bucket not in SWEPT:
         log.warn(
             scope="janitor.mismatch",
             message="Objects without a row",

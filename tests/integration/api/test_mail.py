@@ -20,6 +20,7 @@ import pytest
 from local.stack import SENDER, Stack
 from tests.conftest import Client, sign_up
 from tests.integration.api.test_upkeep import round_of
+from tests.invoices import book, refused, written
 from tests.models import cube_stl
 from tests.orders import checked_out, sliced
 from tests.template.roles import load_roles
@@ -177,6 +178,64 @@ def test_an_open_quote_arrives_with_the_link_to_accept_it(
         ("QUOTE_MAIL_QUEUED", quote_id, None),
         ("QUOTE_MAILED", quote_id, None),
     ]
+
+
+def test_what_a_customer_got_can_be_shown_whatever_became_of_the_document(
+    stack: Stack,
+    database: psycopg.Connection,
+    shop: Client,
+    customer: Client,
+    other_customer: Client,
+    address: str,
+) -> None:
+    made = written(shop, customer.user["clientId"])
+    path = f"invoices/{made['id']}/pdf"
+    before = customer.get(path, params={"sent": True})
+    assert refused(before) == (409, "NOT_MAILED")
+    stack.gateway.invoke("MailerFunction", delivery(queued(database, "INVOICE", made["id"], address)))
+    (attached,) = only_mail_to(stack, address).iter_attachments()
+    got = attached.get_content()
+    book(shop, made, 11_000)
+    now = customer.get(path).content
+    assert now != got
+    for reader in (customer, shop):
+        sent = reader.get(path, params={"sent": True})
+        assert (sent.status_code, sent.headers["content-type"]) == (200, "application/pdf")
+        assert sent.content == got
+        assert f'filename="invoice-{made["number"]}.pdf"' in sent.headers["content-disposition"]
+    assert refused(other_customer.get(path, params={"sent": True})) == (404, "INVOICE_NOT_FOUND")
+    assert shop.data("DELETE", path) == {"deleted": True}
+    assert customer.get(path, params={"sent": True}).content == got
+    stack.gateway.invoke("MailerFunction", delivery(queued(database, "INVOICE", made["id"], address)))
+    again = customer.get(path, params={"sent": True}).content
+    assert again != got
+    assert again in [next(mail.iter_attachments()).get_content() for mail in mails_to(stack, address)]
+
+
+def test_a_quote_is_shown_as_it_was_sent(
+    stack: Stack, database: psycopg.Connection, ada: Client, address: str
+) -> None:
+    quote_id, _ = open_quote(database, ada.user["clientId"])
+    assert refused(ada.get(f"quotes/{quote_id}/pdf?sent=true")) == (409, "NOT_MAILED")
+    stack.gateway.invoke("MailerFunction", delivery(queued(database, "QUOTE", quote_id, address)))
+    (attached,) = only_mail_to(stack, address).iter_attachments()
+    assert ada.get(f"quotes/{quote_id}/pdf?sent=true").content == attached.get_content()
+
+
+def test_a_mail_whose_pdf_cannot_be_kept_is_not_sent_and_comes_again(
+    stack: Stack, database: psycopg.Connection, ada: Client, address: str
+) -> None:
+    quote_id, _ = open_quote(database, ada.user["clientId"])
+    database.execute("update storage.buckets set file_size_limit = 10 where id = 'pdfs'")
+    try:
+        mail_id = queued(database, "QUOTE", quote_id, address)
+        event = delivery(mail_id)
+        assert stack.gateway.invoke("MailerFunction", event)["batchItemFailures"] != []
+    finally:
+        database.execute("update storage.buckets set file_size_limit = 26214400 where id = 'pdfs'")
+    assert (mails_to(stack, address), status_of(database, mail_id)) == ([], "QUEUED")
+    assert stack.gateway.invoke("MailerFunction", event)["batchItemFailures"] == []
+    assert len(mails_to(stack, address)) == 1
 
 
 def test_a_name_cannot_add_a_header(

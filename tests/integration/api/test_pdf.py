@@ -9,6 +9,7 @@ import pytest
 
 from local.stack import Stack
 from tests.conftest import Client, sign_up
+from tests.invoices import book, refused, written
 from tests.models import cube_stl
 from tests.orders import checked_out, sliced
 
@@ -101,3 +102,80 @@ def test_a_sent_quote_has_a_pdf_for_its_client_and_a_draft_for_the_shop_alone(
     response = ada.get(path)
     assert response.status_code == 200
     assert "110.00" in text_of(response.content)
+
+
+# -- receipts and statements -----------------------------------------------------------------------------------
+
+
+def test_a_receipt_is_made_once_something_is_paid(
+    shop: Client, customer: Client, other_customer: Client
+) -> None:
+    made = written(shop, customer.user["clientId"])
+    path = f"invoices/{made['id']}/receipt.pdf"
+    response = customer.get(path)
+    assert refused(response) == (409, "NOT_PAID")
+    assert response.json()["error"]["message"].startswith(f"Nothing is paid of invoice {made['number']} yet")
+    book(shop, made, 4_000)
+    response = customer.get(path)
+    assert response.status_code == 200
+    assert f'filename="receipt-{made["number"]}.pdf"' in response.headers["content-disposition"]
+    text = text_of(response.content)
+    for shown in ("Receipt", made["number"], "$40.00", "$70.00"):
+        assert shown in text
+    assert other_customer.get(path).status_code == 404
+
+
+def test_a_receipt_follows_the_payments_and_goes_when_it_is_forgotten(
+    shop: Client, customer: Client, database: psycopg.Connection
+) -> None:
+    made = written(shop, customer.user["clientId"])
+    for cents in (4_000, 7_000):
+        book(shop, made, cents)
+        assert f"${cents / 100:.2f}" in text_of(customer.get(f"invoices/{made['id']}/receipt.pdf").content)
+    key = f"receipt-{made['number']}.pdf"
+    assert key in kept(database)
+    assert shop.data("DELETE", f"invoices/{made['id']}/pdf") == {"deleted": True}
+    assert key not in kept(database)
+
+
+def kept(database: psycopg.Connection) -> set[str]:
+    """Keys in the `pdfs` bucket."""
+    return {key for (key,) in database.execute("select name from storage.objects where bucket_id = 'pdfs'")}
+
+
+def test_a_statement_shows_what_moved_the_account_and_is_kept_nowhere(
+    shop: Client, customer: Client, other_customer: Client, database: psycopg.Connection
+) -> None:
+    client = customer.user["clientId"]
+    one, two = written(shop, client), written(shop, client, 20_000)
+    book(shop, one, 4_000)
+    book(shop, two, 22_000)
+    before = kept(database)
+    response = customer.get(f"clients/{client}/statement.pdf")
+    assert response.status_code == 200
+    text = " ".join(text_of(response.content).split())
+    for shown in (
+        "Statement of account", f"Invoice {one['number']}", f"Payment for {two['number']} Cash", "$220.00",
+        "Balance due $70.00", "Amount $70.00 $0.00",
+    ):  # fmt: skip
+        assert shown in text, text
+    assert kept(database) == before
+    assert shop.get(f"clients/{client}/statement.pdf").content == response.content
+    assert refused(other_customer.get(f"clients/{client}/statement.pdf")) == (404, "CLIENT_NOT_FOUND")
+    assert refused(shop.get(f"clients/{2**40}/statement.pdf")) == (404, "CLIENT_NOT_FOUND")
+
+
+def test_a_statement_is_of_the_days_that_are_asked_for(shop: Client, customer: Client) -> None:
+    client = customer.user["clientId"]
+    made = written(shop, client)
+    path = f"clients/{client}/statement.pdf"
+    early = customer.get(path, params={"from": "2026-01-01", "to": "2026-01-31"})
+    assert f'filename="statement-{client}-2026-01-01-2026-01-31.pdf"' in early.headers["content-disposition"]
+    text = text_of(early.content)
+    assert "1 January 2026 – 31 January 2026" in text
+    assert made["number"] not in text
+    assert refused(customer.get(path, params={"from": "2026-02-01", "to": "2026-01-31"})) == (
+        422,
+        "PERIOD_REVERSED",
+    )
+    assert customer.get(path, params={"from": "yesterday"}).status_code == 422

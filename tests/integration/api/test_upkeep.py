@@ -1,6 +1,7 @@
 """Health and the janitor, each on the real parts."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -11,6 +12,7 @@ from local.stack import Stack
 from tests.conftest import Client, sign_up
 from tests.integration.api.traces import wait_until_quiet
 from tests.integration.schema.shop import PROFILE
+from tests.invoices import new_client, written
 from tests.models import cube_stl
 from tests.orders import SETTINGS, checked_out, sliced, uploaded, wait_for_slice
 
@@ -94,6 +96,41 @@ def test_an_object_without_a_row_goes_only_at_the_second_look_after_48_hours(
     url = f"{stack.supabase.url}/storage/v1/object/order-files"
     httpx.request("DELETE", url, content=json.dumps({"prefixes": ["0/stray/stray.stl"]}),
                   headers=headers | {"content-type": "application/json"})  # fmt: skip
+
+
+def test_a_pdf_goes_with_its_document_and_at_the_second_look_when_it_came_too_late(
+    stack: Stack, database: psycopg.Connection, shop: Client
+) -> None:
+    client = new_client(database)
+    lives, dies = (written(shop, client) for _ in range(2))
+    for made in (lives, dies):
+        assert shop.get(f"invoices/{made['id']}/pdf").status_code == 200
+    folder = cache_folder_of(stack)
+    assert list(folder.glob(f"invoice-{dies['number']}.*")) != []
+    assert shop.request("DELETE", f"invoices/{dies['id']}").status_code == 204
+    key = f"invoice-{dies['number']}.pdf"
+    assert key not in pdfs(database)
+    assert list(folder.glob(f"invoice-{dies['number']}.*")) == []
+    headers = {"apikey": stack.supabase.secret_key, "Authorization": f"Bearer {stack.supabase.secret_key}"}
+    url = f"{stack.supabase.url}/storage/v1/object/pdfs/{key}"
+    late = headers | {"content-type": "application/pdf"}
+    assert httpx.post(url, content=b"%PDF-1.4 late", headers=late).is_success
+    assert round_of(stack)["strays"]["pdfs"] == {"strays": 1, "deleted": 0}
+    database.execute("update stray_objects set first_seen_at = now() - interval '49 hours'")
+    assert round_of(stack)["strays"]["pdfs"] == {"strays": 1, "deleted": 1}
+    assert key not in pdfs(database)
+    assert f"invoice-{lives['number']}.pdf" in pdfs(database)
+
+
+def cache_folder_of(stack: Stack) -> Path:
+    """Where the PDF function keeps its copies, on a disk that here all functions share."""
+    process = stack.gateway.processes("PdfFunction")[0]
+    variables = Path(f"/proc/{process}/environ").read_bytes().decode().split("\0")
+    return Path(next(v for v in variables if v.startswith("PDF_CACHE_DIR=")).partition("=")[2])
+
+
+def pdfs(database: psycopg.Connection) -> set[str]:
+    return {key for (key,) in database.execute("select name from storage.objects where bucket_id = 'pdfs'")}
 
 
 def test_a_committed_request_whose_message_was_lost_is_sent_again(

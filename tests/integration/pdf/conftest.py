@@ -5,14 +5,17 @@ import logging
 import os
 import subprocess
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from local.preview import print_sheet
 from printshop.pdf.chromium import Chromium, find_chromium
 from printshop.pdf.renderer import Renderer
 from tests.integration.pdf.probes import REPOSITORY, CountingServer, Run, Tapped
+from tests.unit.pdf.gallery import gallery
 
 INSTALLED = REPOSITORY / ".local" / "chromium"
 
@@ -36,6 +39,18 @@ def renderer(chromium: Chromium, run: Run) -> Iterator[Renderer]:
     shared = Renderer(chromium)
     yield shared
     run(shared.close())
+
+
+@pytest.fixture(scope="session")
+def printed(renderer: Renderer, run: Run) -> Callable[[str], bytes]:
+    """A sheet of the gallery as it is served, printed once: printed("invoice-paid")."""
+
+    @cache
+    def contents(name: str) -> bytes:
+        made: bytes = run(print_sheet(renderer, gallery()[name]()))
+        return made
+
+    return contents
 
 
 @pytest.fixture

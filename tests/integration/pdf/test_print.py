@@ -78,15 +78,15 @@ def test_an_invoice_carries_its_number_lines_gst_and_total(pending: bytes) -> No
         "Issued 23 November 2026",
         "Due 7 December 2026",
         "Gearbox housing, left half",
-        "2 A$48.50 – A$97.00",
-        "12 A$7.90 10% A$85.32",
-        "1.5 A$90.00 – A$135.00",
-        "Subtotal A$414.32",
-        "Discount −A$25.00",
-        "Shipping metro A$12.50",
-        "GST 10% A$40.18",
-        "Total A$442.00",
-        "Balance due A$442.00",
+        "2 $48.50 – $97.00",
+        "12 $7.90 10% $85.32",
+        "1.5 $90.00 – $135.00",
+        "Subtotal $414.32",
+        "Discount −$25.00",
+        "Shipping metro $12.50",
+        "GST 10% $40.18",
+        "Total AUD $442.00",
+        "Balance due $442.00",
         "BSB 062-000",
         "page 1 of 1",
     ):
@@ -96,19 +96,20 @@ def test_an_invoice_carries_its_number_lines_gst_and_total(pending: bytes) -> No
 def test_a_paid_invoice_says_so(paid: bytes) -> None:
     text = text_of(paid)
     assert "PAID" in text
-    assert "Balance due A$0.00" in text
-    assert "25 November 2026 bank transfer A$100.00" in text
+    assert "Balance due $0.00" in text
+    assert "25 November 2026 Bank transfer $100.00" in text
 
 
 def test_a_quote_carries_its_validity_and_total(renderer: Renderer, run: Run) -> None:
     text = text_of(run(renderer.pdf(render_html(quote(), business()))))
-    for part in ("Quote QT-0007", "Valid until 23 December 2026", "Total A$493.68", "Accept this quote"):
+    for part in ("Quote QT-0007", "Valid until 23 December 2026", "Total AUD $493.68", "Accept this quote"):
         assert part in text
 
 
 def test_the_pay_link_can_be_followed_from_button_and_address(pending: bytes) -> None:
     links = addresses(read(pending))
-    assert links == ["https://print.layerworks.example/api/pay/pl_8Jx2mWq0c4TtY7vN"] * 2
+    assert set(links) == {"https://print.layerworks.example/api/pay/pl_8Jx2mWq0c4TtY7vN"}
+    assert len(links) >= 2
 
 
 def test_a_paid_invoice_has_no_link(paid: bytes) -> None:
@@ -156,13 +157,13 @@ def test_every_font_is_embedded_and_reduced_to_what_is_used(pending: bytes) -> N
     for sheet in read(pending).pages:
         fonts = sheet["/Resources"]["/Font"].values()  # type: ignore[index]
         for font in (font.get_object() for font in fonts):
-            assert re.fullmatch(r"/[A-Z]{6}\+OpenSans-(Regular|Bold)", font["/BaseFont"])
+            assert re.fullmatch(r"/[A-Z]{6}\+Source(Sans3|Serif4)-(Regular|SemiBold)", font["/BaseFont"])
             described = font["/DescendantFonts"][0].get_object()["/FontDescriptor"].get_object()
             assert "/FontFile2" in described
     assert len(pending) < 100_000
 
 
-@pytest.mark.parametrize(("lines", "pages"), [(1, 1), (4, 1), (60, 4), (200, 12)])
+@pytest.mark.parametrize(("lines", "pages"), [(1, 1), (4, 1), (60, 4), (200, 10)])
 def test_lines_fill_as_many_pages_as_they_need(renderer: Renderer, run: Run, lines: int, pages: int) -> None:
     reader = read(run(renderer.pdf(render_html(invoice(lines), business()))))
     assert len(reader.pages) == pages
@@ -174,7 +175,7 @@ def test_lines_fill_as_many_pages_as_they_need(renderer: Renderer, run: Run, lin
 
 def test_the_table_head_is_repeated_and_no_line_is_torn_or_lost(long: bytes) -> None:
     texts = [" ".join(sheet.extract_text().split()) for sheet in read(long).pages]
-    assert all("DESCRIPTION QUANTITY UNIT PRICE DISCOUNT AMOUNT" in text for text in texts)
+    assert all("Description Quantity Unit price Discount Amount" in text for text in texts)
     assert sum(text.count("Gearbox housing, left half") for text in texts) == 15
     for text in texts:
         assert text.count("Gearbox housing") == text.count("PLA · 0.2 mm layers")

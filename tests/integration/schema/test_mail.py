@@ -194,3 +194,22 @@ def test_a_deleted_documents_mails_go_with_it(shop: Shop, invoice: Any) -> None:
     mail_id = queue(shop, invoice)
     shop.rows.execute("delete from invoices where id = %s", (invoice["id"],))
     assert claim(shop, mail_id) == {"state": "done"}
+
+
+def test_a_mail_notes_its_pdf_only_while_it_is_its_mailers(shop: Shop, invoice: Any) -> None:
+    mail_id = queue(shop, invoice)
+    token = claim(shop, mail_id)["claimToken"]
+
+    def noted(claim_token: Any, key: str) -> bool:
+        params = {"p_mail_id": mail_id, "p_claim_token": claim_token, "p_pdf_key": key}
+        return bool(shop.call("note_mail_pdf", **params)["written"])
+
+    assert noted(token, "sent/one.pdf")
+    expire_lease(shop, mail_id)
+    second = claim(shop, mail_id)["claimToken"]
+    assert not noted(token, "sent/late.pdf")
+    sent = {"p_kind": "invoice", "p_id": invoice["id"], "p_client_id": None}
+    assert shop.call("get_sent_pdf", **sent)["error"]["code"] == "NOT_MAILED"
+    finish(shop, mail_id, second)
+    assert shop.call("get_sent_pdf", **sent) == {"number": invoice["number"], "storageKey": "sent/one.pdf"}
+    assert not noted(second, "sent/late.pdf")

@@ -5,6 +5,7 @@ from uuid import uuid4
 
 import pytest
 
+from printshop.storage.keys import pdf_filename
 from tests.integration.schema.shop import Customer, Shop
 
 LONG_AGO = "update tmp_files set created_at = now() - interval '25 hours' where id = any (%s)"
@@ -188,6 +189,26 @@ def test_an_object_with_a_row_is_no_stray_and_one_that_gets_its_row_stops_being_
     shop.call("save_tmp_files", p_user_id=customer.user_id, p_files=[row], p_uploaded=True)
     assert note(shop, key) == {"strays": 0, "ripe": []}
     assert shop.value("select count(*) from stray_objects where key = %s", key) == 0
+
+
+def test_a_pdf_is_known_by_its_documents_number_or_by_the_mail_that_it_went_with(shop: Shop) -> None:
+    customer = shop.customer()
+    shop.rows.execute("update settings set invoice_prefix = 'Ü & Co/'")
+    try:
+        number = shop.invoice(customer)["number"]
+    finally:
+        shop.rows.execute("update settings set invoice_prefix = 'INV-'")
+    sent = f"sent/{uuid4()}.pdf"
+    known = [pdf_filename("invoice", number), pdf_filename("receipt", number)]
+    assert note(shop, *known, bucket="pdfs")["strays"] == 0
+    strays = [pdf_filename("quote", number), f"invoice-{uuid4()}.pdf", sent, f"health/{uuid4()}.pdf"]
+    assert note(shop, *known, *strays, bucket="pdfs")["strays"] == 4
+    shop.rows.execute(
+        "insert into mails (kind, invoice_id, to_address, pdf_key)"
+        " select 'INVOICE', id, 'ada@example.com', %s from invoices where number = %s",
+        (sent, number),
+    )
+    assert note(shop, *known, *strays, bucket="pdfs")["strays"] == 3
 
 
 def test_a_key_is_known_in_its_own_bucket_only(shop: Shop) -> None:

@@ -5,7 +5,7 @@ from fractions import Fraction
 from typing import Any
 
 from printshop.money import round_half_up
-from printshop.pdf.document import Business, Invoice, Quote
+from printshop.pdf.document import Business, Invoice, Quote, Receipt, Statement
 
 LOGO_SVG = """
 <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 262 60">
@@ -111,8 +111,18 @@ def invoice_json(
         "payUrl": None if paid else "https://print.layerworks.example/api/pay/pl_8Jx2mWq0c4TtY7vN",
         "payNote": None,
         "payments": [
-            {"date": "2026-11-25", "method": "BANK_TRANSFER", "amountCents": 10_000},
-            {"date": "2026-12-01", "method": "STRIPE", "amountCents": total - 10_000},
+            {
+                "date": "2026-11-25",
+                "method": "BANK_TRANSFER",
+                "amountCents": 10_000,
+                "reference": "NAB 4471 0032",
+            },
+            {
+                "date": "2026-12-01",
+                "method": "STRIPE",
+                "amountCents": total - 10_000,
+                "reference": "pi_3QKz8rLkdIwHu7ix",
+            },
         ]
         if paid
         else [],
@@ -138,6 +148,50 @@ def invoice(lines: int = 4, **changes: Any) -> Invoice:
 
 def quote(lines: int = 4, **changes: Any) -> Quote:
     return Quote.model_validate(quote_json(lines, **changes))
+
+
+def receipt(lines: int = 4, **changes: Any) -> Receipt:
+    """The receipt of an invoice that was paid in two parts."""
+    return Receipt.model_validate(invoice_json(lines, paid=True, kind="receipt", **changes))
+
+
+_MOVES = (
+    ("INVOICE", 44_200), ("PAYMENT", -44_200), ("REFUND", 5_000), ("CREDIT", -5_000), ("WRITE_OFF", -100),
+)  # fmt: skip
+
+
+def account_json(
+    entries: int = 5, currency: str = "AUD", opening: int = 12_000, **changes: Any
+) -> dict[str, Any]:
+    """An account of so many entries, all of it not yet due."""
+    balance, lines = opening, []
+    for number in range(entries):
+        kind, cents = _MOVES[number % len(_MOVES)]
+        balance += cents
+        lines.append(
+            {
+                "date": "2026-03-02", "kind": kind, "number": f"INV-{number // 5 + 1:04}",
+                "dueDate": "2026-03-16" if kind == "INVOICE" else None,
+                "method": "STRIPE" if kind in {"PAYMENT", "REFUND"} else None,
+                "amountCents": cents, "balanceCents": balance,
+            }
+        )  # fmt: skip
+    ageing = {
+        "currentCents": balance, "days1To30Cents": 0, "days31To60Cents": 0, "days61To90Cents": 0,
+        "daysOver90Cents": 0, "creditCents": 0,
+    }  # fmt: skip
+    account = {"currency": currency, "openingCents": opening, "closingCents": balance}
+    return {**account, "entries": lines, "ageing": ageing, **changes}
+
+
+def statement(entries: int = 5, *accounts: dict[str, Any], **changes: Any) -> Statement:
+    """A statement of one account of `entries`, or of `accounts`."""
+    return Statement.model_validate(
+        {
+            "kind": "statement", "clientId": 7, "client": CLIENT, "from": "2025-12-01", "to": "2026-11-24",
+            "issueDate": "2026-11-24", "accounts": list(accounts) or [account_json(entries)], **changes,
+        }
+    )  # fmt: skip
 
 
 def business(**changes: Any) -> Business:

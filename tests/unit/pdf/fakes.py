@@ -77,6 +77,11 @@ class FakeStore:
         self.objects[key] = (contents, dict(metadata or {}))
         return key
 
+    def signed_url(self, bucket: Bucket, key: str, seconds: int, filename: str | None = None) -> str:
+        self._begin("signed_url")
+        self._stored(bucket, key)
+        return f"https://storage.example/{key}?seconds={seconds}&as={filename}"
+
     def delete(self, bucket: Bucket, keys: Iterable[str]) -> int:
         self._begin("delete")
         assert bucket == "pdfs"

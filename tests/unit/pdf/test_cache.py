@@ -1,9 +1,11 @@
 import os
+import time
 from pathlib import Path
 
 import pytest
 
-from printshop.pdf.cache import PdfCache, cache_folder
+from printshop.pdf.cache import PdfCache, cache_folder, forget_cached
+from printshop.storage.keys import pdf_filenames
 
 ONE, TWO = "1" * 64, "2" * 64
 NAME = "invoice-INV-0001.pdf"
@@ -50,6 +52,26 @@ def test_the_longest_unused_go_when_the_folder_is_full(tmp_path: Path) -> None:
         False,
         True,
     ]
+
+
+def test_what_nobody_used_for_a_day_goes_with_the_next_write(tmp_path: Path) -> None:
+    cache = PdfCache(tmp_path)
+    for number, hours in ((1, 25), (2, 23)):
+        cache.put(f"invoice-{number}.pdf", ONE, b"contents")
+        then = time.time() - hours * 3600
+        os.utime(tmp_path / f"invoice-{number}.{ONE}.pdf", (then, then))
+    cache.put("invoice-3.pdf", ONE, b"contents")
+    assert sorted(file.name[:9] for file in tmp_path.iterdir()) == ["invoice-2", "invoice-3"]
+
+
+def test_papers_of_a_deleted_document_are_forgotten_where_the_folder_is_shared(tmp_path: Path) -> None:
+    cache = PdfCache(tmp_path)
+    for name in ("invoice-INV-0001.pdf", "receipt-INV-0001.pdf", "invoice-INV-00012.pdf"):
+        cache.put(name, ONE, b"contents")
+    forget_cached(str(tmp_path), pdf_filenames("invoice", "INV-0001"))
+    assert [file.name for file in tmp_path.iterdir()] == [f"invoice-INV-00012.{ONE}.pdf"]
+    forget_cached(str(tmp_path / "absent"), pdf_filenames("quote", "QT-0001"))
+    assert not (tmp_path / "absent").exists()
 
 
 def test_a_pdf_larger_than_the_cache_is_kept_alone(tmp_path: Path) -> None:

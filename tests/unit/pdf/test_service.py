@@ -10,8 +10,8 @@ import pytest
 from printshop.errors import PayloadTooLarge, Unavailable
 from printshop.pdf.cache import PdfCache
 from printshop.pdf.document import Invoice
-from printshop.pdf.service import Pdf, PdfService, input_hash, pin_dates
-from tests.unit.pdf.documents import business, invoice, item, quote
+from printshop.pdf.service import Pdf, PdfService, input_hash, pin_dates, stored_url
+from tests.unit.pdf.documents import business, invoice, item, quote, receipt, statement
 from tests.unit.pdf.fakes import DOWN, FakePrinter, FakeStore
 
 KEY = "invoice-INV-0042.pdf"
@@ -70,6 +70,15 @@ def test_another_process_takes_the_stored_pdf(shop: Shop) -> None:
     assert (pdf.source, pdf.contents) == ("storage", first.contents)
     assert other.printer.printed == []
     assert other.invoice().source == "cache"
+
+
+def test_a_stored_pdf_costs_the_wait_of_one_request(shop: Shop) -> None:
+    first = shop.invoice()
+    other = shop.restarted()
+    shop.store.delay = 0.4
+    start = time.monotonic()
+    assert other.invoice().contents == first.contents
+    assert time.monotonic() - start < 0.75
 
 
 @pytest.mark.parametrize(
@@ -164,14 +173,14 @@ def test_a_pdf_stored_without_a_hash_is_made_again(shop: Shop) -> None:
 def test_a_pdf_is_served_from_the_print_when_storage_is_down(shop: Shop) -> None:
     shop.store.failure = DOWN
     assert shop.invoice().source == "rendered"
-    assert shop.store.calls == ["info"]
+    assert "upload" not in shop.store.calls
     assert shop.invoice().source == "cache"
 
 
 def test_a_pdf_is_served_when_storage_refuses_it(shop: Shop) -> None:
     shop.store.failure = PayloadTooLarge("FILE_TOO_LARGE", "The file is larger than this bucket takes.")
     assert shop.invoice().source == "rendered"
-    assert shop.store.calls == ["info", "upload"]
+    assert shop.store.calls.count("upload") == 1
 
 
 def test_storage_that_hangs_delays_a_pdf_by_no_more_than_its_limit(shop: Shop, tmp_path: Path) -> None:
@@ -186,7 +195,38 @@ def test_storage_that_hangs_delays_a_pdf_by_no_more_than_its_limit(shop: Shop, t
     pdf, seconds = asyncio.run(timed())
     assert pdf.source == "rendered"
     assert seconds < 0.5
-    assert shop.store.calls == ["info"]
+    assert "upload" not in shop.store.calls
+
+
+def test_a_large_pdf_that_is_not_stored_is_stored_before_its_address_is_told(shop: Shop) -> None:
+    shop.store.failure = DOWN
+    pdf = shop.invoice()
+    shop.store.failure = None
+    assert stored_url(shop.store, pdf, 60) == f"https://storage.example/{KEY}?seconds=60&as={KEY}"
+    assert shop.restarted().invoice().source == "storage"
+    shop.store.calls.clear()
+    stored_url(shop.store, pdf, 60)
+    assert shop.store.calls == ["signed_url"]
+
+
+def test_a_receipt_has_a_key_of_its_own_and_goes_with_its_invoice(shop: Shop) -> None:
+    shop.invoice(paid=True)
+    paper = receipt(2)
+    pdf = asyncio.run(shop.service.receipt_pdf(paper, business()))
+    assert (pdf.source, pdf.storage_key) == ("rendered", "receipt-INV-0042.pdf")
+    assert set(shop.store.objects) == {KEY, pdf.storage_key}
+    assert asyncio.run(shop.service.delete("invoice", "INV-0042")) is True
+    assert shop.store.objects == {}
+    assert asyncio.run(shop.service.receipt_pdf(paper, business())).source == "rendered"
+
+
+def test_a_statement_is_cached_and_not_stored(shop: Shop) -> None:
+    paper = statement(3)
+    pdf = asyncio.run(shop.service.statement_pdf(paper, business()))
+    assert (pdf.source, pdf.filename) == ("rendered", "statement-7-2025-12-01-2026-11-24.pdf")
+    assert asyncio.run(shop.service.statement_pdf(paper, business())).source == "cache"
+    assert asyncio.run(shop.service.statement_pdf(statement(4), business())).source == "rendered"
+    assert (shop.store.calls, shop.store.objects) == ([], {})
 
 
 def test_a_print_that_fails_stores_nothing(shop: Shop) -> None:

@@ -1,20 +1,31 @@
 import re
 from decimal import Decimal
-from html import unescape
+from html import escape, unescape
 from typing import Any
 
 import pytest
 
+from printshop.pdf.qr import qr_code
 from printshop.pdf.template import (
     css_string,
     format_abn,
     format_duration,
     format_percent,
     format_quantity,
+    isolated,
     render_html,
     template_version,
 )
-from tests.unit.pdf.documents import CLIENT, LOGO, business, invoice, item, quote
+from tests.unit.pdf.documents import (
+    CLIENT,
+    LOGO,
+    business,
+    invoice,
+    item,
+    quote,
+    receipt,
+)
+from tests.unit.pdf.gallery import gallery
 
 EXTERNAL = re.compile(
     r"""(?:src|url|@import|<link|<script|<iframe|<object|<embed|<base|http-equiv)\b[^>]{0,3}""", re.I
@@ -55,38 +66,39 @@ def test_every_stored_figure_is_shown_and_none_is_computed() -> None:
     )
     text = text_of(render_html(document, business()))
     for part in (
-        "A$48.50 A$0.11",
-        "Subtotal A$0.22",
-        "Discount −A$0.33",
-        "Shipping metro A$0.44",
-        "GST 10% A$0.55",
-        "Total A$0.66",
-        "Paid −A$0.77",
-        "Balance due A$0.88",
+        "$48.50 $0.11",
+        "Subtotal $0.22",
+        "Discount −$0.33",
+        "Shipping metro $0.44",
+        "GST 10% $0.55",
+        "Total AUD $0.66",
+        "Paid −$0.77",
+        "Balance due $0.88",
     ):
         assert part in text
 
 
 @pytest.mark.parametrize(
-    ("currency", "total"), [("AUD", "A$1,234.56"), ("JPY", "¥123,456"), ("KWD", "KWD 123.456")]
+    ("currency", "total"), [("AUD", "$1,234.56"), ("JPY", "JPY 123,456"), ("KWD", "KWD 123.456")]
 )
 def test_amounts_have_the_decimals_of_their_currency(currency: str, total: str) -> None:
     text = text_of(render_html(invoice(1, currency=currency, totalCents=123456), business()))
-    assert f"Total {total}" in text
+    note = "" if currency in total else f"{currency} "
+    assert f"Total {note}{total}" in text
 
 
 @pytest.mark.parametrize(("bps", "rate"), [(1000, "10%"), (1250, "12.5%"), (875, "8.75%"), (0, "0%")])
 def test_gst_shows_its_real_rate(bps: int, rate: str) -> None:
-    assert f"GST {rate} A$" in text_of(render_html(invoice(1, taxRateBps=bps), business()))
+    assert f"GST {rate} $" in text_of(render_html(invoice(1, taxRateBps=bps), business()))
 
 
 def test_the_discount_column_is_there_when_a_line_has_one() -> None:
     lines = [item(1, discount=("PERCENT", 1250)), item(2, discount=("FIXED", 500)), item(3)]
     text = text_of(render_html(invoice(items=lines), business()))
     assert "Unit price Discount Amount" in text
-    assert "A$48.50 12.5% A$84.87" in text
-    assert "A$48.50 A$5.00 A$92.00" in text
-    assert "A$7.90 – A$94.80" in text
+    assert "$48.50 12.5% $84.87" in text
+    assert "$48.50 $5.00 $92.00" in text
+    assert "$7.90 – $94.80" in text
     assert "Unit price Amount" in text_of(render_html(invoice(items=[item(1)]), business()))
 
 
@@ -133,7 +145,7 @@ def test_a_pending_document_has_no_stamp() -> None:
 
 def test_a_pay_link_is_a_button_and_readable_on_paper() -> None:
     html = render_html(invoice(1, payUrl="https://shop.example/api/pay/abc", balanceCents=12045), business())
-    assert '<a class="button" href="https://shop.example/api/pay/abc">Pay A$120.45</a>' in html
+    assert '<a class="button" href="https://shop.example/api/pay/abc">Pay $120.45</a>' in html
     assert '<a href="https://shop.example/api/pay/abc">https://shop.example/api/pay/abc</a>' in html
 
 
@@ -155,8 +167,8 @@ def test_bank_details_are_shown_while_something_is_owed() -> None:
 
 def test_payments_are_listed_with_date_and_method() -> None:
     text = text_of(render_html(invoice(4, paid=True), business()))
-    assert "25 November 2026 bank transfer A$100.00" in text
-    assert "1 December 2026 card A$342.00" in text
+    assert "25 November 2026 Bank transfer $100.00" in text
+    assert "1 December 2026 Card $342.00" in text
 
 
 def test_the_business_stands_with_its_abn() -> None:
@@ -214,7 +226,7 @@ def test_hostile_text_in_any_field_stays_text(text: str) -> None:
     harmless = render_html(invoice(1), business())
     html = render_html(document, shop)
     assert text_of(html).count(" ".join(text.split())) >= 15
-    assert "49" not in text_of(html).replace(" ".join(text.split()), "").replace("A$", "")[:200]
+    assert "49" not in text_of(html).replace(" ".join(text.split()), "").replace("$", "")[:200]
     assert html.count("<style>") == harmless.count("<style>") == 1
     assert html.count("</style>") == 1
     for tag in ("<script", "<img", "<iframe", "@import"):
@@ -261,3 +273,88 @@ def test_an_abn_that_is_not_eleven_digits_is_left_alone() -> None:
 def test_the_template_version_is_stable_within_a_release() -> None:
     assert template_version() == template_version()
     assert re.fullmatch(r"[0-9a-f]{16}", template_version())
+
+
+def test_without_an_abn_or_without_gst_it_is_no_tax_invoice() -> None:
+    assert "<h1>Invoice</h1>" in render_html(invoice(), business(abn=None))
+    assert "<h1>Invoice</h1>" in render_html(invoice(taxRateBps=0, taxCents=0), business())
+
+
+def test_an_invoice_of_a_thousand_dollars_shows_the_buyers_name_address_and_abn() -> None:
+    text = text_of(render_html(invoice(totalCents=100_000), business()))
+    assert (
+        "Bill to Harbour Robotics Pty Ltd Imogen Castellano Level 2, 40 Bridge Street Sydney NSW 2000 Australia "
+        "ABN 53 004 085 616"
+    ) in text
+
+
+def test_the_qr_code_carries_the_buttons_link() -> None:
+    url = "https://shop.example/api/pay/abc?a=1&b=2"
+    html = render_html(invoice(1, payUrl=url), business())
+    assert qr_code(url, f"QR code of the address {url}") in html
+    assert f'<a class="button" href="{escape(url)}">' in html
+    assert "<svg" not in render_html(invoice(1, payUrl=None, payNote="By bank, please."), business())
+
+
+def test_a_receipt_tells_method_day_and_reference_of_each_payment() -> None:
+    html = render_html(receipt(), business())
+    text = text_of(html)
+    for part in (
+        "Receipt for invoice INV-0042",
+        "Received from Harbour Robotics Pty Ltd",
+        "25 November 2026 Bank transfer NAB 4471 0032 $100.00",
+        "1 December 2026 Card pi_3QKz8rLkdIwHu7ix $342.00",
+        "Invoice total AUD $442.00",
+        "GST included 10% $40.18",
+        "Amount received $442.00",
+        "Balance due $0.00",
+        "Gearbox housing, left half 2 $97.00",
+        "PAID",
+    ):
+        assert part in text
+    assert "<title>Receipt INV-0042</title>" in html
+    assert "<h1>Receipt</h1>" in html
+
+
+def test_money_given_back_says_so() -> None:
+    payments = [{"date": "2026-12-02", "method": "STRIPE", "amountCents": -500}]
+    for document in (receipt(payments=payments), invoice(payments=payments)):
+        text = text_of(render_html(document, business()))
+        assert "2 December 2026 Card refund" in text
+        assert "−$5.00" in text
+
+
+def test_a_payment_without_a_reference_shows_a_dash() -> None:
+    payments = [{"date": "2026-12-02", "method": "CASH", "amountCents": 500, "reference": " "}]
+    text = text_of(render_html(receipt(payments=payments), business()))
+    assert "2 December 2026 Cash – $5.00" in text
+
+
+@pytest.mark.parametrize(("terms", "beside"), [("Payment within 14 days.", True), ("Long. " * 200, False)])
+def test_short_remarks_stand_beside_the_sums_and_long_ones_below(terms: str, beside: bool) -> None:
+    text = text_of(render_html(invoice(1, terms=terms), business()))
+    assert (text.index("Terms") < text.index("Subtotal")) is beside
+    assert text.count("Terms") == 1
+
+
+def test_a_locale_forms_amounts_and_days() -> None:
+    html = render_html(invoice(1, currency="USD", totalCents=123_456), business(locale="en-US"))
+    assert '<html lang="en-US">' in html
+    assert "Issued November 23, 2026" in text_of(html)
+    assert "Total USD $1,234.56" in text_of(html)
+
+
+@pytest.mark.parametrize("name", gallery())
+def test_every_paper_of_the_gallery_is_made_and_none_says_none(name: str) -> None:
+    sheet = gallery()[name]()
+    text = text_of(render_html(sheet.document, sheet.business, sheet.pictures))
+    assert (sheet.document.kind == "statement") is (sheet.document.number not in text)
+    assert "None" not in text
+
+
+@pytest.mark.parametrize("text", ["שלום", "left\u202ethgir", "\u2069\u202e7", "a\u2066é"])
+def test_a_text_turns_nothing_that_shares_its_line(text: str) -> None:
+    written = isolated(text)
+    assert written[0] + written[-1] == "\u2068\u2069"
+    assert not set(written[1:-1]) & set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f")
+    assert isolated("INV-0042") == "INV-0042"

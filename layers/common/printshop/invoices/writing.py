@@ -9,8 +9,9 @@ from printshop.invoices.models import Invoice, invoice_of
 from printshop.invoices.requests import InvoiceRequest
 from printshop.invoices.retired_pages import expire_page
 from printshop.log import get_logger
+from printshop.pdf.cache import forget_cached
 from printshop.services import Services
-from printshop.storage.keys import pdf_filename
+from printshop.storage.keys import pdf_filenames
 from printshop.storage.objects import ATTACHMENTS, ORDER_FILES, PDFS
 from printshop.storage.order_copies import kept, printed_files, remove_objects
 
@@ -45,14 +46,15 @@ def update_invoice(
 
 
 def delete_invoice(services: Services, user: User, invoice_id: int) -> None:
-    """Delete an invoice that was never sent and never paid, with its files and PDF.
+    """Delete an invoice that was never sent and never paid, with its files and PDFs.
 
     Raises NotFound, Conflict USE_REVERT, ALREADY_SENT, HAS_PAYMENTS, JOB_STARTED.
     """
     gone = services.database.call("delete_invoice", p_user_id=user.id, p_invoice_id=invoice_id)
     remove_objects(services.storage, ATTACHMENTS, gone["attachmentKeys"])
     remove_objects(services.storage, ORDER_FILES, gone["orderFileKeys"])
-    remove_objects(services.storage, PDFS, [pdf_filename("invoice", gone["number"])])
+    remove_objects(services.storage, PDFS, papers := pdf_filenames("invoice", gone["number"]))
+    forget_cached(services.settings.pdf_cache_dir, papers)
     expire_page(services, gone["retired"])
 
 

@@ -1,5 +1,8 @@
 """One mail on its way: claimed, put on paper, written, sent, and its row settled.
 
+The PDF is kept as it goes out, and noted with the mail before that: what a customer got can always be shown, and a
+mail whose PDF cannot be kept waits until it can.
+
 A mail is sent at least once. A mailer that dies between SES's answer and the row leaves a claim that runs out, and
 the next one sends again, as the same message; everything before and after that one moment is exactly once.
 """
@@ -19,8 +22,10 @@ from printshop.mail.compose import Letter, compose
 from printshop.mail.sender import SECONDS, MailFailed, Sender
 from printshop.pdf.document import Business, Document
 from printshop.pdf.papers import invoice_paper, quote_paper
+from printshop.pdf.sent import keep_sent
 from printshop.pdf.service import Pdf
 from printshop.settings import Settings
+from printshop.storage import Storage
 
 LEASE_SECONDS: Final = 90
 """Longer than the function may run, shorter than the queue hides a message whose mailer died."""
@@ -39,6 +44,7 @@ class Outbox:
     """Sends what the `mails` table holds. The sender is opened when there is something to send."""
 
     database: Database
+    storage: Storage
     settings: Settings
     printed: Printer
     sender: Callable[[], Sender]
@@ -72,7 +78,18 @@ class Outbox:
         if time.monotonic() - began > LEASE_SECONDS - 2 * SECONDS:
             # The claim may run out while SES works, and another mailer would send the same.
             raise MailFailed("It took too long to make the mail.", final=False)
+        self._keep(mail_id, claim, pdf)
         return self.sender().send(mail)
+
+    def _keep(self, mail_id: int, claim: dict[str, Any], pdf: Pdf) -> None:
+        noted = self.database.call(
+            "note_mail_pdf",
+            p_mail_id=mail_id,
+            p_claim_token=claim["claimToken"],
+            p_pdf_key=keep_sent(self.storage, pdf),
+        )
+        if not noted["written"]:
+            raise MailFailed("Another mailer took it over.", final=False)
 
     def _letter(self, mail_id: int, claim: dict[str, Any]) -> Letter:
         if self.settings.email_from is None:

@@ -3,12 +3,17 @@
 import os
 import re
 import tempfile
+import time
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from printshop.log import get_logger
 from printshop.pdf.chromium import make_workspace
+
+MAX_AGE: Final = 24 * 3600
+"""Seconds without use; so long at most the PDF of a deleted document outlives it on this disk."""
 
 MAX_BYTES: Final = 64 * 1024 * 1024
 """A page takes 30–60 kB; Lambda's temp folder is 512 MB, of which the browser takes 200."""
@@ -26,8 +31,16 @@ def cache_folder(configured: str) -> Path:
     return folder if os.access(folder, os.W_OK) else make_workspace() / "pdfs"
 
 
+def forget_cached(configured: str, filenames: Iterable[str]) -> None:
+    """Drop documents that are gone from PDF_CACHE_DIR, where this process shares it with who prints. On Lambda nobody
+    does: there a PDF that is not asked for any more goes by its age."""
+    cache = PdfCache(Path(configured))
+    for filename in filenames:
+        cache.remove(filename)
+
+
 class PdfCache:
-    """Keeps one PDF a document, the newest; drops the longest unused above `max_bytes`.
+    """Keeps one PDF a document, the newest; drops the longest unused above `max_bytes`, and what a day did not use.
 
     A cache never fails: what cannot be read is absent, what cannot be written is logged.
     """
@@ -65,7 +78,8 @@ class PdfCache:
         name = re.compile(re.escape(Path(filename).stem) + r"\.[0-9a-f]{64}\.pdf")
         for file in self._files():
             if file != keep and name.fullmatch(file.name):
-                file.unlink(missing_ok=True)
+                with suppress(OSError):
+                    file.unlink()
 
     def _shrink(self, keep: Path) -> None:
         known = []
@@ -74,8 +88,9 @@ class PdfCache:
                 status = file.stat()
                 known.append((status.st_mtime_ns, status.st_size, file))
         total = sum(size for _, size, _ in known)
-        for _, size, file in sorted(known):
-            if total <= self._max_bytes:
+        stale = (time.time() - MAX_AGE) * 1e9
+        for used, size, file in sorted(known):
+            if total <= self._max_bytes and used > stale:
                 return
             if file != keep:
                 file.unlink(missing_ok=True)

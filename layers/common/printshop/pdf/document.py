@@ -1,4 +1,4 @@
-"""What a PDF shows: a quote or an invoice as the database answers it, and the business that issues it.
+"""What a PDF shows: a quote, an invoice, its receipt or a statement as the database answers it, and who issues it.
 
 Every figure is a stored one. Nothing is computed here but its look.
 """
@@ -15,15 +15,21 @@ from pydantic.alias_generators import to_camel
 from printshop.storage.keys import pdf_filename
 
 __all__ = [
+    "Account",
     "Address",
+    "Ageing",
     "Business",
     "Client",
     "Document",
+    "Entry",
     "Invoice",
     "Item",
+    "Paper",
     "Payment",
     "PrintDetails",
     "Quote",
+    "Receipt",
+    "Statement",
     "pdf_filename",
 ]
 
@@ -114,6 +120,8 @@ class Payment(_Model):
     date: date
     method: Text
     amount_cents: Cents
+    reference: OptionalText = None
+    """What the bank or the card's company calls it."""
 
 
 class _Document(_Model):
@@ -141,8 +149,7 @@ class _Document(_Model):
         return {file: self.pictures[file] for file in files if file in self.pictures}
 
 
-class Invoice(_Document):
-    kind: Literal["invoice"] = "invoice"
+class _Bill(_Document):
     status: Literal["PENDING", "PAID", "OVERDUE", "VOID", "WRITTEN_OFF", "REFUNDED"]
     due_date: date | None = None
     paid_cents: Cents = 0
@@ -153,6 +160,16 @@ class Invoice(_Document):
     payments: tuple[Payment, ...] = ()
 
 
+class Invoice(_Bill):
+    kind: Literal["invoice"] = "invoice"
+
+
+class Receipt(_Bill):
+    """An invoice that money came for, as the proof of that."""
+
+    kind: Literal["receipt"] = "receipt"
+
+
 class Quote(_Document):
     kind: Literal["quote"] = "quote"
     status: Literal["DRAFT", "PENDING", "ACCEPTED", "DECLINED", "EXPIRED", "CONVERTED"]
@@ -160,7 +177,67 @@ class Quote(_Document):
     accept_url: Link | None = None
 
 
+class Entry(_Model):
+    """A line of an account. Above zero the client owes more by it, below zero less; `balance_cents` is what he owes
+    after it."""
+
+    day: date = Field(alias="date")
+    kind: Literal["INVOICE", "PAYMENT", "REFUND", "CREDIT", "WRITE_OFF"]
+    number: Text
+    due_date: date | None = None
+    method: Text | None = None
+    amount_cents: Cents
+    balance_cents: Cents
+
+
+class Ageing(_Model):
+    """What is owed at the end of a period by the days since it was due, less what is to the client's credit."""
+
+    current_cents: Cents
+    days_1_to_30_cents: Cents = Field(alias="days1To30Cents")
+    days_31_to_60_cents: Cents = Field(alias="days31To60Cents")
+    days_61_to_90_cents: Cents = Field(alias="days61To90Cents")
+    days_over_90_cents: Cents = Field(alias="daysOver90Cents")
+    credit_cents: Cents
+
+
+class Account(_Model):
+    """A client's account in one currency: `opening_cents` and the entries sum to `closing_cents`, and so does its
+    ageing. Below zero is to the client's credit."""
+
+    currency: str = Field(pattern=r"^[A-Z]{3}$")
+    opening_cents: Cents
+    closing_cents: Cents
+    entries: tuple[Entry, ...]
+    ageing: Ageing
+
+
+class Statement(_Model):
+    """What moved a client's accounts from `first` to `last`, both included, in the business's days."""
+
+    kind: Literal["statement"] = "statement"
+    client_id: int
+    client: Client
+    first: date = Field(alias="from")
+    last: date = Field(alias="to")
+    issue_date: date
+    accounts: tuple[Account, ...]
+
+    @property
+    def number(self) -> str:
+        """Tells it from every other: `7-2025-07-01-2026-06-30`."""
+        return f"{self.client_id}-{self.first}-{self.last}"
+
+    @property
+    def picture_keys(self) -> dict[str, str]:
+        return {}
+
+
 type Document = Invoice | Quote
+"""What is sent by mail."""
+
+type Paper = Document | Receipt | Statement
+"""Whatever is printed."""
 
 
 class Business(_Model):

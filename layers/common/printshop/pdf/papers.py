@@ -1,13 +1,18 @@
 """What goes on paper: a document, its business, and the link to act on it."""
 
-from typing import Any
+from datetime import date
+from typing import Any, Final
 
 from printshop.auth.users import User
 from printshop.database import Database
+from printshop.errors import Conflict
 from printshop.payments.links import accept_link, card_payment
-from printshop.pdf.document import Business, Invoice, Quote
+from printshop.pdf.document import Business, Invoice, Quote, Receipt, Statement
 from printshop.price_book import for_customer
 from printshop.settings import Settings
+
+STATEMENT_ENTRIES: Final = 1000
+"""At most on one statement: so many pages still go through the gateway, in its time and in its size."""
 
 
 def read_invoice(
@@ -16,6 +21,39 @@ def read_invoice(
     """An invoice for print, with a link to pay while it is owed. Raises NotFound, also for another client's."""
     answer = _read(database, user, "invoice", invoice_id)
     return invoice_paper(answer["document"], settings), Business.model_validate(answer["business"])
+
+
+def read_receipt(database: Database, user: User, invoice_id: int) -> tuple[Receipt, Business]:
+    """The receipt of an invoice, for what was paid of it so far.
+
+    Raises NotFound, also for another client's, and Conflict NOT_PAID.
+    """
+    answer = _read(database, user, "invoice", invoice_id)
+    document = answer["document"]
+    if not document["payments"]:
+        raise Conflict(
+            "NOT_PAID", f"Nothing is paid of invoice {document['number']} yet; ask again once it is."
+        )
+    receipt = Receipt.model_validate({**document, "kind": "receipt", "items": _lines(document)})
+    return receipt, Business.model_validate(answer["business"])
+
+
+def read_statement(
+    database: Database, user: User, client_id: int, first: date | None, last: date | None
+) -> tuple[Statement, Business]:
+    """A client's account from `first` to `last`, by default the year that ends today.
+
+    Raises NotFound, also for another client's, and Unprocessable PERIOD_REVERSED or STATEMENT_TOO_LONG.
+    """
+    answer = database.call(
+        "client_statement",
+        p_reads_as=user.reads_as,
+        p_client_id=client_id,
+        p_from=first.isoformat() if first else None,
+        p_to=last.isoformat() if last else None,
+        p_max_entries=STATEMENT_ENTRIES,
+    )
+    return Statement.model_validate(answer["document"]), Business.model_validate(answer["business"])
 
 
 def read_quote(database: Database, settings: Settings, user: User, quote_id: int) -> tuple[Quote, Business]:

@@ -126,11 +126,12 @@ class Renderer:
         return self._browser
 
     async def _launch(self) -> _Browser:
-        # Imported here: a document that is in the cache needs neither pyppeteer nor its 50 ms.
+        workspace = self._workspace or make_workspace()
+        unpacking = asyncio.get_running_loop().run_in_executor(None, self._chromium.unpack, workspace)
+        # Imported here, behind the unpacking: a document that is in the cache needs neither pyppeteer nor its 50 ms.
         from printshop.pdf.browser import PrintPage  # noqa: PLC0415
 
-        workspace = self._workspace or make_workspace()
-        await asyncio.to_thread(self._chromium.unpack, workspace)
+        await unpacking
         started = time.monotonic()
         process = ChromiumProcess(self._chromium, workspace)
         try:

@@ -18,9 +18,10 @@ from typing import Final, Literal, Protocol
 from printshop.errors import ApiError, NotFound, Unavailable
 from printshop.log import get_logger
 from printshop.pdf.cache import PdfCache
-from printshop.pdf.document import Business, Document, Invoice, Quote, pdf_filename
+from printshop.pdf.document import Business, Document, Invoice, Paper, Quote, Receipt, Statement, pdf_filename
 from printshop.pdf.template import render_html, template_version
 from printshop.storage import PDFS, ObjectInfo
+from printshop.storage.keys import pdf_filenames
 from printshop.storage.objects import ORDER_FILES, Bucket
 
 STORAGE_LIMIT: Final = 6.0
@@ -67,14 +68,33 @@ class PdfStore(Protocol):
     def delete(self, bucket: Bucket, keys: Iterable[str]) -> int: ...
 
 
+class PdfShelf(Protocol):
+    """The part of printshop.storage.Storage that hands a PDF out by its address."""
+
+    def signed_url(self, bucket: Bucket, key: str, seconds: int, filename: str | None = None) -> str: ...
+
+    def upload(
+        self,
+        bucket: Bucket,
+        key: str,
+        contents: bytes,
+        content_type: str | None = None,
+        *,
+        metadata: Mapping[str, str] | None = None,
+    ) -> str: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Pdf:
-    """A finished PDF. `storage_key` is its key in the `pdfs` bucket, where it stands unless storage was down."""
+    """A finished PDF. `storage_key` is its key in the `pdfs` bucket, where it stands unless storage was down or it is
+    one that is not kept."""
 
     contents: bytes
     filename: str
     storage_key: str
     source: Literal["cache", "storage", "rendered"]
+    digest: str = ""
+    """Of what it was made of; empty where that is not known any more."""
 
 
 class PdfService:
@@ -96,37 +116,55 @@ class PdfService:
         """`invoice-{number}.pdf`. Raises Unavailable when it has to be printed and cannot be."""
         return await self._pdf(invoice, business)
 
+    async def receipt_pdf(self, receipt: Receipt, business: Business) -> Pdf:
+        """`receipt-{number}.pdf`. Raises Unavailable when it has to be printed and cannot be."""
+        return await self._pdf(receipt, business)
+
     async def quote_pdf(self, quote: Quote, business: Business) -> Pdf:
         """`quote-{number}.pdf`. Raises Unavailable when it has to be printed and cannot be."""
         return await self._pdf(quote, business)
 
+    async def statement_pdf(self, statement: Statement, business: Business) -> Pdf:
+        """`statement-{clientId}-{from}-{to}.pdf`, which is not kept in storage: tomorrow's is another one.
+
+        Raises Unavailable when it has to be printed and cannot be.
+        """
+        filename = pdf_filename(statement.kind, statement.number)
+        digest = input_hash(statement, business, self._printer.version)
+        if (cached := self._cache.get(filename, digest)) is not None:
+            return self._answer(cached, filename, digest, "cache")
+        contents = await self._printed(statement, business, {})
+        self._cache.put(filename, digest, contents)
+        return self._answer(contents, filename, digest, "rendered")
+
     async def delete(self, kind: Literal["invoice", "quote"], number: str) -> bool:
-        """Forget a document's PDF, cached and stored; False when none was stored.
+        """Forget a document's PDF, and an invoice's receipt, cached and stored; False when none was stored.
 
         Raises Unavailable when storage does not answer.
         """
-        filename = pdf_filename(kind, number)
-        self._cache.remove(filename)
-        return await asyncio.to_thread(self._store.delete, PDFS, [filename]) > 0
+        filenames = pdf_filenames(kind, number)
+        for filename in filenames:
+            self._cache.remove(filename)
+        return await asyncio.to_thread(self._store.delete, PDFS, filenames) > 0
 
-    async def _pdf(self, document: Document, business: Business) -> Pdf:
+    async def _pdf(self, document: Document | Receipt, business: Business) -> Pdf:
         filename = pdf_filename(document.kind, document.number)
         digest = input_hash(document, business, self._printer.version)
         if (cached := self._cache.get(filename, digest)) is not None:
-            return self._answer(cached, filename, "cache")
+            return self._answer(cached, filename, digest, "cache")
         stored, storage_answers = await self._stored(filename, digest)
         if stored is not None:
             self._cache.put(filename, digest, stored)
-            return self._answer(stored, filename, "storage")
+            return self._answer(stored, filename, digest, "storage")
         pictures, complete = await self._pictures(document) if storage_answers else ({}, False)
         contents = await self._printed(document, business, pictures)
         if complete or not document.picture_keys:  # what lacks a picture today is printed anew tomorrow
             self._cache.put(filename, digest, contents)
             if storage_answers:
                 await self._keep(filename, digest, contents)
-        return self._answer(contents, filename, "rendered")
+        return self._answer(contents, filename, digest, "rendered")
 
-    async def _pictures(self, document: Document) -> tuple[dict[str, bytes], bool]:
+    async def _pictures(self, document: Document | Receipt) -> tuple[dict[str, bytes], bool]:
         """The models' pictures by their files' ids, as many as fit, and whether all that belong there came."""
         wanted = list(document.picture_keys.items())[:PICTURES]
         got = await asyncio.gather(
@@ -148,7 +186,7 @@ class PdfService:
                 raise picture
         return pictures, complete
 
-    async def _printed(self, document: Document, business: Business, pictures: Mapping[str, bytes]) -> bytes:
+    async def _printed(self, document: Paper, business: Business, pictures: Mapping[str, bytes]) -> bytes:
         started = time.monotonic()
         contents = await self._printer.pdf(render_html(document, business, pictures))
         data = {
@@ -160,12 +198,17 @@ class PdfService:
         return pin_dates(contents, document.issue_date)
 
     async def _stored(self, key: str, digest: str) -> tuple[bytes | None, bool]:
-        """The stored PDF if it was made from these inputs, and whether storage answers at all."""
+        """The stored PDF if it was made from these inputs, and whether storage answers at all.
+
+        Looked at and fetched at once, for mostly it is as it was, and a second request would be a second wait.
+        """
+        fetching = asyncio.ensure_future(self._limited(lambda: self._store.download(PDFS, key)))
+        fetching.add_done_callback(_retrieved)
         try:
             info = await self._limited(lambda: self._store.info(PDFS, key))
-            if info.metadata.get("hash") != digest:
-                return None, True
-            return await self._limited(lambda: self._store.download(PDFS, key)), True
+            contents = await fetching if info.metadata.get("hash") == digest else None
+            # Replaced between the two, it is of other inputs.
+            return contents if contents is not None and len(contents) == info.size else None, True
         except NotFound:
             return None, True
         except (ApiError, TimeoutError) as error:
@@ -185,12 +228,32 @@ class PdfService:
     async def _limited[Answer](self, request: Callable[[], Answer]) -> Answer:
         return await asyncio.wait_for(asyncio.to_thread(request), self._storage_limit)
 
-    def _answer(self, contents: bytes, filename: str, source: Literal["cache", "storage", "rendered"]) -> Pdf:
+    def _answer(
+        self, contents: bytes, filename: str, digest: str, source: Literal["cache", "storage", "rendered"]
+    ) -> Pdf:
         log.info(scope="pdf.serve", data={"file": filename, "source": source, "bytes": len(contents)})
-        return Pdf(contents=contents, filename=filename, storage_key=filename, source=source)
+        return Pdf(contents=contents, filename=filename, storage_key=filename, source=source, digest=digest)
 
 
-def input_hash(document: Document, business: Business, renderer_version: str) -> str:
+def stored_url(storage: PdfShelf, pdf: Pdf, seconds: int) -> str:
+    """A URL that downloads the PDF for `seconds`; one that is not stored, as when storage was down, is stored first.
+
+    Raises Unavailable.
+    """
+    try:
+        return storage.signed_url(PDFS, pdf.storage_key, seconds, pdf.filename)
+    except NotFound:
+        storage.upload(PDFS, pdf.storage_key, pdf.contents, PDF_TYPE, metadata={"hash": pdf.digest})
+        return storage.signed_url(PDFS, pdf.storage_key, seconds, pdf.filename)
+
+
+def _retrieved(fetching: asyncio.Future[bytes]) -> None:
+    """Look at the outcome of what nobody waits for any more, or asyncio complains of neglect."""
+    if not fetching.cancelled():
+        fetching.exception()
+
+
+def input_hash(document: Paper, business: Business, renderer_version: str) -> str:
     """SHA-256, in hex, of everything that a PDF depends on."""
     inputs = {
         "document": document.model_dump(mode="json"),

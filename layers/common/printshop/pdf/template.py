@@ -2,10 +2,12 @@
 
 import base64
 import hashlib
+import re
 from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
@@ -13,12 +15,36 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 from markupsafe import Markup
 
-from printshop.money import format_amount
-from printshop.pdf.document import Business, Document, Item, PrintDetails, Quote
+from printshop.pdf.document import Business, Invoice, Item, Paper, PrintDetails, Quote
+from printshop.pdf.figures import (
+    Figures,
+    format_abn,
+    format_day,
+    format_duration,
+    format_percent,
+    format_quantity,
+    locale_named,
+)
+from printshop.pdf.qr import qr_code
+
+__all__ = [
+    "FOLDER",
+    "css_string",
+    "format_abn",
+    "format_day",
+    "format_duration",
+    "format_percent",
+    "format_print_details",
+    "format_quantity",
+    "full_title",
+    "paper_title",
+    "render_html",
+    "template_version",
+]
 
 FOLDER: Final = Path(__file__).with_name("templates")
 
-_STAMPS: Final = {
+STAMPS: Final = {
     "PAID": "PAID",
     "OVERDUE": "OVERDUE",
     "VOID": "VOID",
@@ -30,67 +56,76 @@ _STAMPS: Final = {
     "EXPIRED": "EXPIRED",
     "CONVERTED": "INVOICED",
 }
-_METHODS: Final = {"STRIPE": "card", "BANK_TRANSFER": "bank transfer", "CASH": "cash", "OTHER": ""}
+"""By status; what waits for its customer has none."""
+
+FOOTER_LENGTH: Final = 60
+"""Characters of a name at the foot of a page, where nothing wraps; ABN and number get half of it."""
+
+REMARK_LINE: Final = 60
+REMARK_LINES: Final = 10
+"""Characters in a line beside the sums, and lines."""
+
+_TURNS: Final = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+"""The characters that turn a line's direction by themselves."""
+
+_TITLES: Final = {"quote": "Quote", "receipt": "Receipt", "statement": "Statement of account"}
+_METHODS: Final = {"STRIPE": "Card", "BANK_TRANSFER": "Bank transfer", "CASH": "Cash", "OTHER": "Other"}
+_LOOKS: Final = ("template.py", "figures.py", "qr.py")
 
 
-def render_html(document: Document, business: Business, pictures: Mapping[str, bytes] | None = None) -> str:
-    """The page for a quote or an invoice, with the `pictures` (PNG) of its models by their files' ids."""
-    environment = _environment()
-    template = environment.get_template(f"{document.kind}.html.j2")
-    return template.render(
-        document=document,
-        business=business,
-        title="Quote" if isinstance(document, Quote) else "Tax invoice",
-        stamp=_STAMPS.get(document.status),
-        has_discounts=any(item.discount_type != "NONE" for item in document.items),
-        footer=" · ".join(filter(None, (business.name, business.abn and f"ABN {format_abn(business.abn)}"))),
-        stylesheet=_stylesheet(),
-        pictures={file: _data_url(picture) for file, picture in (pictures or {}).items()},
+def render_html(document: Paper, business: Business, pictures: Mapping[str, bytes] | None = None) -> str:
+    """The page of a document, with the `pictures` (PNG) of its models by their files' ids."""
+    figures = figures_of(document, business)
+    return (
+        _environment()
+        .get_template(f"{document.kind}.html.j2")
+        .render(
+            document=document,
+            business=business,
+            figures=figures,
+            language=figures.locale.replace("_", "-"),
+            title=paper_title(document, business),
+            name=_name(document, figures),
+            stamp=STAMPS.get(getattr(document, "status", "")),
+            has_discounts=any(item.discount_type != "NONE" for item in getattr(document, "items", ())),
+            footer=_footer(business),
+            stylesheet=_stylesheet(),
+            pictures={file: _data_url(picture) for file, picture in (pictures or {}).items()},
+        )
     )
+
+
+def figures_of(document: Paper, business: Business) -> Figures:
+    """How amounts and days are written on a paper. A statement has no currency of its own: each account has."""
+    currency = "" if document.kind == "statement" else document.currency
+    return Figures(locale_named(business.locale), currency)
+
+
+def full_title(document: Paper, business: Business) -> str:
+    """`Tax invoice INV-0042`: what tells the paper from every other."""
+    return f"{paper_title(document, business)} {_name(document, figures_of(document, business))}"
+
+
+def paper_title(document: Paper, business: Business) -> str:
+    """What the paper calls itself. The tax office keeps "Tax invoice" for a taxed sale by a business with an ABN."""
+    if document.kind != "invoice":
+        return _TITLES[document.kind]
+    return "Tax invoice" if business.abn and document.tax_rate_bps else "Invoice"
 
 
 @cache
 def template_version() -> str:
-    """Changes with every change of the templates or of this module, so that no stored PDF outlives its design."""
-    digest = hashlib.sha256(Path(__file__).read_bytes())
-    for file in sorted(FOLDER.iterdir()):
+    """Changes with every change of the look, so that no stored PDF outlives its design."""
+    digest = hashlib.sha256(version("babel").encode())
+    for file in (*(Path(__file__).with_name(name) for name in _LOOKS), *sorted(FOLDER.iterdir())):
         digest.update(file.name.encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()[:16]
-
-
-def format_day(day: date) -> str:
-    """`3 July 2026`."""
-    return f"{day.day} {day:%B %Y}"
-
-
-def format_quantity(quantity: Decimal) -> str:
-    """At most three decimals, none that say nothing: `1.5`, `12`."""
-    return f"{quantity.normalize():f}"
-
-
-def format_percent(bps: int) -> str:
-    """Basis points as percent: 1000 is `10%`, 1250 is `12.5%`."""
-    return f"{format_quantity(Decimal(bps) / 100)}%"
-
-
-def format_abn(abn: str) -> str:
-    """Eleven digits as the register writes them: `51 824 753 556`."""
-    digits = "".join(abn.split())
-    return f"{digits[:2]} {digits[2:5]} {digits[5:8]} {digits[8:]}" if len(digits) == 11 else abn
-
-
-def format_duration(seconds: int) -> str:
-    """`3 h 20 min`; never less than a minute."""
-    hours, minutes = divmod(max(1, round(seconds / 60)), 60)
-    return " ".join(
-        part for part in (f"{hours} h" if hours else "", f"{minutes} min" if minutes else "") if part
-    )
 
 
 def format_print_details(details: PrintDetails) -> str:
     """`PLA · 0.2 mm layers · 15% infill · 83 g · 3 h 20 min`, of what is known."""
     parts = (
-        details.material,
+        details.material and isolated(details.material),
         details.layer_height and f"{details.layer_height:g} mm layers",
         details.infill is not None and f"{details.infill:g}% infill",
         details.grams and f"{details.grams:.4g} g",
@@ -99,21 +134,72 @@ def format_print_details(details: PrintDetails) -> str:
     return " · ".join(part for part in parts if part)
 
 
+def _name(document: Paper, figures: Figures) -> str:
+    """What tells a paper from its like: its number, of a statement its days."""
+    if document.kind == "statement":
+        return f"{figures.day(document.first)} – {figures.day(document.last)}"
+    return document.number
+
+
 def css_string(text: str) -> Markup:
     """`text` as a CSS string in which nothing can end the string, the rule or the style element."""
     safe = (char if char.isascii() and char.isalnum() else f"\\{ord(char):06x}" for char in text)
     return Markup('"{}"'.format("".join(safe)))  # noqa: S704  (only letters, digits and escapes are left)
 
 
+def shortened(text: str, length: int = FOOTER_LENGTH // 2) -> str:
+    """`text` for a line that it shares, its end left out where it is too long."""
+    return isolated(text if len(text) <= length else f"{text[:length]}…")
+
+
+def isolated(text: str) -> str:
+    """`text` so that its direction stays its own: what follows in the line, as the page's number, is not turned."""
+    if text.isascii():
+        return text
+    return f"\u2068{_TURNS.sub('', text)}\u2069"
+
+
+def _footer(business: Business) -> str:
+    abn = business.abn and f"ABN {shortened(format_abn(business.abn))}"
+    return " · ".join(filter(None, (shortened(business.name, FOOTER_LENGTH), abn)))
+
+
+def remarks_fit(document: Invoice | Quote) -> bool:
+    """Whether notes and terms are short enough to stand beside the sums, where they save the end of the page."""
+    texts = [text for text in (document.notes, document.terms) if text]
+    lines = sum(1 + len(line) // REMARK_LINE for text in texts for line in text.split("\n"))
+    return lines + len(texts) + len(getattr(document, "payments", ())) <= REMARK_LINES
+
+
 @pass_context
-def _money(context: Context, minor: int) -> str:
-    return format_amount(minor, context["document"].currency).replace("-", "−", 1)
+def _money(context: Context, minor: int, currency: str | None = None) -> str:
+    """In the document's currency, or in the one that is named: a statement has several."""
+    figures: Figures = context["figures"]
+    return figures.money(minor, currency)
+
+
+@pass_context
+def _day(context: Context, day: date) -> str:
+    figures: Figures = context["figures"]
+    return figures.day(day)
+
+
+@pass_context
+def _quantity(context: Context, quantity: Decimal) -> str:
+    figures: Figures = context["figures"]
+    return figures.quantity(quantity)
+
+
+@pass_context
+def _percent(context: Context, bps: int) -> str:
+    figures: Figures = context["figures"]
+    return figures.percent(bps)
 
 
 @pass_context
 def _discount(context: Context, item: Item) -> str:
     if item.discount_type == "PERCENT":
-        return format_percent(item.discount_bps)
+        return _percent(context, item.discount_bps)
     if item.discount_type == "FIXED":
         return _money(context, item.discount_fixed_cents)
     return "–"
@@ -124,7 +210,7 @@ def _data_url(png: bytes) -> str:
 
 
 def _method(method: str) -> str:
-    return _METHODS.get(method, method.lower())
+    return _METHODS.get(method, method)
 
 
 @cache
@@ -144,12 +230,16 @@ def _environment() -> Environment:
     environment.filters.update(
         abn=format_abn,
         css_string=css_string,
-        day=format_day,
+        day=_day,
         discount=_discount,
         method=_method,
         money=_money,
-        percent=format_percent,
+        percent=_percent,
         print_details=format_print_details,
-        quantity=format_quantity,
+        qr_code=qr_code,
+        quantity=_quantity,
+        isolated=isolated,
+        remarks_fit=remarks_fit,
+        shortened=shortened,
     )
     return environment

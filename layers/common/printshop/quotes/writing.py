@@ -8,10 +8,11 @@ from printshop.document_lines import PricedDocument, price_document
 from printshop.errors import ApiError, Conflict, Unavailable
 from printshop.http.security import PricingAdmin
 from printshop.log import get_logger
+from printshop.pdf.cache import forget_cached
 from printshop.quotes.files import copy_of
 from printshop.quotes.models import Quote, QuoteRequest, quote_of
 from printshop.settings import Settings
-from printshop.storage.keys import pdf_filename
+from printshop.storage.keys import pdf_filenames
 from printshop.storage.objects import ORDER_FILES, PDFS, Storage
 from printshop.storage.order_copies import kept, printed_files, remove_objects
 
@@ -62,11 +63,12 @@ def _written(
     }
 
 
-def delete_quote(storage: Storage, database: Database, user: User, quote_id: int) -> None:
-    """Delete a DRAFT with its files. Raises NotFound, Conflict NOT_A_DRAFT."""
+def delete_quote(storage: Storage, database: Database, settings: Settings, user: User, quote_id: int) -> None:
+    """Delete a DRAFT with its files and its PDF. Raises NotFound, Conflict NOT_A_DRAFT."""
     gone = database.call("delete_quote", p_user_id=user.id, p_quote_id=quote_id)
     remove_objects(storage, ORDER_FILES, gone["storageKeys"])
-    remove_objects(storage, PDFS, [pdf_filename("quote", gone["number"])])
+    remove_objects(storage, PDFS, papers := pdf_filenames("quote", gone["number"]))
+    forget_cached(settings.pdf_cache_dir, papers)
 
 
 def duplicate_quote(

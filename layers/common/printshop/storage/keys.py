@@ -1,5 +1,6 @@
 """Object keys: ASCII, short, without a way out of their folder. The name itself is kept verbatim in the row."""
 
+import hashlib
 import re
 import unicodedata
 from pathlib import PurePath
@@ -42,3 +43,14 @@ def pdf_filename(kind: str, number: str) -> str:
     A prefix is the business's own choice; what is not safe in a file name becomes `_`.
     """
     return f"{kind}-{re.sub(r'[^A-Za-z0-9._-]', '_', number)}.pdf"
+
+
+def sent_pdf_key(filename: str, contents: bytes) -> str:
+    """`sent/invoice-INV-0001-3f786850e387.pdf`: its key as it went out, which no other contents ever have."""
+    return f"sent/{PurePath(filename).stem}-{hashlib.sha256(contents).hexdigest()[:12]}.pdf"
+
+
+def pdf_filenames(kind: str, number: str) -> list[str]:
+    """Of all papers that are kept of an `invoice` or a `quote`."""
+    papers = ("invoice", "receipt") if kind == "invoice" else (kind,)
+    return [pdf_filename(paper, number) for paper in papers]

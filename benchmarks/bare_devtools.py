@@ -1,0 +1,77 @@
+"""The PDFs' rival: the DevTools protocol over one raw websocket, no library of ours between, and a bare start."""
+
+import base64
+import itertools
+import json
+import os
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from websockets.asyncio.client import ClientConnection
+
+from printshop.pdf.browser import PDF_OPTIONS
+
+WAIT = "Promise.all([document.fonts.ready, ...Array.from(document.images, image => image.decode())]).then(() => 1)"
+
+
+class BareDevTools:
+    """Page.setDocumentContent, wait for fonts and images, Page.printToPDF, nothing else."""
+
+    def __init__(self, socket: ClientConnection) -> None:
+        self._socket = socket
+        self._ids = itertools.count(1)
+        self._session: dict[str, str] = {}
+        self._frame = ""
+
+    async def attach(self) -> None:
+        targets = (await self.call("Target.getTargets"))["targetInfos"]
+        page = next(target["targetId"] for target in targets if target["type"] == "page")
+        answer = await self.call("Target.attachToTarget", targetId=page, flatten=True)
+        self._session = {"sessionId": answer["sessionId"]}
+        self._frame = (await self.call("Page.getFrameTree"))["frameTree"]["frame"]["id"]
+
+    async def call(self, method: str, **params: Any) -> Any:
+        number = next(self._ids)
+        await self._socket.send(
+            json.dumps({"id": number, "method": method, "params": params, **self._session})
+        )
+        while True:
+            message = json.loads(await self._socket.recv())
+            if message.get("id") == number:
+                return message["result"]
+
+    async def pdf(self, html: str) -> bytes:
+        await self.call("Page.setDocumentContent", frameId=self._frame, html=html)
+        await self.call("Runtime.evaluate", expression=WAIT, awaitPromise=True)
+        return base64.b64decode((await self.call("Page.printToPDF", **PDF_OPTIONS))["data"])
+
+
+def unpack_and_launch(packed: Path, folder: Path, flags: tuple[str, ...]) -> None:
+    """brotli into `folder`, Chromium started from there with `flags` until it tells its address, and killed."""
+    import brotli  # type: ignore[import-untyped]  # noqa: PLC0415  (the same import counts for us)
+
+    executable = folder / "chromium"
+    decompressor = brotli.Decompressor()
+    with packed.open("rb") as source, executable.open("wb") as target:
+        while chunk := source.read(1 << 20):
+            target.write(decompressor.process(chunk))
+    executable.chmod(0o700)
+    environment = {
+        "PATH": os.defpath,
+        "HOME": str(folder),
+        "LD_LIBRARY_PATH": str(packed.parent / "lib"),
+        "FONTCONFIG_FILE": str(packed.parent / "fonts.conf"),
+    }
+    process = subprocess.Popen(
+        [executable, *flags, f"--user-data-dir={folder}/profile", "about:blank"],
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    with process:
+        while not re.search("DevTools listening on", process.stderr.readline()):
+            pass
+        process.kill()
