@@ -47,6 +47,10 @@ class BareDevTools:
         await self.call("Runtime.evaluate", expression=WAIT, awaitPromise=True)
         return base64.b64decode((await self.call("Page.printToPDF", **PDF_OPTIONS))["data"])
 
+    async def wipe(self) -> None:
+        """Leave an empty page, as printshop does behind its answer."""
+        await self.call("Page.setDocumentContent", frameId=self._frame, html="")
+
 
 def unpack_and_launch(packed: Path, folder: Path, flags: tuple[str, ...]) -> None:
     """brotli into `folder`, Chromium started from there with `flags` until it tells its address, and killed."""

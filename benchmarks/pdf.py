@@ -76,6 +76,7 @@ async def _compare(renderer: Renderer, pages: int, rounds: int) -> None:
         for _ in range(WARM_UP + rounds):
             await asyncio.sleep(PAUSE)
             bare.append(await _timed(rival.pdf(html)))
+            await rival.wipe()  # untimed: either begins on an empty page
             await asyncio.sleep(PAUSE)
             ours.append(await _timed(_invoice(renderer, document, shop)))
         packed = [await _timed(_invoice(renderer, document, shop)) for _ in range(rounds)]

@@ -3,12 +3,14 @@
 import io
 from typing import Any
 
+import httpx
 import psycopg
 import pypdf
 import pytest
 
 from local.stack import Stack
 from tests.conftest import Client, sign_up
+from tests.integration.api.test_upkeep import cache_folder_of
 from tests.invoices import book, refused, written
 from tests.models import cube_stl
 from tests.orders import checked_out, sliced
@@ -78,6 +80,27 @@ def test_a_pdf_is_its_owners_and_only_the_shop_deletes_it(
     assert ada.request("DELETE", path).status_code == 403
     assert shop.data("DELETE", path) == {"deleted": True}
     assert ada.get(path).status_code == 200
+
+
+@pytest.mark.parametrize(("megabytes", "status"), [(3.9, 200), (4.1, 302)])
+def test_a_pdf_above_4_mb_is_fetched_from_storage_where_it_is_put_if_it_is_not_there(
+    stack: Stack, shop: Client, customer: Client, database: psycopg.Connection, megabytes: float, status: int
+) -> None:
+    made = written(shop, customer.user["clientId"])
+    path = f"invoices/{made['id']}/pdf"
+    assert customer.get(path).status_code == 200
+    (copy,) = cache_folder_of(stack).glob(f"invoice-{made['number']}.*.pdf")
+    large = copy.read_bytes().ljust(int(megabytes * 2**20), b"\n")
+    copy.write_bytes(large)
+    key = f"invoice-{made['number']}.pdf"
+    headers = {"apikey": stack.supabase.secret_key, "Authorization": f"Bearer {stack.supabase.secret_key}"}
+    gone = httpx.delete(f"{stack.supabase.url}/storage/v1/object/pdfs/{key}", headers=headers)
+    assert gone.is_success, gone.text
+    assert key not in kept(database)
+    response = customer.get(path)
+    assert response.status_code == status
+    contents = httpx.get(response.headers["location"]).content if status == 302 else response.content
+    assert contents == large
 
 
 def test_a_sent_quote_has_a_pdf_for_its_client_and_a_draft_for_the_shop_alone(
