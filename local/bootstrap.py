@@ -1,8 +1,8 @@
 """Set-up of a fresh machine: everything `make` needs, under `.local/`, each step once per change of its inputs.
 
 Needs Python 3.9 or newer and the network to the package registries. Uses the standard library only, for it runs
-before anything is installed. `python3 local/bootstrap.py [--sam] [--audit] [--bench]` adds the environments of AWS SAM,
-of pip-audit and of the benchmarks' rival, each its own.
+before anything is installed. `python3 local/bootstrap.py [--sam] [--audit] [--bench]` adds the environments of AWS
+SAM, of pip-audit and of the benchmarks' rival, each its own.
 """
 
 from __future__ import annotations

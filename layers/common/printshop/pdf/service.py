@@ -19,6 +19,7 @@ from printshop.errors import ApiError, NotFound, Unavailable
 from printshop.log import get_logger
 from printshop.pdf.cache import PdfCache
 from printshop.pdf.document import Business, Document, Invoice, Paper, Quote, Receipt, Statement, pdf_filename
+from printshop.pdf.metadata import describe
 from printshop.pdf.template import render_html, template_version
 from printshop.storage import PDFS, ObjectInfo
 from printshop.storage.keys import pdf_filenames
@@ -195,7 +196,7 @@ class PdfService:
             "ms": round((time.monotonic() - started) * 1000),
         }
         log.info(scope="pdf.render", message="PDF printed", data=data)
-        return pin_dates(contents, document.issue_date)
+        return describe(pin_dates(contents, document.issue_date), document, business, document.issue_date)
 
     async def _stored(self, key: str, digest: str) -> tuple[bytes | None, bool]:
         """The stored PDF if it was made from these inputs, and whether storage answers at all.
