@@ -70,7 +70,7 @@ _TURNS: Final = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 _TITLES: Final = {"quote": "Quote", "receipt": "Receipt", "statement": "Statement of account"}
 _METHODS: Final = {"STRIPE": "Card", "BANK_TRANSFER": "Bank transfer", "CASH": "Cash", "OTHER": "Other"}
-_LOOKS: Final = ("template.py", "figures.py", "qr.py")
+_LOOKS: Final = ("template.py", "figures.py", "qr.py", "metadata.py")
 
 
 def render_html(document: Paper, business: Business, pictures: Mapping[str, bytes] | None = None) -> str:
