@@ -171,7 +171,7 @@ _STATES: Final[dict[str, Callable[[], Sheet]]] = {
         invoice(
             status="REFUNDED",
             payUrl=None,
-            balanceCents=44_200,
+            balanceCents=0,
             payments=[
                 {"date": "2026-11-25", "method": "STRIPE", "amountCents": 44_200},
                 {"date": "2026-12-02", "method": "STRIPE", "amountCents": -44_200},

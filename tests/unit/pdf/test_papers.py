@@ -59,7 +59,7 @@ def test_an_owed_invoice_carries_its_pay_link(status: str) -> None:
 @pytest.mark.parametrize("status", ["PAID", "VOID", "WRITTEN_OFF", "REFUNDED"])
 def test_an_invoice_that_is_not_owed_carries_none(status: str) -> None:
     invoice, _ = read_invoice(stored_invoice(status=status), settings(), user(None), 7)
-    assert (invoice.pay_url, invoice.pay_note) == (None, None)
+    assert (invoice.pay_url, invoice.pay_note, invoice.balance_cents) == (None, None, 0)
 
 
 def test_without_stripe_the_reason_stands_in_place_of_the_link() -> None:

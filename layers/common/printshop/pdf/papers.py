@@ -6,7 +6,7 @@ from typing import Any, Final
 from printshop.auth.users import User
 from printshop.database import Database
 from printshop.errors import Conflict
-from printshop.payments.links import accept_link, card_payment
+from printshop.payments.links import OWED, accept_link, card_payment
 from printshop.pdf.document import Business, Invoice, Quote, Receipt, Statement
 from printshop.price_book import for_customer
 from printshop.settings import Settings
@@ -34,7 +34,9 @@ def read_receipt(database: Database, user: User, invoice_id: int) -> tuple[Recei
         raise Conflict(
             "NOT_PAID", f"Nothing is paid of invoice {document['number']} yet; ask again once it is."
         )
-    receipt = Receipt.model_validate({**document, "kind": "receipt", "items": _lines(document)})
+    receipt = Receipt.model_validate(
+        {**document, **_balance(document), "kind": "receipt", "items": _lines(document)}
+    )
     return receipt, Business.model_validate(answer["business"])
 
 
@@ -64,7 +66,9 @@ def read_quote(database: Database, settings: Settings, user: User, quote_id: int
 
 def invoice_paper(document: dict[str, Any], settings: Settings) -> Invoice:
     """An invoice of the database as it is printed: while it is owed, with its pay link or why there is none."""
-    return Invoice.model_validate({**document, **card_payment(settings, document), "items": _lines(document)})
+    return Invoice.model_validate(
+        {**document, **card_payment(settings, document), **_balance(document), "items": _lines(document)}
+    )
 
 
 def quote_paper(document: dict[str, Any], settings: Settings) -> Quote:
@@ -72,6 +76,11 @@ def quote_paper(document: dict[str, Any], settings: Settings) -> Quote:
     if document["status"] == "PENDING":
         document = {**document, "acceptUrl": accept_link(settings, document["publicToken"])}
     return Quote.model_validate({**document, "items": _lines(document)})
+
+
+def _balance(document: dict[str, Any]) -> dict[str, int]:
+    """What is left to pay. What was refunded of a paid invoice is not paid, and not owed either."""
+    return {"balanceCents": document["balanceCents"] if document["status"] in OWED else 0}
 
 
 def _lines(document: dict[str, Any]) -> list[dict[str, Any]]:
