@@ -105,7 +105,7 @@ def test_an_owed_invoice_says_its_figures_and_where_to_pay() -> None:
     assert text_of(mail) == (
         "Hello Ada Lovelace,\n\n"
         "Invoice INV-0001 from 3D Print Bureau is attached to this mail.\n\n"
-        "Total: A$110.00\nLeft to pay: A$60.00\nDue: 10 July 2026\n\n"
+        "Total: $110.00 AUD\nLeft to pay: $60.00\nDue: 10 July 2026\n\n"
         "See you.\nAda's printer\n\n"
         "Pay by card:\nhttps://shop.example.com/api/pay/abc\n\n"
         "-- \n3D Print Bureau\noffice@example.com\nABN 51 824 753 556\n"

@@ -15,10 +15,9 @@ from typing import Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from printshop.mail.address import AddressRefused, mailbox, one_line
-from printshop.money import format_amount
 from printshop.pdf.document import Business, Document, Quote
 from printshop.pdf.service import Pdf
-from printshop.pdf.template import format_abn, format_day
+from printshop.pdf.template import figures_of, format_abn
 
 FOLDER: Final = Path(__file__).with_name("templates")
 
@@ -79,11 +78,12 @@ def _words(letter: Letter) -> dict[str, object]:
     else:
         link, label, note = document.pay_url, "Pay by card", document.pay_note
         day = ("Due", document.due_date)
-    facts = [("Total", format_amount(document.total_cents, document.currency))]
+    figures = figures_of(document, business)
+    facts = [("Total", f"{figures.money(document.total_cents)} {figures.currency_note}".strip())]
     if not isinstance(document, Quote) and document.balance_cents != document.total_cents:
-        facts.append(("Left to pay", format_amount(document.balance_cents, document.currency)))
+        facts.append(("Left to pay", figures.money(document.balance_cents)))
     if day[1]:
-        facts.append((day[0], format_day(day[1])))
+        facts.append((day[0], figures.day(day[1])))
     return {
         "greeting": f"Hello {one_line(document.client.name)},",
         "opening": f"{_title(document)} from {business.name} is attached to this mail.",

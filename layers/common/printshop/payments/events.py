@@ -29,7 +29,7 @@ def apply_event(
         "apply_stripe_event", p_event=_facts(stripe, event), p_livemode=stripe.livemode, p_api_version=version
     )
     log.info(
-        scope="stripe.event",
+        scope="stripe.webhook",
         message=f"{event['type']}: {answer['outcome']}",
         data={"eventId": event["id"], "invoiceId": answer.get("invoiceId")},
     )
