@@ -8,8 +8,8 @@ import psycopg
 
 from local.stack import Stack
 
-# Heartbeats are written by functions as they start, whoever calls them.
-APART = {"component_health"}
+# Heartbeats are written by functions as they start, whoever calls them; attempts are counted whatever comes of them.
+APART = {"component_health", "login_attempts"}
 
 
 def traces(stack: Stack, database: psycopg.Connection) -> dict[str, object]:
