@@ -6,8 +6,9 @@ from uuid import uuid4
 
 import pytest
 
-from local.aws import REGION, Aws
+from local.aws import Aws
 from printshop.settings import SettingsError, load_settings
+from tests.aws import aws_of_this_process
 
 MINIMAL = {
     "NEXT_PUBLIC_SUPABASE_URL": "https://project.supabase.co",
@@ -161,15 +162,8 @@ def test_no_secret_is_in_an_error_nor_in_a_representation() -> None:
 
 @pytest.fixture(scope="module")
 def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
-    server = Aws(tmp_path_factory.mktemp("aws"))
-    server.start()
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("AWS_ENDPOINT_URL", server.endpoint_url)
-        environment.setenv("AWS_DEFAULT_REGION", REGION)
-        environment.setenv("AWS_ACCESS_KEY_ID", "local")
-        environment.setenv("AWS_SECRET_ACCESS_KEY", "local")
+    with aws_of_this_process(tmp_path_factory.mktemp("aws")) as server:
         yield server
-    server.stop()
 
 
 def kept(aws: Aws, text: str) -> str:

@@ -8,27 +8,21 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from local.aws import REGION, Aws
+from local.aws import Aws
 from local.supabase import Supabase
 from printshop.database import Database, DatabaseError
 from printshop.rotation import CurrentSettings
 from printshop.storage import TMP, Storage
 from printshop.supabase import http_client
+from tests.aws import aws_of_this_process
 
 OLD = "sb_secret_replaced_long_ago"
 
 
 @pytest.fixture(scope="module")
 def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
-    server = Aws(tmp_path_factory.mktemp("aws"))
-    server.start()
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("AWS_ENDPOINT_URL", server.endpoint_url)
-        environment.setenv("AWS_DEFAULT_REGION", REGION)
-        environment.setenv("AWS_ACCESS_KEY_ID", "local")
-        environment.setenv("AWS_SECRET_ACCESS_KEY", "local")
+    with aws_of_this_process(tmp_path_factory.mktemp("aws")) as server:
         yield server
-    server.stop()
 
 
 @pytest.fixture
