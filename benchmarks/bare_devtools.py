@@ -1,12 +1,8 @@
-"""The PDFs' rival: the DevTools protocol over one raw websocket, no library of ours between, and a bare start."""
+"""The PDFs' rival: the DevTools protocol over one raw websocket, no library of ours between."""
 
 import base64
 import itertools
 import json
-import os
-import re
-import subprocess
-from pathlib import Path
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection
@@ -50,32 +46,3 @@ class BareDevTools:
     async def wipe(self) -> None:
         """Leave an empty page, as printshop does behind its answer."""
         await self.call("Page.setDocumentContent", frameId=self._frame, html="")
-
-
-def unpack_and_launch(packed: Path, folder: Path, flags: tuple[str, ...]) -> None:
-    """brotli into `folder`, Chromium started from there with `flags` until it tells its address, and killed."""
-    import brotli  # type: ignore[import-untyped]  # noqa: PLC0415  (the same import counts for us)
-
-    executable = folder / "chromium"
-    decompressor = brotli.Decompressor()
-    with packed.open("rb") as source, executable.open("wb") as target:
-        while chunk := source.read(1 << 20):
-            target.write(decompressor.process(chunk))
-    executable.chmod(0o700)
-    environment = {
-        "PATH": os.defpath,
-        "HOME": str(folder),
-        "LD_LIBRARY_PATH": str(packed.parent / "lib"),
-        "FONTCONFIG_FILE": str(packed.parent / "fonts.conf"),
-    }
-    process = subprocess.Popen(
-        [executable, *flags, f"--user-data-dir={folder}/profile", "about:blank"],
-        env=environment,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stderr is not None
-    with process:
-        while not re.search("DevTools listening on", process.stderr.readline()):
-            pass
-        process.kill()

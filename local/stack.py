@@ -228,7 +228,7 @@ class Stack:
             "SlicerBin": os.environ.get("SLICER_BIN") or _slicer(),
             "SlicerMaximumConcurrency": "2",
             # As root the layer is mounted on /opt, and this is not looked at.
-            "ChromiumBin": str((BUILT_CHROMIUM if self._built else CHROMIUM) / "chromium.br"),
+            "ChromiumBin": str((BUILT_CHROMIUM if self._built else CHROMIUM) / "chromium.zst"),
             "PdfCacheDir": str(self._pdf_cache),
             **self._parameters,
         }

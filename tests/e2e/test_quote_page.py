@@ -62,7 +62,7 @@ class Browser:
 @pytest.fixture(scope="module")
 def browser(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     folder = tmp_path_factory.mktemp("browser")
-    chromium = find_chromium(str(CHROMIUM / "chromium.br"), layer=Path("/no-layer"))
+    chromium = find_chromium(str(CHROMIUM / "chromium.zst"), layer=Path("/no-layer"))
     environment = {"HOME": str(folder), "TMPDIR": str(folder), "PATH": os.defpath, "LC_ALL": "C.UTF-8"}
     if chromium.libraries:
         environment |= {"LD_LIBRARY_PATH": str(chromium.libraries), "FONTCONFIG_FILE": str(chromium.fonts)}

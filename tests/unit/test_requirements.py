@@ -94,4 +94,4 @@ def test_nothing_of_the_tests_is_deployed() -> None:
 
 
 def test_the_browser_stays_out_of_the_common_layer() -> None:
-    assert not {"pyppeteer", "jinja2", "brotli"} & set(read(DEPLOYED[0]))
+    assert not {"pyppeteer", "jinja2", "backports-zstd"} & set(read(DEPLOYED[0]))

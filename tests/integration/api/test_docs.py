@@ -79,7 +79,7 @@ class Browser:
 
 @pytest.fixture
 def browser(tmp_path: Path) -> Iterator[Browser]:
-    chromium = find_chromium(str(CHROMIUM / "chromium.br"), layer=Path("/no-layer"))
+    chromium = find_chromium(str(CHROMIUM / "chromium.zst"), layer=Path("/no-layer"))
     environment = {"HOME": str(tmp_path), "TMPDIR": str(tmp_path), "PATH": os.defpath, "LC_ALL": "C.UTF-8"}
     if chromium.libraries:
         environment |= {"LD_LIBRARY_PATH": str(chromium.libraries), "FONTCONFIG_FILE": str(chromium.fonts)}

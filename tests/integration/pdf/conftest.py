@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -23,8 +24,12 @@ INSTALLED = REPOSITORY / ".local" / "chromium"
 @pytest.fixture(scope="session")
 def chromium() -> Chromium:
     """The layer's browser, laid out by the layer's own script."""
-    subprocess.run([REPOSITORY / "layers" / "chromium" / "install.sh", INSTALLED], check=True)
-    return find_chromium(str(INSTALLED / "chromium.br"), layer=REPOSITORY / "no-layer")
+    subprocess.run(
+        [REPOSITORY / "layers" / "chromium" / "install.sh", INSTALLED],
+        env={**os.environ, "PYTHON": sys.executable},
+        check=True,
+    )
+    return find_chromium(str(INSTALLED / "chromium.zst"), layer=REPOSITORY / "no-layer")
 
 
 @pytest.fixture(scope="session")

@@ -52,6 +52,24 @@ def test_nothing_starts_before_the_first_document(make_renderer: MakeRenderer, r
     run(renderer.close())
 
 
+def test_a_document_on_its_way_has_the_browser_unpacked_and_none_started(
+    make_renderer: MakeRenderer, run: Run, tmp_path: Path
+) -> None:
+    renderer = make_renderer(workspace=tmp_path)
+
+    async def prepared() -> None:
+        renderer.prepare()
+        renderer.prepare()
+        await asyncio.get_running_loop().shutdown_default_executor()
+
+    with asyncio.Runner() as its_own:
+        its_own.run(prepared())
+    (executable,) = tmp_path.glob("chromium-*")
+    assert executable.stat().st_mode & 0o100  # whole: what is half unpacked cannot be run
+    assert renderer.pid is None
+    assert run(renderer.pdf("<p>now</p>")).startswith(b"%PDF-")
+
+
 def test_one_browser_serves_every_document(make_renderer: MakeRenderer, run: Run) -> None:
     renderer = make_renderer()
     run(renderer.pdf(page("one")))

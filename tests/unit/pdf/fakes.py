@@ -16,7 +16,11 @@ class FakePrinter:
 
     version: str = "147"
     printed: list[str] = field(default_factory=list)
+    prepared: int = 0
     failure: ApiError | None = None
+
+    def prepare(self) -> None:
+        self.prepared += 1
 
     async def pdf(self, html: str) -> bytes:
         if self.failure:

@@ -2,8 +2,8 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import brotli  # type: ignore[import-untyped]
 import pytest
+from backports import zstd
 
 from printshop.database import DatabaseError
 from printshop.errors import Unavailable
@@ -21,7 +21,7 @@ def layer(tmp_path: Path) -> Path:
     (folder / "lib").mkdir(parents=True)
     (folder / "fonts.conf").write_text("<fontconfig/>")
     (folder / "VERSION").write_text("147.0.2\n")
-    (folder / "chromium.br").write_bytes(brotli.compress(PROGRAM, quality=1))
+    (folder / "chromium.zst").write_bytes(zstd.compress(PROGRAM))
     return folder
 
 
@@ -47,7 +47,7 @@ def program(file: Path) -> Path:
 
 def test_the_layers_browser_comes_first(layer: Path, path: Path) -> None:
     other = program(path / "chromium")
-    assert find_chromium(str(other), layer=layer).source == layer / "chromium.br"
+    assert find_chromium(str(other), layer=layer).source == layer / "chromium.zst"
 
 
 def test_chromium_bin_comes_second(nowhere: Path, path: Path, tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ def test_chromium_bin_may_be_a_name_on_path(nowhere: Path, path: Path) -> None:
 def test_chromium_bin_may_be_a_packed_browser_with_its_libraries_and_fonts(
     nowhere: Path, layer: Path
 ) -> None:
-    chromium = find_chromium(str(layer / "chromium.br"), layer=nowhere)
+    chromium = find_chromium(str(layer / "chromium.zst"), layer=nowhere)
     assert chromium.version == "147.0.2"
     assert chromium.libraries == layer / "lib"
     assert chromium.fonts == layer / "fonts.conf"
@@ -127,7 +127,7 @@ def test_what_earlier_releases_and_interruptions_left_is_removed(layer: Path, tm
 
 @pytest.mark.parametrize("damage", ["cut short", "garbage"])
 def test_a_damaged_package_is_refused_and_leaves_nothing(layer: Path, tmp_path: Path, damage: str) -> None:
-    packed = layer / "chromium.br"
+    packed = layer / "chromium.zst"
     whole = packed.read_bytes()
     packed.write_bytes(whole[: len(whole) // 2] if damage == "cut short" else os.urandom(5000))
     workspace = make_workspace(tmp_path)
@@ -159,8 +159,8 @@ def test_a_temp_folder_that_cannot_be_written_is_a_clear_error() -> None:
 
 def test_the_heartbeat_tells_binary_version_and_temp_folder(layer: Path) -> None:
     database = FakeDatabase()
-    record_heartbeat(database, str(layer / "chromium.br"))
-    detail = {"binary": str(layer / "chromium.br"), "version": "147.0.2", "tmpWritable": True}
+    record_heartbeat(database, str(layer / "chromium.zst"))
+    detail = {"binary": str(layer / "chromium.zst"), "version": "147.0.2", "tmpWritable": True}
     assert database.calls == [("record_heartbeat", {"p_component": "pdf", "p_detail": detail})]
 
 
@@ -170,4 +170,4 @@ def test_a_missing_browser_is_told_as_such(path: Path, nowhere: Path) -> None:
 
 @pytest.mark.parametrize("failure", [DOWN, DatabaseError("record_heartbeat: 42883")])
 def test_a_heartbeat_that_is_not_stored_stops_nothing(layer: Path, failure: Exception) -> None:
-    record_heartbeat(FakeDatabase(failure=failure), str(layer / "chromium.br"))
+    record_heartbeat(FakeDatabase(failure=failure), str(layer / "chromium.zst"))

@@ -59,7 +59,7 @@ def test_an_unchanged_document_starts_no_printer_and_asks_no_storage(shop: Shop)
     first = shop.invoice()
     shop.store.calls.clear()
     assert shop.invoice().contents == first.contents
-    assert len(shop.printer.printed) == 1
+    assert (len(shop.printer.printed), shop.printer.prepared) == (1, 1)
     assert shop.store.calls == []
 
 
@@ -68,7 +68,7 @@ def test_another_process_takes_the_stored_pdf(shop: Shop) -> None:
     other = shop.restarted()
     pdf = other.invoice()
     assert (pdf.source, pdf.contents) == ("storage", first.contents)
-    assert other.printer.printed == []
+    assert (other.printer.printed, other.printer.prepared) == ([], 0)
     assert other.invoice().source == "cache"
 
 

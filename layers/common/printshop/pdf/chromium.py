@@ -3,11 +3,13 @@
 import fcntl
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import TYPE_CHECKING, Final
 
 from printshop.errors import Unavailable
 from printshop.log import get_logger
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 LAYER: Final = Path("/opt/chromium")
 """Where Lambda lays the Chromium layer out."""
 
-PACKED: Final = "chromium.br"
+PACKED: Final = "chromium.zst"
 NAMES_ON_PATH: Final = (
     "chromium-headless-shell",
     "chromium",
@@ -26,7 +28,8 @@ NAMES_ON_PATH: Final = (
     "google-chrome-stable",
     "google-chrome",
 )
-CHUNK: Final = 1 << 20
+
+_UNPACKER: Final = Path(__file__).with_name("unpack.py")
 
 log = get_logger()
 
@@ -35,7 +38,7 @@ log = get_logger()
 class Chromium:
     """A browser that can be started, once `unpack()` has seen to a packed one.
 
-    `source` is the executable, or the layer's `chromium.br` with libraries and fonts beside it.
+    `source` is the executable, or the layer's `chromium.zst` with libraries and fonts beside it.
     """
 
     source: Path
@@ -44,7 +47,7 @@ class Chromium:
 
     @property
     def is_packed(self) -> bool:
-        return self.source.name.endswith(".br")
+        return self.source.name.endswith(".zst")
 
     @property
     def libraries(self) -> Path | None:
@@ -79,7 +82,7 @@ class Chromium:
 def find_chromium(chromium_bin: str | None, *, layer: Path = LAYER) -> Chromium:
     """The browser to print with: the layer's, else CHROMIUM_BIN's, else one on PATH.
 
-    `chromium_bin` is an executable, or a `chromium.br` laid out as the layer is (layers/chromium/install.sh).
+    `chromium_bin` is an executable, or a `chromium.zst` laid out as the layer is (layers/chromium/install.sh).
     Raises Unavailable RENDERER_UNAVAILABLE when there is none.
     """
     if (layer / PACKED).is_file():
@@ -113,7 +116,7 @@ def make_workspace(root: Path | None = None) -> Path:
 
 def _described(source: Path) -> Chromium:
     stamp = source.parent / "VERSION"
-    if source.name.endswith(".br") and stamp.is_file():
+    if source.name.endswith(".zst") and stamp.is_file():
         return Chromium(source, stamp.read_text().strip())
     status = source.stat()
     return Chromium(source, f"{source.name}-{status.st_size}-{int(status.st_mtime)}")
@@ -123,30 +126,23 @@ def _unpack(packed: Path, executable: Path) -> None:
     """Stream, then rename: a half-written browser is never found under the executable's name."""
     partial = executable.with_name(f"{executable.name}.part")
     try:
-        with packed.open("rb") as source, partial.open("wb") as target:
-            size = _decompress(source, target)
+        done = subprocess.run(
+            [sys.executable, "-S", str(_UNPACKER), str(packed), str(partial)],
+            env={"PYTHONPATH": os.pathsep.join(sys.path)},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise OSError(done.stderr.strip()[-300:] or f"it ended with {done.returncode}")
+        size = partial.stat().st_size
         partial.chmod(0o700)
         partial.replace(executable)
     except OSError as error:
         partial.unlink(missing_ok=True)
         raise _unavailable(f"Chromium cannot be unpacked: {error}") from error
     log.info(scope="pdf.unpack", message="Chromium unpacked", data={"path": str(executable), "bytes": size})
-
-
-def _decompress(source: BinaryIO, target: BinaryIO) -> int:
-    # Imported here: only a cold environment unpacks.
-    import brotli  # type: ignore[import-untyped]  # noqa: PLC0415
-
-    decompressor = brotli.Decompressor()
-    size = 0
-    try:
-        while chunk := source.read(CHUNK):
-            size += target.write(decompressor.process(chunk))
-    except brotli.error as error:
-        raise OSError("the packed file is damaged") from error
-    if not decompressor.is_finished():
-        raise OSError("the packed file is cut short")
-    return size
 
 
 def _remove_others(executable: Path) -> None:

@@ -69,6 +69,11 @@ class Renderer:
         """The browser's DevTools address, None while none runs."""
         return self._browser.process.endpoint() if self._browser else None
 
+    def prepare(self) -> None:
+        """Begin with what the first document waits for, while its HTML is still being made; harmless at any time."""
+        if self._browser is None:
+            asyncio.get_running_loop().run_in_executor(None, self._unpack_ahead)
+
     async def pdf(self, html: str) -> bytes:
         """Print one document whose every resource is inline.
 
@@ -124,6 +129,11 @@ class Renderer:
         if self._browser is None:
             self._browser = await self._launch()
         return self._browser
+
+    def _unpack_ahead(self) -> None:
+        # What fails here fails again in the launch, where there is somebody to be told.
+        with contextlib.suppress(Unavailable):
+            self._chromium.unpack(self._workspace or make_workspace())
 
     async def _launch(self) -> _Browser:
         workspace = self._workspace or make_workspace()

@@ -40,10 +40,13 @@ log = get_logger()
 
 
 class PdfPrinter(Protocol):
-    """Prints HTML; `version` is part of the cache key. printshop.pdf.renderer.Renderer is one."""
+    """Prints HTML; `version` is part of the cache key, `prepare` says that a document is on its way.
+    printshop.pdf.renderer.Renderer is one."""
 
     @property
     def version(self) -> str: ...
+
+    def prepare(self) -> None: ...
 
     async def pdf(self, html: str) -> bytes: ...
 
@@ -134,6 +137,7 @@ class PdfService:
         digest = input_hash(statement, business, self._printer.version)
         if (cached := self._cache.get(filename, digest)) is not None:
             return self._answer(cached, filename, digest, "cache")
+        self._printer.prepare()
         contents = await self._printed(statement, business, {})
         self._cache.put(filename, digest, contents)
         return self._answer(contents, filename, digest, "rendered")
@@ -157,6 +161,7 @@ class PdfService:
         if stored is not None:
             self._cache.put(filename, digest, stored)
             return self._answer(stored, filename, digest, "storage")
+        self._printer.prepare()
         pictures, complete = await self._pictures(document) if storage_answers else ({}, False)
         contents = await self._printed(document, business, pictures)
         if complete or not document.picture_keys:  # what lacks a picture today is printed anew tomorrow
