@@ -59,7 +59,7 @@ class PdfFile(Response):
     media_type = PDF_TYPE
 
 
-SENT = ("409 NOT_MAILED", "404 FILE_NOT_FOUND")
+SENT = ("409 NOT_SENT", "404 FILE_NOT_FOUND")
 
 
 def _paper(*causes: str) -> dict[int | str, dict[str, Any]]:

@@ -653,7 +653,7 @@ create table mails (
   kind mail_kind not null,
   quote_id bigint references quotes (id) on delete cascade,
   invoice_id bigint references invoices (id) on delete cascade,
-  to_address text not null check (length(to_address) between 3 and 254),
+  to_address text check (length(to_address) between 3 and 254),
   message text not null default '' check (length(message) <= 5000),
   status mail_status not null default 'QUEUED',
   attempts integer not null default 0,
@@ -670,6 +670,7 @@ create table mails (
   check ((kind = 'QUOTE') = (quote_id is not null) and (kind = 'INVOICE') = (invoice_id is not null))
 );
 comment on table mails is 'The outbox: committed with the change that it tells of, sent by the mailer, sent again by the janitor.';
+comment on column mails.to_address is 'Null where the shop sends no e-mail: then its PDF is kept as it was sent, and that is all.';
 comment on column mails.queued_at is 'When its message was last put into the queue.';
 comment on column mails.pdf_key is 'The PDF that goes with it, as it goes, in the pdfs bucket; noted before it is sent.';
 create index mails_by_quote on mails (quote_id, id desc);

@@ -1,5 +1,6 @@
 -- Mail: a document and a message to an address. Queued in the transaction of whoever sends it, claimed by one mailer
 -- at a time, and told of in the document's activity. A worker that comes late, its claim taken over, writes nothing.
+-- Without an address there is nothing to tell: the document is put on paper as it was sent, and kept.
 
 create function log_mail(m mails, p_action text, p_said text, p_metadata jsonb) returns void
 language plpgsql volatile set search_path = public, pg_temp
@@ -7,7 +8,9 @@ as $$
 declare
   metadata jsonb := jsonb_build_object('mailId', m.id, 'to', m.to_address) || p_metadata;
 begin
-  if m.kind = 'QUOTE' then
+  if m.to_address is null then
+    return;
+  elsif m.kind = 'QUOTE' then
     perform log_activity(q.client_id, q.id, null, null, null, 'QUOTE_' || p_action,
                          'Quote ' || q.number || ' ' || p_said, metadata)
       from quotes q where q.id = m.quote_id;
@@ -112,7 +115,9 @@ begin
     select pdf_key into key from mails where quote_id = p_id and status = 'SENT' order by id desc limit 1;
   end if;
   if key is null then
-    return refusal(409, 'NOT_MAILED', format('%s went out by no mail yet; leave `sent` away to read it as it stands now.', found_number));
+    return refusal(409, 'NOT_SENT', format(
+      '%s is not kept as sent yet: if it was sent just now, ask again in a minute; leave `sent` away to read it as it stands now.',
+      found_number));
   end if;
   return jsonb_build_object('number', found_number, 'storageKey', key);
 end

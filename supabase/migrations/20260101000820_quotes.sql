@@ -326,11 +326,9 @@ begin
   update quotes set status = 'PENDING', sent_at = now(), needs_review = false where id = q.id returning * into q;
   perform log_activity(q.client_id, q.id, null, null, null, 'QUOTE_SENT', 'Quote ' || q.number || ' was sent',
                        jsonb_build_object('userId', p_user_id));
-  if p_email then
-    mail := queue_mail('QUOTE', q.id, recipient, p_message, p_user_id);
-  end if;
-  response := quote_json(q) || jsonb_build_object('mail',
-    case when mail is not null then jsonb_build_object('id', mail, 'status', 'QUEUED') end);
+  mail := queue_mail('QUOTE', q.id, case when p_email then recipient end, p_message, p_user_id);
+  response := quote_json(q) || jsonb_build_object(
+    'mailId', mail, 'mail', case when p_email then jsonb_build_object('id', mail, 'status', 'QUEUED') end);
   perform keep_answer(p_user_id, 'quotes/send', p_key, p_body_hash, response);
   return response;
 end

@@ -415,11 +415,9 @@ begin
   update invoices set sent_at = coalesce(sent_at, now()) where id = i.id returning * into i;
   perform log_activity(i.client_id, i.quote_id, i.id, null, null, 'INVOICE_SENT', 'Invoice ' || i.number || ' was sent',
                        jsonb_build_object('userId', p_user_id));
-  if p_email then
-    mail := queue_mail('INVOICE', i.id, recipient, p_message, p_user_id);
-  end if;
-  response := invoice_json(i) || jsonb_build_object('mail',
-    case when mail is not null then jsonb_build_object('id', mail, 'status', 'QUEUED') end);
+  mail := queue_mail('INVOICE', i.id, case when p_email then recipient end, p_message, p_user_id);
+  response := invoice_json(i) || jsonb_build_object(
+    'mailId', mail, 'mail', case when p_email then jsonb_build_object('id', mail, 'status', 'QUEUED') end);
   perform keep_answer(p_user_id, 'invoices/send', p_key, p_body_hash, response);
   return response;
 end

@@ -54,7 +54,9 @@ def stuck_printing(stack: Stack) -> Iterator[Callable[[], None]]:
         lock.rollback()
 
 
-def queued(database: psycopg.Connection, kind: str, document_id: int, to: str, message: str = "") -> int:
+def queued(
+    database: psycopg.Connection, kind: str, document_id: int, to: str | None, message: str = ""
+) -> int:
     """A committed mail whose message is not in the queue yet; its id."""
     row = database.execute(
         "select queue_mail(%s::mail_kind, %s, %s, %s, null)", (kind, document_id, to, message)
@@ -191,7 +193,7 @@ def test_what_a_customer_got_can_be_shown_whatever_became_of_the_document(
     made = written(shop, customer.user["clientId"])
     path = f"invoices/{made['id']}/pdf"
     before = customer.get(path, params={"sent": True})
-    assert refused(before) == (409, "NOT_MAILED")
+    assert refused(before) == (409, "NOT_SENT")
     stack.gateway.invoke("MailerFunction", delivery(queued(database, "INVOICE", made["id"], address)))
     (attached,) = only_mail_to(stack, address).iter_attachments()
     got = attached.get_content()
@@ -216,10 +218,25 @@ def test_a_quote_is_shown_as_it_was_sent(
     stack: Stack, database: psycopg.Connection, ada: Client, address: str
 ) -> None:
     quote_id, _ = open_quote(database, ada.user["clientId"])
-    assert refused(ada.get(f"quotes/{quote_id}/pdf?sent=true")) == (409, "NOT_MAILED")
+    assert refused(ada.get(f"quotes/{quote_id}/pdf?sent=true")) == (409, "NOT_SENT")
     stack.gateway.invoke("MailerFunction", delivery(queued(database, "QUOTE", quote_id, address)))
     (attached,) = only_mail_to(stack, address).iter_attachments()
     assert ada.get(f"quotes/{quote_id}/pdf?sent=true").content == attached.get_content()
+
+
+def test_a_shop_without_e_mail_keeps_what_it_sent_all_the_same(
+    stack: Stack, database: psycopg.Connection, shop: Client, customer: Client, address: str
+) -> None:
+    made = written(shop, customer.user["clientId"])
+    path = f"invoices/{made['id']}/pdf"
+    mail_id = queued(database, "INVOICE", made["id"], None)
+    stack.gateway.invoke("MailerFunction", delivery(mail_id))
+    assert status_of(database, mail_id) == "SENT"
+    sent = customer.get(path, params={"sent": True}).content
+    book(shop, made, 11_000)
+    assert customer.get(path).content != sent
+    assert customer.get(path, params={"sent": True}).content == sent
+    assert mails_to(stack, address) == []
 
 
 def test_a_mail_whose_pdf_cannot_be_kept_is_not_sent_and_comes_again(

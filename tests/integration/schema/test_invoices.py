@@ -131,14 +131,16 @@ def test_an_invoice_goes_to_its_client_or_to_whom_the_shop_names(
     assert mails[1][1] == "other@example.com"
 
 
-def test_without_an_address_or_without_mail_nothing_is_queued(
+def test_without_an_address_nothing_is_sent_and_without_mail_it_is_kept_on_paper(
     shop: Shop, customer: Customer, invoice: int
 ) -> None:
     shop.rows.execute("update clients set email = '' where id = %s", (customer.client_id,))
     assert code_of(send(shop, customer, invoice)) == "NO_EMAIL"
     assert shop.value("select sent_at is null from invoices where id = %s", invoice) is True
-    assert send(shop, customer, invoice, p_email=False)["mail"] is None
-    assert shop.value("select count(*) from mails where invoice_id = %s", invoice) == 0
+    sent = send(shop, customer, invoice, p_email=False)
+    assert sent["mail"] is None
+    row = shop.rows.execute("select id, to_address from mails where invoice_id = %s", (invoice,)).fetchall()
+    assert row == [(sent["mailId"], None)]
 
 
 # -- two at once ---------------------------------------------------------------------------------------------------

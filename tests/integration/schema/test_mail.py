@@ -14,7 +14,7 @@ def invoice(shop: Shop) -> Any:
     return shop.invoice(shop.customer())
 
 
-def queue(shop: Shop, invoice: Any, to: str = "ada@example.com") -> int:
+def queue(shop: Shop, invoice: Any, to: str | None = "ada@example.com") -> int:
     return int(
         shop.call(
             "queue_mail",
@@ -196,6 +196,19 @@ def test_a_deleted_documents_mails_go_with_it(shop: Shop, invoice: Any) -> None:
     assert claim(shop, mail_id) == {"state": "done"}
 
 
+def test_without_an_address_the_paper_is_kept_and_no_mail_is_told_of(shop: Shop, invoice: Any) -> None:
+    mail_id = queue(shop, invoice, to=None)
+    claimed = claim(shop, mail_id)
+    assert (claimed["state"], claimed["to"]) == ("claimed", None)
+    noted = {"p_mail_id": mail_id, "p_claim_token": claimed["claimToken"], "p_pdf_key": "sent/one.pdf"}
+    assert shop.call("note_mail_pdf", **noted) == {"written": True}
+    assert finish(shop, mail_id, claimed["claimToken"]) == {"written": True}
+    sent = {"p_kind": "invoice", "p_id": invoice["id"], "p_client_id": None}
+    assert shop.call("get_sent_pdf", **sent)["storageKey"] == "sent/one.pdf"
+    told = "select count(*) from activity_logs where invoice_id = %s and action like 'INVOICE_MAIL%%'"
+    assert shop.value(told, invoice["id"]) == 0
+
+
 def test_a_mail_notes_its_pdf_only_while_it_is_its_mailers(shop: Shop, invoice: Any) -> None:
     mail_id = queue(shop, invoice)
     token = claim(shop, mail_id)["claimToken"]
@@ -209,7 +222,7 @@ def test_a_mail_notes_its_pdf_only_while_it_is_its_mailers(shop: Shop, invoice: 
     second = claim(shop, mail_id)["claimToken"]
     assert not noted(token, "sent/late.pdf")
     sent = {"p_kind": "invoice", "p_id": invoice["id"], "p_client_id": None}
-    assert shop.call("get_sent_pdf", **sent)["error"]["code"] == "NOT_MAILED"
+    assert shop.call("get_sent_pdf", **sent)["error"]["code"] == "NOT_SENT"
     finish(shop, mail_id, second)
     assert shop.call("get_sent_pdf", **sent) == {"number": invoice["number"], "storageKey": "sent/one.pdf"}
     assert not noted(second, "sent/late.pdf")

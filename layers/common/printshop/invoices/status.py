@@ -41,8 +41,10 @@ def _end(services: Services, user: User, invoice_id: int, function: Ending) -> I
 def send_invoice(
     services: Services, user: User, invoice_id: int, request: SendRequest, key: str
 ) -> SentInvoice:
-    """Send an invoice, by e-mail where the shop sends e-mail. Once per key. Raises NotFound, Conflict INVOICE_CLOSED,
-    Unprocessable NO_EMAIL."""
+    """Send an invoice, by e-mail where the shop sends e-mail, and keep it on paper as it is sent. Once per key.
+
+    Raises NotFound, Conflict INVOICE_CLOSED, Unprocessable NO_EMAIL.
+    """
     sent: dict[str, Any] = services.database.call(
         "send_invoice",
         p_user_id=user.id,
@@ -53,12 +55,12 @@ def send_invoice(
         p_to=request.to,
         p_message=request.message,
     )
-    if sent["mail"]:
-        try:
-            services.mail_queue.send(sent["mail"]["id"])
-        except Unavailable as error:
-            # The mail is committed: the janitor sends what was never taken.
-            log.warn(scope="invoices.mail_unsent", error=error, data=sent["mail"])
+    mail_id = sent.pop("mailId")
+    try:
+        services.mail_queue.send(mail_id)
+    except Unavailable as error:
+        # The mail is committed: the janitor sends what was never taken.
+        log.warn(scope="invoices.mail_unsent", error=error, data={"mailId": mail_id})
     return sent_invoice_of(sent, services.settings)
 
 

@@ -1,7 +1,7 @@
 """One mail on its way: claimed, put on paper, written, sent, and its row settled.
 
 The PDF is kept as it goes out, and noted with the mail before that: what a customer got can always be shown, and a
-mail whose PDF cannot be kept waits until it can.
+mail whose PDF cannot be kept waits until it can. A shop that sends no e-mail has its PDFs kept all the same.
 
 A mail is sent at least once. A mailer that dies between SES's answer and the row leaves a claim that runs out, and
 the next one sends again, as the same message; everything before and after that one moment is exactly once.
@@ -71,7 +71,11 @@ class Outbox:
         log.info(scope="mail.sent", data={"mailId": mail_id, "providerId": provider_id, **settled})
         return True
 
-    def _send(self, mail_id: int, claim: dict[str, Any], began: float) -> str:
+    def _send(self, mail_id: int, claim: dict[str, Any], began: float) -> str | None:
+        """The provider's id; None where there is nobody to mail to and the paper is only kept."""
+        if claim["to"] is None:
+            self._keep(mail_id, claim, self.printed(self._paper(claim), _business(claim)))
+            return None
         letter = self._letter(mail_id, claim)
         pdf = self.printed(letter.document, letter.business)
         mail = compose(letter, pdf, datetime.now(UTC))
@@ -94,21 +98,24 @@ class Outbox:
     def _letter(self, mail_id: int, claim: dict[str, Any]) -> Letter:
         if self.settings.email_from is None:
             raise MailFailed("E-mail is switched off; set EMAIL_FROM and send it again.", final=True)
-        document = claim["document"]
-        paper = invoice_paper if document["kind"] == "invoice" else quote_paper
         try:
             return Letter(
-                document=paper(document, self.settings),
-                business=Business.model_validate(claim["business"]),
+                document=self._paper(claim),
+                business=_business(claim),
                 message=claim["message"],
                 sender=named_mailbox(self.settings.email_from),
-                to=mailbox(claim["to"], document["client"]["name"]),
+                to=mailbox(claim["to"], claim["document"]["client"]["name"]),
                 identity=str(
                     uuid5(NAMESPACE_URL, f"{self.settings.next_public_supabase_url}/mails/{mail_id}")
                 ),
             )
         except AddressRefused as error:
             raise MailFailed(str(error), final=True) from error
+
+    def _paper(self, claim: dict[str, Any]) -> Document:
+        document = claim["document"]
+        paper = invoice_paper if document["kind"] == "invoice" else quote_paper
+        return paper(document, self.settings)
 
     def _failed(self, mail_id: int, claim: dict[str, Any], error: MailFailed) -> bool:
         log.warn(scope="mail.failed", error=error, data={"mailId": mail_id, "final": error.final})
@@ -120,3 +127,7 @@ class Outbox:
             p_final=error.final,
         )
         return error.final
+
+
+def _business(claim: dict[str, Any]) -> Business:
+    return Business.model_validate(claim["business"])

@@ -1,4 +1,4 @@
-"""PDFs as they went out by mail: kept beside the current one, unchangeable, for as long as the document."""
+"""PDFs as they were sent: kept beside the current one, unchangeable, for as long as the document."""
 
 from contextlib import suppress
 from typing import Literal
@@ -22,9 +22,9 @@ def keep_sent(storage: Storage, pdf: Pdf) -> str:
 def read_sent(
     database: Database, storage: Storage, user: User, kind: Literal["invoice", "quote"], document_id: int
 ) -> Pdf:
-    """The PDF that the customer last got by mail.
+    """The PDF as it was last sent to the customer.
 
-    Raises NotFound, also for another client's document, Conflict NOT_MAILED, and Unavailable.
+    Raises NotFound, also for another client's document, Conflict NOT_SENT, and Unavailable.
     """
     sent = database.call("get_sent_pdf", p_kind=kind, p_id=document_id, p_client_id=user.reads_as)
     return Pdf(

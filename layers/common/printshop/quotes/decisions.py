@@ -14,7 +14,8 @@ log = get_logger()
 
 
 def send_quote(services: Services, user: User, quote_id: int, request: SendRequest, key: str) -> SentQuote:
-    """Make a DRAFT PENDING, or send a PENDING one again; by e-mail where the shop sends e-mail. Once per key.
+    """Make a DRAFT PENDING, or send a PENDING one again: by e-mail where the shop sends e-mail, and kept on paper as
+    it is sent. Once per key.
 
     Raises NotFound, Conflict NOT_SENDABLE, QUOTE_EXPIRED, NEEDS_PRICE, Unprocessable NO_EMAIL.
     """
@@ -29,12 +30,12 @@ def send_quote(services: Services, user: User, quote_id: int, request: SendReque
         p_to=request.to,
         p_message=request.message,
     )
-    if sent["mail"]:
-        try:
-            services.mail_queue.send(sent["mail"]["id"])
-        except Unavailable as error:
-            # The mail is committed: the janitor sends what was never taken.
-            log.warn(scope="quotes.mail_unsent", error=error, data=sent["mail"])
+    mail_id = sent.pop("mailId")
+    try:
+        services.mail_queue.send(mail_id)
+    except Unavailable as error:
+        # The mail is committed: the janitor sends what was never taken.
+        log.warn(scope="quotes.mail_unsent", error=error, data={"mailId": mail_id})
     return quote_of(SentQuote, sent, settings, for_shop=True)
 
 
