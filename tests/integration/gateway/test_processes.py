@@ -120,11 +120,11 @@ def test_a_process_that_exits_fails_with_its_status(gateway: Gateway) -> None:
 
 
 def test_a_child_dies_with_the_process_that_was_killed(gateway: Gateway) -> None:
-    under_way = in_the_background(gateway, "Single", {"act": "spawn", "then": "die", "seconds": 0.3})
-    child = wait_for(lambda: sleepers(gateway, "Single"), 3, "the child").pop()
+    under_way = in_the_background(gateway, "Single", {"act": "spawn", "then": "die", "seconds": 1.5})
+    child = wait_for(lambda: sleepers(gateway, "Single"), 20, "the child").pop()
     with pytest.raises(FunctionError, match="signal: killed"):
-        under_way.result(timeout=5)
-    wait_for(lambda: not is_running(child), 3, "the end of the child")
+        under_way.result(timeout=20)
+    wait_for(lambda: not is_running(child), 20, "the end of the child")
 
 
 def test_a_child_dies_with_a_process_that_ran_out_of_time(gateway: Gateway) -> None:
