@@ -120,7 +120,7 @@ def test_a_process_that_exits_fails_with_its_status(gateway: Gateway) -> None:
 
 
 def test_a_child_dies_with_the_process_that_was_killed(gateway: Gateway) -> None:
-    under_way = in_the_background(gateway, "Single", {"act": "spawn", "then": "die", "seconds": 1.5})
+    under_way = in_the_background(gateway, "Single", {"act": "spawn", "then": "die", "seconds": 0.7})
     child = wait_for(lambda: sleepers(gateway, "Single"), 20, "the child").pop()
     with pytest.raises(FunctionError, match="signal: killed"):
         under_way.result(timeout=20)
