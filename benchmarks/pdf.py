@@ -1,10 +1,10 @@
 """Time of a PDF: warm against bare DevTools and WeasyPrint, unchanged against a request, cold against a start.
 
-Warm: an invoice, from its data to the finished bytes, on a warm browser: template, interception, print, dates. The
-page is wiped and its memory collected behind the answer: the second line has documents without a pause, which wait
-for that. Rival: the same HTML on the same page of the same browser over one raw websocket without compression. They
-take turns, each after a pause, as requests have. Limits: p50 at most 8 ms or 1.3 times beyond, whichever is more; p95
-at most twice p50; 4 times as fast as WeasyPrint on one page.
+Warm: an invoice, from its data to the finished bytes, on a warm browser: template, interception, print, dates,
+metadata. The page is wiped and its memory collected behind the answer: the second line has documents without a pause,
+which wait for that. Rival: the same HTML on the same page of the same browser over one raw websocket without
+compression. They take turns, each after a pause, as requests have. Limits: p50 at most 8 ms or 1.3 times beyond,
+whichever is more; p95 at most twice p50; 4 times as fast as WeasyPrint on one page.
 
     python -m benchmarks.pdf [--rounds 60]
 """
@@ -28,6 +28,7 @@ from benchmarks import pdf_cold, pdf_unchanged
 from benchmarks.bare_devtools import BareDevTools
 from printshop.pdf.chromium import Chromium, find_chromium
 from printshop.pdf.document import Business, Invoice
+from printshop.pdf.metadata import describe
 from printshop.pdf.renderer import Renderer
 from printshop.pdf.service import pin_dates
 from printshop.pdf.template import render_html
@@ -55,7 +56,8 @@ def verdict(held: bool, limit: str) -> str:
 
 
 async def _invoice(renderer: Renderer, document: Invoice, shop: Business) -> bytes:
-    return pin_dates(await renderer.pdf(render_html(document, shop)), document.issue_date)
+    contents = pin_dates(await renderer.pdf(render_html(document, shop)), document.issue_date)
+    return describe(contents, document, shop, document.issue_date)
 
 
 async def _timed(work: Awaitable[bytes]) -> float:

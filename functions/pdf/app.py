@@ -19,6 +19,7 @@ from printshop.http import (
 )
 from printshop.pdf.papers import read_invoice, read_quote, read_receipt, read_statement
 from printshop.pdf.provide import pdf_service
+from printshop.pdf.renderer import GATEWAY_LIMIT
 from printshop.pdf.sent import read_sent
 from printshop.pdf.service import PDF_TYPE, Pdf, stored_url
 from printshop.services import Services
@@ -35,9 +36,7 @@ Last = Annotated[date | None, Query(alias="to", description="Last day, included;
 
 AsSent = Annotated[
     bool,
-    Query(
-        description="The PDF that the customer last got by mail, as it went out; by default as it stands now"
-    ),
+    Query(description="The PDF as it was last sent to the customer; by default as it stands now"),
 ]
 
 MAX_ANSWER = 4 * 1024 * 1024
@@ -80,7 +79,7 @@ async def invoice_pdf(id: Id, user: ClientOrAdmin, services: Provided, sent: AsS
         kept = await run_in_threadpool(read_sent, services.database, services.storage, user, "invoice", id)
         return _answer(services, kept)
     invoice, business = await run_in_threadpool(read_invoice, services.database, services.settings, user, id)
-    return _answer(services, await pdf_service().invoice_pdf(invoice, business))
+    return _answer(services, await pdf_service(GATEWAY_LIMIT).invoice_pdf(invoice, business))
 
 
 @app.get(
@@ -95,7 +94,7 @@ async def quote_pdf(id: Id, user: ClientOrAdmin, services: Provided, sent: AsSen
         kept = await run_in_threadpool(read_sent, services.database, services.storage, user, "quote", id)
         return _answer(services, kept)
     quote, business = await run_in_threadpool(read_quote, services.database, services.settings, user, id)
-    return _answer(services, await pdf_service().quote_pdf(quote, business))
+    return _answer(services, await pdf_service(GATEWAY_LIMIT).quote_pdf(quote, business))
 
 
 @app.get(
@@ -107,7 +106,7 @@ async def quote_pdf(id: Id, user: ClientOrAdmin, services: Provided, sent: AsSen
 async def invoice_receipt(id: Id, user: ClientOrAdmin, services: Provided) -> Response:
     """The receipt of an invoice, for what was paid of it so far."""
     receipt, business = await run_in_threadpool(read_receipt, services.database, user, id)
-    return _answer(services, await pdf_service().receipt_pdf(receipt, business))
+    return _answer(services, await pdf_service(GATEWAY_LIMIT).receipt_pdf(receipt, business))
 
 
 @app.get(
@@ -122,21 +121,21 @@ async def client_statement(
     """A client's account from day to day, an account a currency: invoices, payments, refunds, credits, and the age of
     what is owed at the end."""
     statement, business = await run_in_threadpool(read_statement, services.database, user, id, first, last)
-    return _answer(services, await pdf_service().statement_pdf(statement, business))
+    return _answer(services, await pdf_service(GATEWAY_LIMIT).statement_pdf(statement, business))
 
 
 @app.delete("/api/invoices/{id}/pdf", tags=["PDF"], responses=refusals("404 INVOICE_NOT_FOUND"))
 async def delete_invoice_pdf(id: Id, admin: AdminUser, services: Provided) -> Data[Deleted]:
     """Forget the stored PDF and the receipt; the next reader has them made anew."""
     invoice, _ = await run_in_threadpool(read_invoice, services.database, services.settings, admin, id)
-    return Data(data=Deleted(deleted=await pdf_service().delete("invoice", invoice.number)))
+    return Data(data=Deleted(deleted=await pdf_service(GATEWAY_LIMIT).delete("invoice", invoice.number)))
 
 
 @app.delete("/api/quotes/{id}/pdf", tags=["PDF"], responses=refusals("404 QUOTE_NOT_FOUND"))
 async def delete_quote_pdf(id: Id, admin: AdminUser, services: Provided) -> Data[Deleted]:
     """Forget the stored PDF; the next reader has it made anew."""
     quote, _ = await run_in_threadpool(read_quote, services.database, services.settings, admin, id)
-    return Data(data=Deleted(deleted=await pdf_service().delete("quote", quote.number)))
+    return Data(data=Deleted(deleted=await pdf_service(GATEWAY_LIMIT).delete("quote", quote.number)))
 
 
 def _answer(services: Services, pdf: Pdf) -> Response:

@@ -14,6 +14,8 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
+from printshop.pdf.renderer import GATEWAY_LIMIT, TIME_LIMIT
+from printshop.pdf.service import STORAGE_LIMIT
 from printshop.settings import Settings
 from tests.template.bundle import FUNCTIONS, ROOT, SOURCE, Bundle
 
@@ -158,6 +160,14 @@ def test_a_function_of_the_gateway_ends_before_the_gateway_gives_up(function: st
         assert timeout == 29
     else:
         assert 60 <= timeout <= 900
+
+
+@pytest.mark.parametrize(
+    ("function", "limit"), [("PdfFunction", GATEWAY_LIMIT), ("MailerFunction", TIME_LIMIT)]
+)
+def test_who_prints_lives_to_say_that_it_cannot(function: str, limit: float, bundle: Bundle) -> None:
+    waits = 2 * STORAGE_LIMIT  # for what is stored, and to store
+    assert limit + waits < bundle.properties(function)["Timeout"]
 
 
 def test_only_who_prints_papers_carries_the_browser() -> None:

@@ -206,7 +206,28 @@ def test_a_large_pdf_that_is_not_stored_is_stored_before_its_address_is_told(sho
     assert shop.restarted().invoice().source == "storage"
     shop.store.calls.clear()
     stored_url(shop.store, pdf, 60)
-    assert shop.store.calls == ["signed_url"]
+    assert shop.store.calls == ["info", "signed_url"]
+
+
+def test_the_address_is_never_that_of_an_older_paper(shop: Shop) -> None:
+    shop.invoice()
+    shop.store.failure = DOWN
+    shop.invoice(notes="Paid since")
+    shop.store.failure = None
+    newer = shop.invoice(notes="Paid since")
+    assert newer.source == "cache"
+    stored_url(shop.store, newer, 60)
+    assert shop.store.objects[KEY][0] == newer.contents
+
+
+def test_what_lacks_a_picture_can_be_fetched_and_is_printed_anew_all_the_same(shop: Shop) -> None:
+    document = pictured("7/a/preview.png")
+    shop.store.pictures = {"7/a/preview.png": DOWN}
+    lacking = asyncio.run(shop.service.pdf(document, business()))
+    stored_url(shop.store, lacking, 60)
+    assert shop.store.objects[KEY][0] == lacking.contents
+    shop.store.pictures = {"7/a/preview.png": b"\x89PNG"}
+    assert asyncio.run(shop.restarted().service.pdf(document, business())).source == "rendered"
 
 
 def test_a_receipt_has_a_key_of_its_own_and_goes_with_its_invoice(shop: Shop) -> None:

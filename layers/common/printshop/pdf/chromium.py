@@ -68,14 +68,16 @@ class Chromium:
         """
         if not self.is_packed:
             return self.source
-        size = self.source.stat().st_size
-        executable = workspace / f"chromium-{self.version}-{size}"
-        if executable.is_file():
-            return executable
-        with _locked(workspace / "unpack.lock"):
-            if not executable.is_file():
-                _remove_others(executable)
-                _unpack(self.source, executable)
+        try:
+            executable = workspace / f"chromium-{self.version}-{self.source.stat().st_size}"
+            if executable.is_file():
+                return executable
+            with _locked(workspace / "unpack.lock"):
+                if not executable.is_file():
+                    _remove_others(executable)
+                    _unpack(self.source, executable)
+        except OSError as error:
+            raise _unavailable(f"Chromium cannot be unpacked: {error}") from error
         return executable
 
 
@@ -139,9 +141,9 @@ def _unpack(packed: Path, executable: Path) -> None:
         size = partial.stat().st_size
         partial.chmod(0o700)
         partial.replace(executable)
-    except OSError as error:
+    except OSError:
         partial.unlink(missing_ok=True)
-        raise _unavailable(f"Chromium cannot be unpacked: {error}") from error
+        raise
     log.info(scope="pdf.unpack", message="Chromium unpacked", data={"path": str(executable), "bytes": size})
 
 

@@ -5,16 +5,19 @@ from functools import lru_cache
 from printshop.pdf.cache import PdfCache, cache_folder
 from printshop.pdf.chromium import find_chromium
 from printshop.pdf.heartbeat import record_heartbeat
-from printshop.pdf.renderer import Renderer
+from printshop.pdf.renderer import TIME_LIMIT, Renderer
 from printshop.pdf.service import PdfService
 from printshop.services import get_services
 
 
 @lru_cache(maxsize=1)
-def pdf_service() -> PdfService:
-    """Made once; the browser starts with the first document. Raises Unavailable RENDERER_UNAVAILABLE."""
+def pdf_service(time_limit: float = TIME_LIMIT) -> PdfService:
+    """Made once; the browser starts with the first document, which has `time_limit` seconds like every other.
+
+    Raises Unavailable RENDERER_UNAVAILABLE.
+    """
     services = get_services()
     settings = services.settings
     record_heartbeat(services.database, settings.chromium_bin)
-    renderer = Renderer(find_chromium(settings.chromium_bin))
+    renderer = Renderer(find_chromium(settings.chromium_bin), time_limit=time_limit)
     return PdfService(renderer, services.storage, PdfCache(cache_folder(settings.pdf_cache_dir)))

@@ -16,7 +16,11 @@ if TYPE_CHECKING:
     from printshop.pdf.browser import PrintPage
 
 TIME_LIMIT: Final = 30.0
-"""Seconds for one document, a second try on a new browser included."""
+"""Seconds for one document, a second try on a new browser included, where nobody waits behind a gateway."""
+
+GATEWAY_LIMIT: Final = 16.0
+"""The same where a caller waits: with storage waited for before and after, within the 29 s of the function, so that
+he is told what happened."""
 
 RECYCLE_BYTES: Final = 350 * 1024 * 1024
 """A browser that has grown beyond this is replaced before the next document."""
@@ -143,7 +147,10 @@ class Renderer:
 
         await unpacking
         started = time.monotonic()
-        process = ChromiumProcess(self._chromium, workspace)
+        try:
+            process = ChromiumProcess(self._chromium, workspace)
+        except OSError as error:  # no room for its folder, or no memory for another process
+            raise BrowserNotStartedError(f"Chromium did not start: {error}") from error
         try:
             endpoint = await asyncio.to_thread(process.endpoint)
             page = await PrintPage.open(endpoint)

@@ -75,6 +75,8 @@ class PdfStore(Protocol):
 class PdfShelf(Protocol):
     """The part of printshop.storage.Storage that hands a PDF out by its address."""
 
+    def info(self, bucket: Bucket, key: str) -> ObjectInfo: ...
+
     def signed_url(self, bucket: Bucket, key: str, seconds: int, filename: str | None = None) -> str: ...
 
     def upload(
@@ -98,7 +100,7 @@ class Pdf:
     storage_key: str
     source: Literal["cache", "storage", "rendered"]
     digest: str = ""
-    """Of what it was made of; empty where that is not known any more."""
+    """Of what it was made of; empty where that is not known any more, or something is missing."""
 
 
 class PdfService:
@@ -164,10 +166,13 @@ class PdfService:
         self._printer.prepare()
         pictures, complete = await self._pictures(document) if storage_answers else ({}, False)
         contents = await self._printed(document, business, pictures)
-        if complete or not document.picture_keys:  # what lacks a picture today is printed anew tomorrow
-            self._cache.put(filename, digest, contents)
-            if storage_answers:
-                await self._keep(filename, digest, contents)
+        if document.picture_keys and not complete:
+            return self._answer(
+                contents, filename, "", "rendered"
+            )  # printed anew tomorrow, with its pictures
+        self._cache.put(filename, digest, contents)
+        if storage_answers:
+            await self._keep(filename, digest, contents)
         return self._answer(contents, filename, digest, "rendered")
 
     async def _pictures(self, document: Document | Receipt) -> tuple[dict[str, bytes], bool]:
@@ -242,15 +247,24 @@ class PdfService:
 
 
 def stored_url(storage: PdfShelf, pdf: Pdf, seconds: int) -> str:
-    """A URL that downloads the PDF for `seconds`; one that is not stored, as when storage was down, is stored first.
+    """A URL that downloads this very PDF for `seconds`; it is stored first where another is, or none, as when storage
+    was down.
 
     Raises Unavailable.
     """
-    try:
-        return storage.signed_url(PDFS, pdf.storage_key, seconds, pdf.filename)
-    except NotFound:
+    if not _is_stored(storage, pdf):
         storage.upload(PDFS, pdf.storage_key, pdf.contents, PDF_TYPE, metadata={"hash": pdf.digest})
-        return storage.signed_url(PDFS, pdf.storage_key, seconds, pdf.filename)
+    return storage.signed_url(PDFS, pdf.storage_key, seconds, pdf.filename)
+
+
+def _is_stored(storage: PdfShelf, pdf: Pdf) -> bool:
+    if pdf.source == "storage":
+        return True
+    try:
+        there = storage.info(PDFS, pdf.storage_key)
+    except NotFound:
+        return False
+    return bool(pdf.digest) and there.metadata.get("hash") == pdf.digest
 
 
 def _retrieved(fetching: asyncio.Future[bytes]) -> None:
