@@ -10,6 +10,7 @@ import trimesh
 
 from printshop.intake.preview import draw_preview
 from printshop.pdf.document import Business, Paper, Statement
+from printshop.price_book import lot
 from tests.unit.pdf.documents import (
     CLIENT,
     LOGO,
@@ -85,6 +86,20 @@ def _pictured(**changes: Any) -> Sheet:
         line["details"] = {**line["details"], "fileId": number}
     keys = {number: f"models/{number}.png" for number in pictures()}
     return Sheet(invoice(items=lines, pictures=keys, **changes), pictures=pictures())
+
+
+def _lots() -> Sheet:
+    """Lines as the product writes them, and one that the shop described itself, over several lines."""
+    ordered = [
+        item(1, description=lot("gearbox-left.stl", 2, "PLA")),
+        item(2, description=lot("gearbox-right.3mf", 1, "PLA", fast_track=True)),
+        item(3, description=lot("bracket-m4.stl", 12, "PETG")),
+        item(4, description="Mounting plates\nas agreed on the phone\nwith heat-set inserts"),
+    ]
+    ordered[1]["details"] = {**ordered[1]["details"], "pieces": 1}
+    ordered[3] |= {"quantity": 1, "unitPriceCents": 13_500}
+    ordered[3]["details"] = {"pieces": 250, "grams": 1_234.5, "timeSec": 93_780, "material": "PETG"}
+    return Sheet(invoice(items=ordered))
 
 
 def _part_paid(**changes: Any) -> dict[str, Any]:
@@ -186,6 +201,7 @@ _STATES: Final[dict[str, Callable[[], Sheet]]] = {
 }
 
 _STRAINS: Final[dict[str, Callable[[], Sheet]]] = {
+    "strain-lots": _lots,
     "strain-pictures": _pictured,
     "strain-one-line": lambda: Sheet(invoice(1, discount=0, notes=None, terms=None)),
     "strain-60-lines": lambda: Sheet(invoice(60)),

@@ -8,7 +8,7 @@ from tests.unit.pdf.documents import BUSINESS, CLIENT, LOGO, business, invoice, 
 def test_an_invoice_of_the_database_is_read_with_its_camel_case_names() -> None:
     read = Invoice.model_validate(invoice_json(2, id=7, payToken="unused", creditCents=0))
     assert read.number == "INV-0042"
-    assert read.items[0].unit_price_cents == 4850
+    assert read.items[0].unit_price_cents == 9700
     assert read.issue_date.isoformat() == "2026-11-23"
 
 

@@ -5,17 +5,21 @@ from typing import Any
 
 import pytest
 
+from printshop.pdf.document import PrintDetails
+from printshop.pdf.figures import Figures
 from printshop.pdf.qr import qr_code
 from printshop.pdf.template import (
     css_string,
     format_abn,
     format_duration,
     format_percent,
+    format_print_details,
     format_quantity,
     isolated,
     render_html,
     template_version,
 )
+from printshop.price_book import lot
 from tests.unit.pdf.documents import (
     CLIENT,
     LOGO,
@@ -66,7 +70,7 @@ def test_every_stored_figure_is_shown_and_none_is_computed() -> None:
     )
     text = text_of(render_html(document, business()))
     for part in (
-        "$48.50 $0.11",
+        "$97.00 $0.11",
         "Subtotal $0.22",
         "Discount −$0.33",
         "Shipping metro $0.44",
@@ -96,9 +100,9 @@ def test_the_discount_column_is_there_when_a_line_has_one() -> None:
     lines = [item(1, discount=("PERCENT", 1250)), item(2, discount=("FIXED", 500)), item(3)]
     text = text_of(render_html(invoice(items=lines), business()))
     assert "Unit price Discount Amount" in text
-    assert "$48.50 12.5% $84.87" in text
-    assert "$48.50 $5.00 $92.00" in text
-    assert "$7.90 – $94.80" in text
+    assert "$97.00 12.5% $84.87" in text
+    assert "$97.00 $5.00 $92.00" in text
+    assert "$94.80 – $94.80" in text
     assert "Unit price Amount" in text_of(render_html(invoice(items=[item(1)]), business()))
 
 
@@ -108,11 +112,44 @@ def test_lines_stand_in_their_order() -> None:
 
 
 def test_a_print_tells_its_material_settings_weight_and_time() -> None:
-    text = text_of(render_html(invoice(1), business()))
-    assert "PLA · 0.2 mm layers · 15% infill · 83.4 g · 3 h 20 min" in text
+    details = {"grams": 83.4, "timeSec": 12_000, "material": "PLA", "layerHeight": 0.2, "infill": 15}
+    for pieces in ({}, {"pieces": 1}, {"pieces": None}):
+        text = text_of(render_html(invoice(items=[item(1, details={**details, **pieces})]), business()))
+        assert "left half PLA · 0.2 mm layers · 15% infill · 83.4 g · 3 h 20 min 1 " in text
 
 
-@pytest.mark.parametrize("details", [None, {}, {"settings": {}, "pieces": 3}])
+@pytest.mark.parametrize("description", ["Brackets, as agreed", lot("bracket.stl", 12, "PETG")])
+def test_a_lot_tells_its_pieces_and_that_weight_and_time_are_of_one(description: str) -> None:
+    lines = [item(3, description=description)]
+    for paper in (invoice(items=lines), quote(items=lines)):
+        assert (
+            f"{description} 12 pieces · PETG · 0.15 mm layers · 40% infill · 11.2 g and 39 min each 1 $94.80 $94.80"
+        ) in text_of(render_html(paper, business()))
+    assert f"{description} 12 pieces 1 $94.80" in text_of(render_html(receipt(items=lines), business()))
+
+
+@pytest.mark.parametrize(
+    ("details", "words"),
+    [
+        ({"pieces": 3}, "3 pieces"),
+        ({"pieces": 3, "grams": 2}, "3 pieces · 2 g each"),
+        ({"pieces": 3, "timeSec": 60, "material": "PLA"}, "3 pieces · PLA · 1 min each"),
+        ({"grams": 12_345}, "12.35 kg"),
+    ],
+)
+def test_a_line_tells_what_is_known_of_its_print(details: dict[str, Any], words: str) -> None:
+    assert format_print_details(PrintDetails.model_validate(details), Figures("en_AU", "AUD")) == words
+
+
+def test_a_description_of_several_lines_keeps_them() -> None:
+    lines = [item(1, description="Housing\r\nwith lid\nand screws")]
+    for paper in (invoice(items=lines), receipt(items=lines)):
+        assert '<div class="lines" dir="auto">Housing\nwith lid\nand screws</div>' in render_html(
+            paper, business()
+        )
+
+
+@pytest.mark.parametrize("details", [None, {}, {"settings": {}, "pieces": 1}])
 def test_a_line_without_print_details_shows_none(details: dict[str, Any] | None) -> None:
     html = render_html(invoice(items=[item(1, details=details)]), business())
     assert 'class="aside">PLA' not in html
@@ -308,7 +345,7 @@ def test_a_receipt_tells_method_day_and_reference_of_each_payment() -> None:
         "GST included 10% $40.18",
         "Amount received $442.00",
         "Balance due $0.00",
-        "Gearbox housing, left half 2 $97.00",
+        "Gearbox housing, left half 2 pieces 1 $97.00",
         "PAID",
     ):
         assert part in text

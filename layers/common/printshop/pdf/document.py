@@ -92,9 +92,11 @@ class Client(_Model):
 
 
 class PrintDetails(_Model):
-    """What a printed line is made of. Weight in grams, time in seconds, layer height in mm, infill in percent."""
+    """What a printed line is made of: layer height in mm, infill in percent; `grams` and `time_sec` of one piece."""
 
     file_id: int | None = None
+    pieces: int | None = None
+    """In the lot, which is what the line sells; one where nothing is said."""
     grams: float | None = None
     time_sec: int | None = None
     material: OptionalText = None

@@ -120,16 +120,37 @@ def template_version() -> str:
     return digest.hexdigest()[:16]
 
 
-def format_print_details(details: PrintDetails) -> str:
-    """`PLA · 0.2 mm layers · 15% infill · 83 g · 3 h 20 min`, of what is known."""
+def format_print_details(details: PrintDetails, figures: Figures) -> str:
+    """`PLA · 0.2 mm layers · 15% infill · 83 g · 3 h 20 min`, of what is known. A lot says how many pieces it has,
+    for its weight and time are one piece's: `12 pieces · PLA · … · 83 g and 3 h 20 min each`."""
+    of_one = [
+        part
+        for part in (
+            details.grams and figures.weight(details.grams),
+            details.time_sec and format_duration(details.time_sec),
+        )
+        if part
+    ]
+    pieces = format_pieces(details)
+    if pieces and of_one:
+        of_one = [f"{' and '.join(of_one)} each"]
     parts = (
+        pieces,
         details.material and isolated(details.material),
-        details.layer_height and f"{details.layer_height:g} mm layers",
-        details.infill is not None and f"{details.infill:g}% infill",
-        details.grams and f"{details.grams:.4g} g",
-        details.time_sec and format_duration(details.time_sec),
+        details.layer_height and f"{_number(details.layer_height, figures)} mm layers",
+        details.infill is not None and f"{_number(details.infill, figures)}% infill",
+        *of_one,
     )
     return " · ".join(part for part in parts if part)
+
+
+def format_pieces(details: PrintDetails) -> str:
+    """`12 pieces`; nothing of a single one."""
+    return f"{details.pieces} pieces" if (details.pieces or 1) > 1 else ""
+
+
+def _number(value: float, figures: Figures) -> str:
+    return figures.quantity(Decimal(str(value)))
 
 
 def _name(document: Paper, figures: Figures) -> str:
@@ -195,6 +216,11 @@ def _percent(context: Context, bps: int) -> str:
 
 
 @pass_context
+def _print_details(context: Context, details: PrintDetails) -> str:
+    return format_print_details(details, context["figures"])
+
+
+@pass_context
 def _discount(context: Context, item: Item) -> str:
     if item.discount_type == "PERCENT":
         return _percent(context, item.discount_bps)
@@ -233,7 +259,8 @@ def _environment() -> Environment:
         method=_method,
         money=_money,
         percent=_percent,
-        print_details=format_print_details,
+        pieces=format_pieces,
+        print_details=_print_details,
         qr_code=qr_code,
         quantity=_quantity,
         isolated=isolated,
