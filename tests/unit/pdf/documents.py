@@ -40,7 +40,7 @@ CLIENT: dict[str, Any] = {
         "suburb": "Sydney",
         "state": "NSW",
         "postcode": "2000",
-        "country": "Australia",
+        "country": "AU",
     },
 }
 

@@ -207,6 +207,9 @@ _STRAINS: Final[dict[str, Callable[[], Sheet]]] = {
     "strain-60-lines": lambda: Sheet(invoice(60)),
     "strain-200-lines": lambda: Sheet(invoice(200)),
     "strain-name-only": lambda: Sheet(invoice(client={"name": "Jo"})),
+    "strain-abroad": lambda: Sheet(
+        invoice(client={**CLIENT, "address": {**CLIENT["address"], "country": "NZ"}})
+    ),
     "strain-bare-business": lambda: Sheet(invoice(), Business(name="3D Print Bureau")),
     "strain-no-gst": lambda: Sheet(
         invoice(1, discount=0, taxRateBps=0, taxCents=0, totalCents=10_950, balanceCents=10_950)

@@ -58,8 +58,19 @@ def test_a_quantity_keeps_three_decimals_and_no_more() -> None:
 def test_an_address_reads_as_on_an_envelope() -> None:
     client = invoice(1).client
     assert client.address is not None
-    assert client.address.lines == ["Level 2, 40 Bridge Street", "Sydney NSW 2000", "Australia"]
+    assert client.address.lines == ["Level 2, 40 Bridge Street", "Sydney NSW 2000"]
     assert invoice(1, client={**CLIENT, "address": None}).client.address is None
+
+
+@pytest.mark.parametrize(
+    ("code", "named"),
+    [("AU", []), ("", []), ("NZ", ["New Zealand"]), ("CI", ["Côte d’Ivoire"]), ("XX", ["XX"])],
+)
+def test_a_country_is_named_in_words_unless_it_is_the_shops(code: str, named: list[str]) -> None:
+    address = {**CLIENT["address"], "country": code}
+    read = invoice(1, client={**CLIENT, "address": address}).client.address
+    assert read is not None
+    assert read.lines[2:] == named
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,9 @@ import re
 from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
+from babel import Locale
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
@@ -32,6 +33,9 @@ __all__ = [
     "Statement",
     "pdf_filename",
 ]
+
+HOME: Final = "AU"
+"""The shop's country in ISO 3166, which an address at home does not name."""
 
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 _INLINE_PICTURE = re.compile(r"data:image/(png|jpeg|webp|svg\+xml);base64,[A-Za-z0-9+/=\s]+")
@@ -74,12 +78,20 @@ class Address(_Model):
     state: OptionalText = None
     postcode: OptionalText = None
     country: OptionalText = None
+    """Two letters of ISO 3166."""
 
     @property
     def lines(self) -> list[str]:
-        """As an Australian envelope has it: street, then suburb, state and postcode in one line."""
+        """As an Australian envelope has it: street, then suburb, state and postcode in one line, the country."""
         town = " ".join(part for part in (self.suburb, self.state, self.postcode) if part)
-        return [line for line in (self.line1, self.line2, town, self.country) if line]
+        return [line for line in (self.line1, self.line2, town, self._abroad) if line]
+
+    @property
+    def _abroad(self) -> str | None:
+        """The English name of a country that is not the shop's own."""
+        if not self.country or self.country == HOME:
+            return None
+        return str(Locale("en").territories.get(self.country, self.country))
 
 
 class Client(_Model):
