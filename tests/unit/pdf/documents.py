@@ -112,7 +112,7 @@ def invoice_json(
         "number": "INV-0042",
         "status": "PAID" if paid else "PENDING",
         "dueDate": "2026-12-07",
-        "paidCents": total if paid else 0,
+        "receivedCents": total if paid else 0,
         "balanceCents": 0 if paid else total,
         "payUrl": None if paid else "https://print.layerworks.example/api/pay/pl_8Jx2mWq0c4TtY7vN",
         "payNote": None,

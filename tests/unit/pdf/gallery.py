@@ -109,7 +109,21 @@ def _part_paid(**changes: Any) -> dict[str, Any]:
         "amountCents": 10_000,
         "reference": "NAB 4471 0032",
     }
-    return {"payments": [payment], "paidCents": 10_000, "balanceCents": 34_200, **changes}
+    return {"payments": [payment], "receivedCents": 10_000, "balanceCents": 34_200, **changes}
+
+
+def _overpaid() -> list[dict[str, Any]]:
+    return [{"date": "2026-11-25", "method": "BANK_TRANSFER", "amountCents": 50_000, "reference": "NAB 4471"}]
+
+
+def _partly_refunded(**changes: Any) -> dict[str, Any]:
+    """Paid in full by card, and a part of it given back since."""
+    payments = [
+        {"date": "2026-11-25", "method": "STRIPE", "amountCents": 44_200, "reference": "pi_3QKz8rLkdIwHu7ix"},
+        {"date": "2026-12-02", "method": "STRIPE", "amountCents": -5_000, "reference": "Refunded"},
+    ]
+    money = {"receivedCents": 44_200, "refundedCents": 5_000, "creditedCents": 5_000, "balanceCents": 0}
+    return {"status": "PAID", "payUrl": None, "payments": payments, **money, **changes}
 
 
 def _every_script() -> Sheet:
@@ -181,12 +195,23 @@ _STATES: Final[dict[str, Callable[[], Sheet]]] = {
     "invoice-paid": lambda: Sheet(invoice(paid=True)),
     "invoice-overdue": lambda: Sheet(invoice(status="OVERDUE")),
     "invoice-void": lambda: Sheet(invoice(status="VOID", payUrl=None, balanceCents=0)),
-    "invoice-written-off": lambda: Sheet(invoice(status="WRITTEN_OFF", payUrl=None, balanceCents=0)),
+    "invoice-overpaid": lambda: Sheet(
+        invoice(paid=True, receivedCents=50_000, inCreditCents=5_800, payments=_overpaid())
+    ),
+    "invoice-partly-refunded": lambda: Sheet(invoice(**_partly_refunded())),
+    "invoice-written-off": lambda: Sheet(
+        invoice(
+            **_part_paid(status="WRITTEN_OFF", payUrl=None, balanceCents=0, writtenOffCents=34_200),
+        )
+    ),
     "invoice-refunded": lambda: Sheet(
         invoice(
             status="REFUNDED",
             payUrl=None,
             balanceCents=0,
+            receivedCents=44_200,
+            refundedCents=44_200,
+            creditedCents=44_200,
             payments=[
                 {"date": "2026-11-25", "method": "STRIPE", "amountCents": 44_200},
                 {"date": "2026-12-02", "method": "STRIPE", "amountCents": -44_200},
@@ -197,6 +222,7 @@ _STATES: Final[dict[str, Callable[[], Sheet]]] = {
     "statement": lambda: Sheet(statement()),
     "statement-empty": lambda: Sheet(Statement.model_validate({**statement().model_dump(), "accounts": []})),
     "statement-two-currencies": lambda: Sheet(statement(0, account_json(40), account_json(3, "USD", -9_000))),
+    "receipt-partly-refunded": lambda: Sheet(receipt(**_partly_refunded())),
     "receipt-part-paid": lambda: Sheet(receipt(status="PENDING", **_part_paid())),
 }
 

@@ -2,7 +2,17 @@ import pytest
 from pydantic import ValidationError
 
 from printshop.pdf.document import Business, Invoice, Quote, pdf_filename
-from tests.unit.pdf.documents import BUSINESS, CLIENT, LOGO, business, invoice, invoice_json, item, quote_json
+from tests.unit.pdf.documents import (
+    BUSINESS,
+    CLIENT,
+    LOGO,
+    business,
+    invoice,
+    invoice_json,
+    item,
+    quote_json,
+    receipt,
+)
 
 
 def test_an_invoice_of_the_database_is_read_with_its_camel_case_names() -> None:
@@ -53,6 +63,13 @@ def test_a_quantity_keeps_three_decimals_and_no_more() -> None:
     assert str(invoice(1, items=[item(1, quantity=0.125)]).items[0].quantity) == "0.125"
     with pytest.raises(ValidationError):
         invoice(1, items=[item(1, quantity=0.1255)])
+
+
+def test_a_receipt_fetches_no_pictures_for_it_shows_none() -> None:
+    lines = [item(1, details={"fileId": 1, "material": "PLA"})]
+    pictures = {"1": "models/1.png"}
+    assert invoice(items=lines, pictures=pictures).picture_keys == pictures
+    assert receipt(items=lines, pictures=pictures).picture_keys == {}
 
 
 def test_an_address_reads_as_on_an_envelope() -> None:

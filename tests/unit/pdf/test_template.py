@@ -1,14 +1,25 @@
+import inspect
 import re
+import shutil
 from decimal import Decimal
 from html import escape, unescape
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from printshop.money import decimals
+from printshop.pdf.browser import PrintPage
 from printshop.pdf.document import PrintDetails
 from printshop.pdf.figures import Figures
+from printshop.pdf.metadata import describe
+from printshop.pdf.papers import read_invoice
 from printshop.pdf.qr import qr_code
+from printshop.pdf.service import pin_dates
 from printshop.pdf.template import (
+    FOLDER,
+    LIBRARIES,
+    LOOKS,
     css_string,
     format_abn,
     format_duration,
@@ -65,7 +76,11 @@ def test_every_stored_figure_is_shown_and_none_is_computed() -> None:
         shippingCents=44,
         taxCents=55,
         totalCents=66,
-        paidCents=77,
+        receivedCents=77,
+        refundedCents=99,
+        writtenOffCents=111,
+        creditedCents=122,
+        inCreditCents=133,
         balanceCents=88,
     )
     text = text_of(render_html(document, business()))
@@ -77,6 +92,10 @@ def test_every_stored_figure_is_shown_and_none_is_computed() -> None:
         "GST 10% $0.55",
         "Total AUD $0.66",
         "Paid −$0.77",
+        "Refunded $0.99",
+        "Written off −$1.11",
+        "Credited for the refund −$1.22",
+        "To your credit $1.33",
         "Balance due $0.88",
     ):
         assert part in text
@@ -312,7 +331,40 @@ def test_the_template_version_is_stable_within_a_release() -> None:
     assert re.fullmatch(r"[0-9a-f]{16}", template_version())
 
 
-def test_without_an_abn_or_without_gst_it_is_no_tax_invoice() -> None:
+SHAPING = [*LOOKS, *(f"pdf/templates/{file.name}" for file in sorted(FOLDER.iterdir()))]
+
+
+@pytest.mark.parametrize("name", SHAPING)
+def test_another_look_is_another_template_version(tmp_path: Path, name: str) -> None:
+    copied = shutil.copytree(FOLDER.parents[1], tmp_path / "printshop")
+    assert template_version(copied) == template_version()
+    changed = shutil.copytree(copied, tmp_path / "changed")
+    with (changed / name).open("a") as file:
+        file.write(" ")
+    assert template_version(changed) != template_version()
+
+
+def test_the_template_version_covers_the_page_the_print_and_the_finished_file() -> None:
+    parts = (
+        render_html,
+        Figures,
+        PrintDetails,
+        read_invoice,
+        qr_code,
+        decimals,
+        PrintPage,
+        pin_dates,
+        describe,
+    )
+    folder = FOLDER.parents[1]
+    assert {
+        Path(inspect.getfile(inspect.unwrap(part))).relative_to(folder).as_posix() for part in parts
+    } == set(LOOKS)
+    assert set(LIBRARIES) == {"babel", "jinja2", "segno"}
+
+
+def test_without_a_name_an_abn_or_gst_it_is_no_tax_invoice() -> None:
+    assert "<h1>Invoice</h1>" in render_html(invoice(), business(name=" "))
     assert "<h1>Invoice</h1>" in render_html(invoice(), business(abn=None))
     assert "<h1>Invoice</h1>" in render_html(invoice(taxRateBps=0, taxCents=0), business())
 
@@ -341,9 +393,10 @@ def test_a_receipt_tells_method_day_and_reference_of_each_payment() -> None:
         "Received from Harbour Robotics Pty Ltd",
         "25 November 2026 Bank transfer NAB 4471 0032 $100.00",
         "1 December 2026 Card pi_3QKz8rLkdIwHu7ix $342.00",
-        "Invoice total AUD $442.00",
+        "Received $442.00",
         "GST included 10% $40.18",
-        "Amount received $442.00",
+        "Invoice total AUD $442.00",
+        "Amount received −$442.00",
         "Balance due $0.00",
         "Gearbox housing, left half 2 pieces 1 $97.00",
         "PAID",
@@ -359,6 +412,43 @@ def test_money_given_back_says_so() -> None:
         text = text_of(render_html(document, business()))
         assert "2 December 2026 Card refund" in text
         assert "−$5.00" in text
+
+
+BILLS = [name for name in gallery() if name.startswith(("invoice-", "receipt-"))]
+
+
+@pytest.mark.parametrize("name", BILLS)
+def test_the_sums_of_every_bill_add_up_on_paper(name: str) -> None:
+    sheet = gallery()[name]()
+    html = render_html(sheet.document, sheet.business)
+    column = re.search(r'<table class="totals">(.*?)</table>', html, re.DOTALL)
+    assert column
+    rows = re.findall(r'<th scope="row">(.*?)</th><td>(−?)\$([\d.]+)</td>', column[1])
+    labels = [re.sub("<.*?>", "", label).split(" AUD")[0] for label, _, _ in rows]
+    cents = [int(figure.replace(".", "")) * (-1 if minus else 1) for _, minus, figure in rows]
+    total = labels.index("Invoice total" if sheet.document.kind == "receipt" else "Total")
+    assert labels[-1] == "Balance due"
+    assert sum(cents[total:-1]) == cents[-1]
+    if sheet.document.kind == "invoice":
+        assert sum(cents[:total]) == cents[total]
+
+
+def test_what_became_of_the_money_is_told_row_by_row() -> None:
+    told = {name: text_of(render_html(gallery()[name]().document, business())) for name in BILLS}
+    assert (
+        "Total AUD $442.00 Paid −$100.00 Written off −$342.00 Balance due $0.00"
+        in told["invoice-written-off"]
+    )
+    back = "Refunded $50.00 Credited for the refund −$50.00 Balance due $0.00"
+    assert f"Total AUD $442.00 Paid −$442.00 {back}" in told["invoice-partly-refunded"]
+    assert f"Invoice total AUD $442.00 Amount received −$442.00 {back}" in told["receipt-partly-refunded"]
+    assert "Total AUD $442.00 Voided −$442.00 Balance due $0.00" in told["invoice-void"]
+    assert "Paid −$500.00 To your credit $58.00 Balance due $0.00" in told["invoice-overpaid"]
+
+
+def test_the_last_payment_of_a_receipt_is_the_last_that_came_not_the_refund_after_it() -> None:
+    text = text_of(render_html(gallery()["receipt-partly-refunded"]().document, business()))
+    assert "Last payment 25 November 2026 Refunded $50.00 Received $442.00" in text
 
 
 def test_a_payment_without_a_reference_shows_a_dash() -> None:

@@ -166,7 +166,14 @@ class _Document(_Model):
 class _Bill(_Document):
     status: Literal["PENDING", "PAID", "OVERDUE", "VOID", "WRITTEN_OFF", "REFUNDED"]
     due_date: date | None = None
-    paid_cents: Cents = 0
+    received_cents: Cents = 0
+    refunded_cents: Cents = 0
+    written_off_cents: Cents = 0
+    credited_cents: Cents = 0
+    """Of what was paid in full once and went back: owed no more, as the statement has it."""
+    in_credit_cents: Cents = 0
+    """Received beyond the total. Total - received + refunded - written off - credited + in credit is the balance; the
+    total of a VOID invoice counts as nothing."""
     balance_cents: Cents = 0
     pay_url: Link | None = None
     pay_note: OptionalText = None
@@ -182,6 +189,16 @@ class Receipt(_Bill):
     """An invoice that money came for, as the proof of that."""
 
     kind: Literal["receipt"] = "receipt"
+
+    @property
+    def last_payment(self) -> Payment | None:
+        """The last money that came, whatever went back since."""
+        return next((payment for payment in reversed(self.payments) if payment.amount_cents > 0), None)
+
+    @property
+    def picture_keys(self) -> dict[str, str]:
+        """None: its lines are told in brief."""
+        return {}
 
 
 class Quote(_Document):

@@ -68,7 +68,15 @@ _TURNS: Final = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 _TITLES: Final = {"quote": "Quote", "receipt": "Receipt", "statement": "Statement of account"}
 _METHODS: Final = {"STRIPE": "Card", "BANK_TRANSFER": "Bank transfer", "CASH": "Cash", "OTHER": "Other"}
-_LOOKS: Final = ("template.py", "figures.py", "qr.py", "metadata.py")
+_SOURCES: Final = Path(__file__).parents[1]
+
+LOOKS: Final = (
+    "money.py",
+    *(f"pdf/{name}.py" for name in "browser document figures metadata papers qr service template".split()),
+)
+"""What shapes the page besides its templates, or writes the file: how it is printed, and what is done to it after."""
+
+LIBRARIES: Final = ("babel", "jinja2", "segno")
 
 
 def render_html(document: Paper, business: Business, pictures: Mapping[str, bytes] | None = None) -> str:
@@ -105,17 +113,22 @@ def full_title(document: Paper, business: Business) -> str:
 
 
 def paper_title(document: Paper, business: Business) -> str:
-    """What the paper calls itself. The tax office keeps "Tax invoice" for a taxed sale by a business with an ABN."""
+    """What the paper calls itself. The tax office keeps "Tax invoice" for a taxed sale by a business that names
+    itself and its ABN."""
     if document.kind != "invoice":
         return _TITLES[document.kind]
-    return "Tax invoice" if business.abn and document.tax_rate_bps else "Invoice"
+    return "Tax invoice" if business.name and business.abn and document.tax_rate_bps else "Invoice"
 
 
 @cache
-def template_version() -> str:
-    """Changes with every change of the look, so that no stored PDF outlives its design."""
-    digest = hashlib.sha256(version("babel").encode())
-    for file in (*(Path(__file__).with_name(name) for name in _LOOKS), *sorted(FOLDER.iterdir())):
+def template_version(sources: Path = _SOURCES) -> str:
+    """Changes with every change of the look and of a PDF's bytes, so that no stored one outlives its design.
+
+    `sources` is the folder of the package.
+    """
+    templates = sources / FOLDER.relative_to(_SOURCES)
+    digest = hashlib.sha256(" ".join(f"{name} {version(name)}" for name in LIBRARIES).encode())
+    for file in (*(sources / name for name in LOOKS), *sorted(templates.iterdir())):
         digest.update(file.name.encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()[:16]
 
