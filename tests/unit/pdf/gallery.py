@@ -181,6 +181,8 @@ def _ten_thousand_letters() -> Sheet:
     return Sheet(invoice(items=lines, client=client, payments=payments, payUrl=None, **texts), shop)
 
 
+_AUCKLAND: Final = {"line1": "12 Quay Street", "suburb": "Auckland", "postcode": "1010", "country": "NZ"}
+
 _LONG: Final = (
     "The Very Honourable and Exceedingly Long-Named Company of Additive Manufacturers of Greater Marrickville"
 )
@@ -233,9 +235,7 @@ _STRAINS: Final[dict[str, Callable[[], Sheet]]] = {
     "strain-60-lines": lambda: Sheet(invoice(60)),
     "strain-200-lines": lambda: Sheet(invoice(200)),
     "strain-name-only": lambda: Sheet(invoice(client={"name": "Jo"})),
-    "strain-abroad": lambda: Sheet(
-        invoice(client={**CLIENT, "address": {**CLIENT["address"], "country": "NZ"}})
-    ),
+    "strain-abroad": lambda: Sheet(invoice(client={**CLIENT, "abn": None, "address": _AUCKLAND})),
     "strain-bare-business": lambda: Sheet(invoice(), Business(name="3D Print Bureau")),
     "strain-no-gst": lambda: Sheet(
         invoice(1, discount=0, taxRateBps=0, taxCents=0, totalCents=10_950, balanceCents=10_950)
