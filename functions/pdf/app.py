@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from fastapi import Path, Query, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import RedirectResponse
+from pydantic import Field
 
 from printshop.http import (
     AdminUser,
@@ -29,10 +30,16 @@ handler = lambda_handler(app)
 
 Id = Annotated[int, Path(ge=1, le=2**53)]
 
+Day = Annotated[date, Field(ge=date(2000, 1, 1), le=date(2100, 1, 1))]
+"""Of a statement. Near the year 1, a year before it is none that Python can read."""
+
 First = Annotated[
-    date | None, Query(alias="from", description="First day; by default a year before the last")
+    Day | None,
+    Query(alias="from", description="First day, from 2000-01-01 on; by default a year before the last"),
 ]
-Last = Annotated[date | None, Query(alias="to", description="Last day, included; by default today")]
+Last = Annotated[
+    Day | None, Query(alias="to", description="Last day, included, up to 2100-01-01; by default today")
+]
 
 AsSent = Annotated[
     bool,

@@ -51,7 +51,7 @@ as $$
         l.discount_type, l.discount_bps, l.discount_fixed_cents, l.total_cents, l.details) order by l.position), '[]')
       from invoice_items l where l.invoice_id = i.id),
     'payments', (select coalesce(jsonb_agg(jsonb_build_object('id', p.id, 'kind', p.kind, 'method', p.method,
-        'amountCents', p.amount_cents, 'reference', p.reference, 'paidAt', p.paid_at,
+        'amountCents', p.amount_cents, 'reference', p.reference, 'processorId', p.processor_id, 'paidAt', p.paid_at,
         'date', (p.paid_at at time zone s.time_zone)::date) order by p.paid_at, p.id), '[]')
       from payments p, settings s where p.invoice_id = i.id),
     'job', (select jsonb_build_object('id', j.id, 'status', j.status, 'priority', j.priority)
@@ -135,6 +135,24 @@ begin
 end
 $$;
 
+-- What stands between an invoice's total and what is left to pay: total - received + refunded - written off - credited
+-- + in credit is the balance, of a VOID invoice's total 0. What was paid once and went back is owed no more: credited.
+create function settlement_json(p_invoice_id bigint) returns jsonb
+language sql stable set search_path = public, pg_temp
+as $$
+  select jsonb_build_object('receivedCents', m.received, 'refundedCents', m.refunded,
+      'writtenOffCents', least(i.written_off_cents, g.given_up),
+      'creditedCents', g.given_up - least(i.written_off_cents, g.given_up),
+      'inCreditCents', greatest(0, i.paid_cents - case when i.status = 'VOID' then 0 else i.total_cents end))
+    from invoices i,
+         lateral (select coalesce(sum(amount_cents) filter (where kind = 'PAYMENT'), 0)::bigint as received,
+                         coalesce(-sum(amount_cents) filter (where kind = 'REFUND'), 0)::bigint as refunded
+                    from payments where invoice_id = i.id) m,
+         lateral (select case when i.status in ('PAID', 'REFUNDED', 'WRITTEN_OFF')
+                              then greatest(0, i.total_cents - i.paid_cents) else 0 end as given_up) g
+   where i.id = p_invoice_id
+$$;
+
 -- What a PDF shows: the document and the business, one snapshot.
 create function get_document(p_kind text, p_id bigint, p_client_id bigint) returns jsonb
 language plpgsql stable set search_path = public, pg_temp
@@ -151,6 +169,9 @@ begin
   end if;
   if document ? 'error' then
     return document;
+  end if;
+  if p_kind = 'invoice' then
+    document := document || settlement_json(p_id);
   end if;
   -- The pictures of its prints, by the file that each line names.
   document := document || jsonb_build_object('pictures', (
@@ -255,7 +276,7 @@ begin
     'invoice_summary_json(invoices)', 'invoice_json(invoices)', 'quote_summary_json(quotes)', 'quote_json(quotes)',
     'get_invoice(bigint, bigint)', 'no_such_invoice()', 'without_credit(jsonb, bigint)',
     'list_invoices(bigint, invoice_status, text, text, integer, text, bigint)',
-    'get_document(text, bigint, bigint)', 'invoice_prints(bigint)', 'ensure_job(bigint, jsonb)',
+    'settlement_json(bigint)', 'get_document(text, bigint, bigint)', 'invoice_prints(bigint)', 'ensure_job(bigint, jsonb)',
     'most_paid_cents(bigint)', 'settle_invoice(bigint, jsonb)'] loop
     execute format('revoke all on function %s from public, anon, authenticated, service_role', signature);
     execute format('grant execute on function %s to service_role', signature);

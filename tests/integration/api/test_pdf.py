@@ -201,4 +201,9 @@ def test_a_statement_is_of_the_days_that_are_asked_for(shop: Client, customer: C
         422,
         "PERIOD_REVERSED",
     )
-    assert customer.get(path, params={"from": "yesterday"}).status_code == 422
+    for days in (
+        {"from": "yesterday"}, {"to": "0001-01-01"}, {"from": "0001-01-01"}, {"to": "1999-12-31"},
+        {"from": "2100-01-02"}, {"to": "9999-12-31"},
+    ):  # fmt: skip
+        assert refused(customer.get(path, params=days)) == (422, "INVALID_REQUEST"), days
+    assert customer.get(path, params={"to": "2000-01-01"}).status_code == 200

@@ -64,9 +64,10 @@ def test_the_references_stay_small() -> None:
 
 
 def test_the_preview_writes_every_sheet_as_pdf_and_pictures(tmp_path: Path) -> None:
-    pages = write_sheets(tmp_path, "receipt", references=False)
+    pages = write_sheets(tmp_path, "receipt-pa", references=False)
     written = {file.name for file in tmp_path.iterdir()}
-    assert pages == 2
+    assert pages == 3
     assert written == {
-        "index.html", "receipt-paid.pdf", "receipt-paid-1.png", "receipt-part-paid.pdf", "receipt-part-paid-1.png"
+        "index.html", "receipt-paid.pdf", "receipt-paid-1.png", "receipt-part-paid.pdf", "receipt-part-paid-1.png",
+        "receipt-partly-refunded.pdf", "receipt-partly-refunded-1.png",
     }  # fmt: skip

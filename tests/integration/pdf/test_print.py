@@ -1,19 +1,19 @@
 """The finished PDF against the data it was made of."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from pypdf import PdfReader
 from pypdf.generic import DictionaryObject, IndirectObject
 
-from printshop.pdf.document import Invoice, Quote
+from printshop.pdf.document import Invoice, Paper, Quote
 from printshop.pdf.renderer import Renderer
 from printshop.pdf.service import pin_dates
 from printshop.pdf.template import render_html
 from tests.integration.pdf.probes import Run, read, text_of
-from tests.unit.pdf.documents import LOGO, business, invoice, quote
+from tests.unit.pdf.documents import LOGO, business, invoice, quote, receipt
 
 
 @pytest.fixture(scope="module")
@@ -78,8 +78,8 @@ def test_an_invoice_carries_its_number_lines_gst_and_total(pending: bytes) -> No
         "Issued 23 November 2026",
         "Due 7 December 2026",
         "Gearbox housing, left half",
-        "2 $48.50 – $97.00",
-        "12 $7.90 10% $85.32",
+        "1 $97.00 – $97.00",
+        "12 pieces · PETG · 0.15 mm layers · 40% infill · 11.2 g and 39 min each 1 $94.80 10% $85.32",
         "1.5 $90.00 – $135.00",
         "Subtotal $414.32",
         "Discount −$25.00",
@@ -182,16 +182,35 @@ def test_the_table_head_is_repeated_and_no_line_is_torn_or_lost(long: bytes) -> 
         assert text.count("Mounting bracket") == text.count("PETG · 0.15 mm layers")
 
 
-@pytest.mark.parametrize("lines", range(8, 14))
-def test_the_sums_are_kept_together(renderer: Renderer, run: Run, lines: int) -> None:
-    texts = [
-        sheet.extract_text()
-        for sheet in read(run(renderer.pdf(render_html(invoice(lines), business())))).pages
-    ]
-    holding = [
-        number for number, text in enumerate(texts) for part in ("Subtotal", "GST", "Total\n") if part in text
-    ]
-    assert len(set(holding)) == 1
+def payments(count: int) -> list[dict[str, Any]]:
+    return [{"date": "2026-11-25", "method": "CASH", "amountCents": 100}] * count
+
+
+@pytest.mark.parametrize(
+    ("make", "sizes", "sums"),
+    [
+        (quote, range(9, 14), ("Subtotal", "Shipping", "GST 10%", "Total AUD")),
+        (invoice, range(8, 13), ("Subtotal", "Discount", "Shipping", "GST 10%", "Total AUD", "Balance due")),
+        (
+            lambda count: receipt(payments=payments(count)),
+            range(12, 18),
+            ("GST included", "Invoice total", "Amount received", "Balance due"),
+        ),
+    ],
+    ids=["quote", "invoice", "receipt"],
+)
+def test_the_sums_are_kept_together_on_one_page(
+    renderer: Renderer, run: Run, make: Callable[[int], Paper], sizes: range, sums: tuple[str, ...]
+) -> None:
+    held = set()
+    for count in sizes:
+        printed = read(run(renderer.pdf(render_html(make(count), business()))))
+        texts = [" ".join(sheet.extract_text().split()) for sheet in printed.pages]
+        (number,) = (number for number, text in enumerate(texts) if sums[0] in text)
+        below = texts[number][texts[number].index(sums[0]) :]
+        assert [part for part in sums if part not in below] == []
+        held.add(number)
+    assert held == {0, 1}, "sizes at which the sums move to the second page"
 
 
 def test_the_date_inside_is_the_documents(pending: bytes) -> None:

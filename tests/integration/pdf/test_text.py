@@ -12,6 +12,7 @@ from local.preview import pages_of, print_sheet
 from printshop.pdf.document import Paper, Statement
 from printshop.pdf.figures import Figures
 from printshop.pdf.renderer import Renderer
+from printshop.pdf.template import format_pieces
 from tests.integration.pdf.probes import CountingServer, Run
 from tests.unit.pdf.gallery import HOSTILE, gallery, hostile_papers
 
@@ -46,6 +47,12 @@ def figures_of(document: Paper) -> Iterator[str]:
     yield figures.money(document.total_cents)
     yield figures.percent(document.tax_rate_bps)
     yield figures.day(document.issue_date)
+    if document.kind != "quote":
+        for cents in (
+            document.received_cents, document.refunded_cents, document.written_off_cents, document.credited_cents,
+            document.in_credit_cents,
+        ):  # fmt: skip
+            yield figures.money(cents) if cents else ""
     for payment in getattr(document, "payments", ()):
         yield figures.money(payment.amount_cents)
         yield figures.day(payment.date)
@@ -68,6 +75,7 @@ def words_of(document: Paper) -> Iterator[str]:
         return
     yield document.number
     yield from (item.description for item in document.items)
+    yield from (format_pieces(item.details) for item in document.items if item.details)
     remarks = (document.notes, None if document.kind == "receipt" else document.terms)
     yield from (line for text in remarks if text for line in text.split("\n"))
 

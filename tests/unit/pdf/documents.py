@@ -40,23 +40,29 @@ CLIENT: dict[str, Any] = {
         "suburb": "Sydney",
         "state": "NSW",
         "postcode": "2000",
-        "country": "Australia",
+        "country": "AU",
     },
 }
 
 _PLA = {"material": "PLA", "layerHeight": 0.2, "infill": 15}
 _PETG = {"material": "PETG", "layerHeight": 0.15, "infill": 40}
-_PRINTS: tuple[tuple[str, float, int, dict[str, Any] | None], ...] = (
-    ("Gearbox housing, left half", 2, 4850, {"grams": 83.4, "timeSec": 12_000, **_PLA}),
-    ("Gearbox housing, right half", 2, 4850, {"grams": 81.9, "timeSec": 11_700, **_PLA}),
-    ("Mounting bracket with heat-set inserts, M4", 12, 790, {"grams": 11.2, "timeSec": 2_340, **_PETG}),
+_LINES: tuple[tuple[str, float, int, dict[str, Any] | None], ...] = (
+    ("Gearbox housing, left half", 1, 9700, {"pieces": 2, "grams": 83.4, "timeSec": 12_000, **_PLA}),
+    ("Gearbox housing, right half", 1, 9700, {"pieces": 2, "grams": 81.9, "timeSec": 11_700, **_PLA}),
+    (
+        "Mounting bracket with heat-set inserts, M4",
+        1,
+        9480,
+        {"pieces": 12, "grams": 11.2, "timeSec": 2_340, **_PETG},
+    ),
     ("Design review", 1.5, 9000, None),
 )
+"""A print is sold as a lot, once, whatever its pieces; its weight and time are one piece's."""
 
 
 def item(position: int, *, discount: tuple[str, int] = ("NONE", 0), **changes: Any) -> dict[str, Any]:
     """One line, its total worked out. `discount` is ("PERCENT", bps) or ("FIXED", cents)."""
-    description, quantity, price, details = _PRINTS[(position - 1) % len(_PRINTS)]
+    description, quantity, price, details = _LINES[(position - 1) % len(_LINES)]
     line: dict[str, Any] = {
         "position": position,
         "description": description,
@@ -106,7 +112,7 @@ def invoice_json(
         "number": "INV-0042",
         "status": "PAID" if paid else "PENDING",
         "dueDate": "2026-12-07",
-        "paidCents": total if paid else 0,
+        "receivedCents": total if paid else 0,
         "balanceCents": 0 if paid else total,
         "payUrl": None if paid else "https://print.layerworks.example/api/pay/pl_8Jx2mWq0c4TtY7vN",
         "payNote": None,

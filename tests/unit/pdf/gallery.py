@@ -10,6 +10,7 @@ import trimesh
 
 from printshop.intake.preview import draw_preview
 from printshop.pdf.document import Business, Paper, Statement
+from printshop.price_book import lot
 from tests.unit.pdf.documents import (
     CLIENT,
     LOGO,
@@ -87,6 +88,20 @@ def _pictured(**changes: Any) -> Sheet:
     return Sheet(invoice(items=lines, pictures=keys, **changes), pictures=pictures())
 
 
+def _lots() -> Sheet:
+    """Lines as the product writes them, and one that the shop described itself, over several lines."""
+    ordered = [
+        item(1, description=lot("gearbox-left.stl", 2, "PLA")),
+        item(2, description=lot("gearbox-right.3mf", 1, "PLA", fast_track=True)),
+        item(3, description=lot("bracket-m4.stl", 12, "PETG")),
+        item(4, description="Mounting plates\nas agreed on the phone\nwith heat-set inserts"),
+    ]
+    ordered[1]["details"] = {**ordered[1]["details"], "pieces": 1}
+    ordered[3] |= {"quantity": 1, "unitPriceCents": 13_500}
+    ordered[3]["details"] = {"pieces": 250, "grams": 1_234.5, "timeSec": 93_780, "material": "PETG"}
+    return Sheet(invoice(items=ordered))
+
+
 def _part_paid(**changes: Any) -> dict[str, Any]:
     payment = {
         "date": "2026-11-25",
@@ -94,7 +109,21 @@ def _part_paid(**changes: Any) -> dict[str, Any]:
         "amountCents": 10_000,
         "reference": "NAB 4471 0032",
     }
-    return {"payments": [payment], "paidCents": 10_000, "balanceCents": 34_200, **changes}
+    return {"payments": [payment], "receivedCents": 10_000, "balanceCents": 34_200, **changes}
+
+
+def _overpaid() -> list[dict[str, Any]]:
+    return [{"date": "2026-11-25", "method": "BANK_TRANSFER", "amountCents": 50_000, "reference": "NAB 4471"}]
+
+
+def _partly_refunded(**changes: Any) -> dict[str, Any]:
+    """Paid in full by card, and a part of it given back since."""
+    payments = [
+        {"date": "2026-11-25", "method": "STRIPE", "amountCents": 44_200, "reference": "pi_3QKz8rLkdIwHu7ix"},
+        {"date": "2026-12-02", "method": "STRIPE", "amountCents": -5_000, "reference": "Refunded"},
+    ]
+    money = {"receivedCents": 44_200, "refundedCents": 5_000, "creditedCents": 5_000, "balanceCents": 0}
+    return {"status": "PAID", "payUrl": None, "payments": payments, **money, **changes}
 
 
 def _every_script() -> Sheet:
@@ -152,6 +181,8 @@ def _ten_thousand_letters() -> Sheet:
     return Sheet(invoice(items=lines, client=client, payments=payments, payUrl=None, **texts), shop)
 
 
+_AUCKLAND: Final = {"line1": "12 Quay Street", "suburb": "Auckland", "postcode": "1010", "country": "NZ"}
+
 _LONG: Final = (
     "The Very Honourable and Exceedingly Long-Named Company of Additive Manufacturers of Greater Marrickville"
 )
@@ -166,12 +197,23 @@ _STATES: Final[dict[str, Callable[[], Sheet]]] = {
     "invoice-paid": lambda: Sheet(invoice(paid=True)),
     "invoice-overdue": lambda: Sheet(invoice(status="OVERDUE")),
     "invoice-void": lambda: Sheet(invoice(status="VOID", payUrl=None, balanceCents=0)),
-    "invoice-written-off": lambda: Sheet(invoice(status="WRITTEN_OFF", payUrl=None, balanceCents=0)),
+    "invoice-overpaid": lambda: Sheet(
+        invoice(paid=True, receivedCents=50_000, inCreditCents=5_800, payments=_overpaid())
+    ),
+    "invoice-partly-refunded": lambda: Sheet(invoice(**_partly_refunded())),
+    "invoice-written-off": lambda: Sheet(
+        invoice(
+            **_part_paid(status="WRITTEN_OFF", payUrl=None, balanceCents=0, writtenOffCents=34_200),
+        )
+    ),
     "invoice-refunded": lambda: Sheet(
         invoice(
             status="REFUNDED",
             payUrl=None,
             balanceCents=0,
+            receivedCents=44_200,
+            refundedCents=44_200,
+            creditedCents=44_200,
             payments=[
                 {"date": "2026-11-25", "method": "STRIPE", "amountCents": 44_200},
                 {"date": "2026-12-02", "method": "STRIPE", "amountCents": -44_200},
@@ -182,15 +224,18 @@ _STATES: Final[dict[str, Callable[[], Sheet]]] = {
     "statement": lambda: Sheet(statement()),
     "statement-empty": lambda: Sheet(Statement.model_validate({**statement().model_dump(), "accounts": []})),
     "statement-two-currencies": lambda: Sheet(statement(0, account_json(40), account_json(3, "USD", -9_000))),
+    "receipt-partly-refunded": lambda: Sheet(receipt(**_partly_refunded())),
     "receipt-part-paid": lambda: Sheet(receipt(status="PENDING", **_part_paid())),
 }
 
 _STRAINS: Final[dict[str, Callable[[], Sheet]]] = {
+    "strain-lots": _lots,
     "strain-pictures": _pictured,
     "strain-one-line": lambda: Sheet(invoice(1, discount=0, notes=None, terms=None)),
     "strain-60-lines": lambda: Sheet(invoice(60)),
     "strain-200-lines": lambda: Sheet(invoice(200)),
     "strain-name-only": lambda: Sheet(invoice(client={"name": "Jo"})),
+    "strain-abroad": lambda: Sheet(invoice(client={**CLIENT, "abn": None, "address": _AUCKLAND})),
     "strain-bare-business": lambda: Sheet(invoice(), Business(name="3D Print Bureau")),
     "strain-no-gst": lambda: Sheet(
         invoice(1, discount=0, taxRateBps=0, taxCents=0, totalCents=10_950, balanceCents=10_950)

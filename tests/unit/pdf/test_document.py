@@ -2,13 +2,23 @@ import pytest
 from pydantic import ValidationError
 
 from printshop.pdf.document import Business, Invoice, Quote, pdf_filename
-from tests.unit.pdf.documents import BUSINESS, CLIENT, LOGO, business, invoice, invoice_json, item, quote_json
+from tests.unit.pdf.documents import (
+    BUSINESS,
+    CLIENT,
+    LOGO,
+    business,
+    invoice,
+    invoice_json,
+    item,
+    quote_json,
+    receipt,
+)
 
 
 def test_an_invoice_of_the_database_is_read_with_its_camel_case_names() -> None:
     read = Invoice.model_validate(invoice_json(2, id=7, payToken="unused", creditCents=0))
     assert read.number == "INV-0042"
-    assert read.items[0].unit_price_cents == 4850
+    assert read.items[0].unit_price_cents == 9700
     assert read.issue_date.isoformat() == "2026-11-23"
 
 
@@ -55,11 +65,29 @@ def test_a_quantity_keeps_three_decimals_and_no_more() -> None:
         invoice(1, items=[item(1, quantity=0.1255)])
 
 
+def test_a_receipt_fetches_no_pictures_for_it_shows_none() -> None:
+    lines = [item(1, details={"fileId": 1, "material": "PLA"})]
+    pictures = {"1": "models/1.png"}
+    assert invoice(items=lines, pictures=pictures).picture_keys == pictures
+    assert receipt(items=lines, pictures=pictures).picture_keys == {}
+
+
 def test_an_address_reads_as_on_an_envelope() -> None:
     client = invoice(1).client
     assert client.address is not None
-    assert client.address.lines == ["Level 2, 40 Bridge Street", "Sydney NSW 2000", "Australia"]
+    assert client.address.lines == ["Level 2, 40 Bridge Street", "Sydney NSW 2000"]
     assert invoice(1, client={**CLIENT, "address": None}).client.address is None
+
+
+@pytest.mark.parametrize(
+    ("code", "named"),
+    [("AU", []), ("", []), ("NZ", ["New Zealand"]), ("CI", ["Côte d’Ivoire"]), ("XX", ["XX"])],
+)
+def test_a_country_is_named_in_words_unless_it_is_the_shops(code: str, named: list[str]) -> None:
+    address = {**CLIENT["address"], "country": code}
+    read = invoice(1, client={**CLIENT, "address": address}).client.address
+    assert read is not None
+    assert read.lines[2:] == named
 
 
 @pytest.mark.parametrize(

@@ -70,11 +70,23 @@ def test_a_quantity_is_grouped_and_has_no_empty_decimals(quantity: str, written:
     assert Figures("en_AU", "AUD").quantity(Decimal(quantity)) == written
 
 
+@pytest.mark.parametrize(
+    ("grams", "written"),
+    [
+        (83.4, "83.4 g"), (83.42, "83.4 g"), (9.876, "9.88 g"), (0.001, "0.01 g"), (120, "120 g"),
+        (999.94, "999.9 g"), (999.95, "1 kg"), (1000, "1 kg"), (12_345, "12.35 kg"), (1_234_567.8, "1,234.57 kg"),
+    ],
+)  # fmt: skip
+def test_a_weight_is_grouped_and_in_kilograms_from_a_thousand_grams(grams: float, written: str) -> None:
+    assert Figures("en_AU", "AUD").weight(grams) == written
+
+
 def test_rates_and_quantities_have_the_locales_decimal_sign() -> None:
     figures = Figures("en_ZA", "ZAR")
     sign = Locale.parse("en_ZA").number_symbols["latn"]["decimal"]
     assert figures.percent(1250) == f"12{sign}5%"
     assert figures.quantity(Decimal("1.5")) == f"1{sign}5"
+    assert figures.weight(1500) == f"1{sign}5 kg"
 
 
 def test_the_currency_is_noted_where_its_sign_leaves_it_open() -> None:

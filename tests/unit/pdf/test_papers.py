@@ -6,7 +6,7 @@ import pytest
 from printshop.auth.users import User
 from printshop.database import Database
 from printshop.payments.links import NO_CARD_PAYMENTS
-from printshop.pdf.papers import read_invoice, read_quote
+from printshop.pdf.papers import read_invoice, read_quote, read_receipt
 from printshop.settings import Settings, load_settings
 from tests.unit.pdf.documents import BUSINESS, invoice_json, quote_json
 
@@ -75,6 +75,27 @@ def test_only_an_open_quote_offers_its_acceptance(status: str, linked: bool) -> 
     del document["acceptUrl"]
     quote, _ = read_quote(AnsweringDatabase(document), settings(), user(None), 7)
     assert (quote.accept_url is not None) is linked
+
+
+@pytest.mark.parametrize(
+    ("processor", "reference"),
+    [("pi_3QKz8rLkdIwHu7ix", "pi_3QKz8rLkdIwHu7ix"), (None, None), ("cs_test_a1", None)],
+)
+def test_a_card_payment_is_named_by_its_intent_never_by_the_page_it_was_paid_on(
+    processor: str | None, reference: str | None
+) -> None:
+    session = f"cs_test_{'a1' * 29}"
+    card = {
+        "date": "2026-11-25", "method": "STRIPE", "amountCents": 44_200, "reference": session,
+        "processorId": processor,
+    }  # fmt: skip
+    refund = {**card, "amountCents": -5_000, "reference": "Disputed", "processorId": "dp_1"}
+    bank = {**card, "method": "BANK_TRANSFER", "reference": "NAB 4471", "processorId": None}
+    database = stored_invoice(paid=True, payments=[card, refund, bank])
+    receipt, _ = read_receipt(database, user(None), 7)
+    invoice, _ = read_invoice(database, settings(), user(None), 7)
+    for paper in (receipt, invoice):
+        assert [payment.reference for payment in paper.payments] == [reference, "Disputed", "NAB 4471"]
 
 
 @pytest.mark.parametrize("client_id", [None, 3])

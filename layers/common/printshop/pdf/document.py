@@ -7,8 +7,9 @@ import re
 from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
+from babel import Locale
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
@@ -32,6 +33,9 @@ __all__ = [
     "Statement",
     "pdf_filename",
 ]
+
+HOME: Final = "AU"
+"""The shop's country in ISO 3166, which an address at home does not name."""
 
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 _INLINE_PICTURE = re.compile(r"data:image/(png|jpeg|webp|svg\+xml);base64,[A-Za-z0-9+/=\s]+")
@@ -74,12 +78,20 @@ class Address(_Model):
     state: OptionalText = None
     postcode: OptionalText = None
     country: OptionalText = None
+    """Two letters of ISO 3166."""
 
     @property
     def lines(self) -> list[str]:
-        """As an Australian envelope has it: street, then suburb, state and postcode in one line."""
+        """As an Australian envelope has it: street, then suburb, state and postcode in one line, the country."""
         town = " ".join(part for part in (self.suburb, self.state, self.postcode) if part)
-        return [line for line in (self.line1, self.line2, town, self.country) if line]
+        return [line for line in (self.line1, self.line2, town, self._abroad) if line]
+
+    @property
+    def _abroad(self) -> str | None:
+        """The English name of a country that is not the shop's own."""
+        if not self.country or self.country == HOME:
+            return None
+        return str(Locale("en").territories.get(self.country, self.country))
 
 
 class Client(_Model):
@@ -92,9 +104,11 @@ class Client(_Model):
 
 
 class PrintDetails(_Model):
-    """What a printed line is made of. Weight in grams, time in seconds, layer height in mm, infill in percent."""
+    """What a printed line is made of: layer height in mm, infill in percent; `grams` and `time_sec` of one piece."""
 
     file_id: int | None = None
+    pieces: int | None = None
+    """In the lot, which is what the line sells; one where nothing is said."""
     grams: float | None = None
     time_sec: int | None = None
     material: OptionalText = None
@@ -152,7 +166,14 @@ class _Document(_Model):
 class _Bill(_Document):
     status: Literal["PENDING", "PAID", "OVERDUE", "VOID", "WRITTEN_OFF", "REFUNDED"]
     due_date: date | None = None
-    paid_cents: Cents = 0
+    received_cents: Cents = 0
+    refunded_cents: Cents = 0
+    written_off_cents: Cents = 0
+    credited_cents: Cents = 0
+    """Of what was paid in full once and went back: owed no more, as the statement has it."""
+    in_credit_cents: Cents = 0
+    """Received beyond the total. Total - received + refunded - written off - credited + in credit is the balance; the
+    total of a VOID invoice counts as nothing."""
     balance_cents: Cents = 0
     pay_url: Link | None = None
     pay_note: OptionalText = None
@@ -168,6 +189,16 @@ class Receipt(_Bill):
     """An invoice that money came for, as the proof of that."""
 
     kind: Literal["receipt"] = "receipt"
+
+    @property
+    def last_payment(self) -> Payment | None:
+        """The last money that came, whatever went back since."""
+        return next((payment for payment in reversed(self.payments) if payment.amount_cents > 0), None)
+
+    @property
+    def picture_keys(self) -> dict[str, str]:
+        """None: its lines are told in brief."""
+        return {}
 
 
 class Quote(_Document):

@@ -10,7 +10,7 @@ the form once a currency, and the integers are set into that, exact as they are.
 
 from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from functools import cache, lru_cache
 from typing import Final
 
@@ -24,6 +24,10 @@ DEFAULT_LOCALE: Final = "en_AU"
 """Of a business whose locale is unknown, or in another language than that of the papers, which speak English."""
 
 MINUS: Final = "−"
+_KILOGRAM_FROM: Final = Decimal("999.95")
+"""Grams: from here on a tenth of a gram would round to a thousand."""
+
+_LEAST_GRAMS: Final = Decimal("0.01")
 _NO_BREAK: Final = "\u00a0"
 
 
@@ -82,6 +86,13 @@ class Figures:
         group, decimal = get_group_symbol(self.locale), get_decimal_symbol(self.locale)
         return units.replace(",", group) + (decimal + rest if point else "")
 
+    def weight(self, grams: float) -> str:
+        """`83.4 g`, `12.35 kg`; never less than a hundredth of a gram."""
+        exact = Decimal(str(grams))
+        if exact >= _KILOGRAM_FROM:
+            return f"{self.quantity(_rounded(exact / 1000, 2))} kg"
+        return f"{self.quantity(max(_rounded(exact, 1 if exact >= 10 else 2), _LEAST_GRAMS))} g"
+
     def percent(self, bps: int) -> str:
         """Basis points as percent: 1000 is `10%`, 1250 is `12.5%`."""
         return format_percent(bps).replace(".", get_decimal_symbol(self.locale))
@@ -90,6 +101,10 @@ class Figures:
     def currency_note(self) -> str:
         """`AUD`, for beside a total whose amount says `$`; nothing where the amount itself says it."""
         return "" if self.currency in self.money(0) else self.currency
+
+
+def _rounded(value: Decimal, places: int) -> Decimal:
+    return value.quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP)
 
 
 @lru_cache(maxsize=64)

@@ -35,7 +35,7 @@ def read_receipt(database: Database, user: User, invoice_id: int) -> tuple[Recei
             "NOT_PAID", f"Nothing is paid of invoice {document['number']} yet; ask again once it is."
         )
     receipt = Receipt.model_validate(
-        {**document, **_balance(document), "kind": "receipt", "items": _lines(document)}
+        {**document, **_money(document), "kind": "receipt", "items": _lines(document)}
     )
     return receipt, Business.model_validate(answer["business"])
 
@@ -67,7 +67,7 @@ def read_quote(database: Database, settings: Settings, user: User, quote_id: int
 def invoice_paper(document: dict[str, Any], settings: Settings) -> Invoice:
     """An invoice of the database as it is printed: while it is owed, with its pay link or why there is none."""
     return Invoice.model_validate(
-        {**document, **card_payment(settings, document), **_balance(document), "items": _lines(document)}
+        {**document, **card_payment(settings, document), **_money(document), "items": _lines(document)}
     )
 
 
@@ -78,9 +78,22 @@ def quote_paper(document: dict[str, Any], settings: Settings) -> Quote:
     return Quote.model_validate({**document, "items": _lines(document)})
 
 
-def _balance(document: dict[str, Any]) -> dict[str, int]:
-    """What is left to pay. What was refunded of a paid invoice is not paid, and not owed either."""
-    return {"balanceCents": document["balanceCents"] if document["status"] in OWED else 0}
+def _money(document: dict[str, Any]) -> dict[str, Any]:
+    """What came, and what is left to pay. What was refunded of a paid invoice is not paid, and not owed either."""
+    return {
+        "balanceCents": document["balanceCents"] if document["status"] in OWED else 0,
+        "payments": [{**payment, "reference": _reference(payment)} for payment in document["payments"]],
+    }
+
+
+def _reference(payment: dict[str, Any]) -> str | None:
+    """By what a customer finds a payment again: by card it is Stripe's payment intent, for what the ledger calls its
+    reference is the page that it was paid on."""
+    reference: str | None = payment["reference"]
+    if payment["method"] != "STRIPE" or payment["amountCents"] <= 0:
+        return reference
+    intent: str = payment.get("processorId") or ""
+    return intent if intent.startswith("pi_") else None
 
 
 def _lines(document: dict[str, Any]) -> list[dict[str, Any]]:

@@ -68,7 +68,15 @@ _TURNS: Final = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 _TITLES: Final = {"quote": "Quote", "receipt": "Receipt", "statement": "Statement of account"}
 _METHODS: Final = {"STRIPE": "Card", "BANK_TRANSFER": "Bank transfer", "CASH": "Cash", "OTHER": "Other"}
-_LOOKS: Final = ("template.py", "figures.py", "qr.py", "metadata.py")
+_SOURCES: Final = Path(__file__).parents[1]
+
+LOOKS: Final = (
+    "money.py",
+    *(f"pdf/{name}.py" for name in "browser document figures metadata papers qr service template".split()),
+)
+"""What shapes the page besides its templates, or writes the file: how it is printed, and what is done to it after."""
+
+LIBRARIES: Final = ("babel", "jinja2", "segno")
 
 
 def render_html(document: Paper, business: Business, pictures: Mapping[str, bytes] | None = None) -> str:
@@ -105,31 +113,57 @@ def full_title(document: Paper, business: Business) -> str:
 
 
 def paper_title(document: Paper, business: Business) -> str:
-    """What the paper calls itself. The tax office keeps "Tax invoice" for a taxed sale by a business with an ABN."""
+    """What the paper calls itself. The tax office keeps "Tax invoice" for a taxed sale by a business that names
+    itself and its ABN."""
     if document.kind != "invoice":
         return _TITLES[document.kind]
-    return "Tax invoice" if business.abn and document.tax_rate_bps else "Invoice"
+    return "Tax invoice" if business.name and business.abn and document.tax_rate_bps else "Invoice"
 
 
 @cache
-def template_version() -> str:
-    """Changes with every change of the look, so that no stored PDF outlives its design."""
-    digest = hashlib.sha256(version("babel").encode())
-    for file in (*(Path(__file__).with_name(name) for name in _LOOKS), *sorted(FOLDER.iterdir())):
+def template_version(sources: Path = _SOURCES) -> str:
+    """Changes with every change of the look and of a PDF's bytes, so that no stored one outlives its design.
+
+    `sources` is the folder of the package.
+    """
+    templates = sources / FOLDER.relative_to(_SOURCES)
+    digest = hashlib.sha256(" ".join(f"{name} {version(name)}" for name in LIBRARIES).encode())
+    for file in (*(sources / name for name in LOOKS), *sorted(templates.iterdir())):
         digest.update(file.name.encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()[:16]
 
 
-def format_print_details(details: PrintDetails) -> str:
-    """`PLA · 0.2 mm layers · 15% infill · 83 g · 3 h 20 min`, of what is known."""
+def format_print_details(details: PrintDetails, figures: Figures) -> str:
+    """`PLA · 0.2 mm layers · 15% infill · 83 g · 3 h 20 min`, of what is known. A lot says how many pieces it has,
+    for its weight and time are one piece's: `12 pieces · PLA · … · 83 g and 3 h 20 min each`."""
+    of_one = [
+        part
+        for part in (
+            details.grams and figures.weight(details.grams),
+            details.time_sec and format_duration(details.time_sec),
+        )
+        if part
+    ]
+    pieces = format_pieces(details)
+    if pieces and of_one:
+        of_one = [f"{' and '.join(of_one)} each"]
     parts = (
+        pieces,
         details.material and isolated(details.material),
-        details.layer_height and f"{details.layer_height:g} mm layers",
-        details.infill is not None and f"{details.infill:g}% infill",
-        details.grams and f"{details.grams:.4g} g",
-        details.time_sec and format_duration(details.time_sec),
+        details.layer_height and f"{_number(details.layer_height, figures)} mm layers",
+        details.infill is not None and f"{_number(details.infill, figures)}% infill",
+        *of_one,
     )
     return " · ".join(part for part in parts if part)
+
+
+def format_pieces(details: PrintDetails) -> str:
+    """`12 pieces`; nothing of a single one."""
+    return f"{details.pieces} pieces" if (details.pieces or 1) > 1 else ""
+
+
+def _number(value: float, figures: Figures) -> str:
+    return figures.quantity(Decimal(str(value)))
 
 
 def _name(document: Paper, figures: Figures) -> str:
@@ -195,6 +229,11 @@ def _percent(context: Context, bps: int) -> str:
 
 
 @pass_context
+def _print_details(context: Context, details: PrintDetails) -> str:
+    return format_print_details(details, context["figures"])
+
+
+@pass_context
 def _discount(context: Context, item: Item) -> str:
     if item.discount_type == "PERCENT":
         return _percent(context, item.discount_bps)
@@ -233,7 +272,8 @@ def _environment() -> Environment:
         method=_method,
         money=_money,
         percent=_percent,
-        print_details=format_print_details,
+        pieces=format_pieces,
+        print_details=_print_details,
         qr_code=qr_code,
         quantity=_quantity,
         isolated=isolated,
