@@ -124,7 +124,8 @@ end
 $$;
 
 -- What a slice is decided by, read at one moment: the file, the material and the printers to choose from, the rates
--- that price an estimate. Null parts say what is not there.
+-- that price an estimate. Null parts say what is not there. While no printer is active, any will be again: all of them
+-- are to choose from.
 create function slicing_context(p_user_id bigint, p_file text, p_material_id bigint, p_printer_id bigint) returns jsonb
 language plpgsql stable set search_path = public, pg_temp
 as $$
@@ -138,7 +139,8 @@ begin
     'printers', (select coalesce(jsonb_agg(jsonb_build_object('id', p.id, 'name', p.name, 'profile', p.profile,
         'bedMm', jsonb_build_array(p.bed_x_mm, p.bed_y_mm, p.bed_z_mm), 'nozzleUm', p.nozzle_um)
         order by p.bed_x_mm::bigint * p.bed_y_mm * p.bed_z_mm, p.id), '[]')
-      from printers p where p.status = 'ACTIVE' and (p_printer_id is null or p.id = p_printer_id)),
+      from printers p where (p.status = 'ACTIVE' or not exists (select from printers where status = 'ACTIVE'))
+        and (p_printer_id is null or p.id = p_printer_id)),
     'rates', shop_rates());
 end
 $$;

@@ -8,6 +8,7 @@ import pytest
 
 from printshop.slicing.settings import SliceSettings, settings_hash
 from tests.integration.schema.shop import GEOMETRY, PROFILE, SETTINGS, Shop, call
+from tests.integration.schema.workshop import printer
 
 
 def error(answer: Any) -> tuple[int, str]:
@@ -262,3 +263,30 @@ def test_a_files_results_are_kept_by_settings(shop: Shop) -> None:
         (first["id"],),
     ).fetchall()
     assert kept == [(first["settingsHash"], 4150), (second["settingsHash"], 4250)]
+
+
+def test_printers_that_are_all_away_are_the_ones_to_choose_from_until_one_is_back(shop: Shop) -> None:
+    customer, beds = shop.customer(), [printer(shop, "ACTIVE"), printer(shop, "MAINTENANCE")]
+
+    def offered(**named: Any) -> list[int]:
+        context = shop.call(
+            "slicing_context",
+            **{
+                "p_user_id": customer.user_id,
+                "p_file": "",
+                "p_material_id": None,
+                "p_printer_id": None,
+                **named,
+            },
+        )
+        return [each["id"] for each in context["printers"] if each["id"] in beds]
+
+    assert offered() == beds[:1]
+    active = shop.rows.execute("select id from printers where status = 'ACTIVE'").fetchall()
+    ids = [row[0] for row in active]
+    shop.rows.execute("update printers set status = 'OFFLINE' where id = any (%s)", (ids,))
+    try:
+        assert offered() == beds
+        assert offered(p_printer_id=beds[1]) == beds[1:]
+    finally:
+        shop.rows.execute("update printers set status = 'ACTIVE' where id = any (%s)", (ids,))
