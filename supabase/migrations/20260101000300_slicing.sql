@@ -414,7 +414,7 @@ begin
 end
 $$;
 
--- A worker that is to end gives its job back: the attempt does not count.
+-- A worker that is to end, or cannot reach storage, gives its job back: the attempt does not count.
 create function give_back_slice(p_file_id bigint, p_claim_token uuid) returns boolean
 language plpgsql volatile set search_path = public, pg_temp
 as $$
