@@ -369,9 +369,9 @@ begin
     return jsonb_build_object('outcome', 'late');
   end if;
   insert into slice_results as known (content_hash, settings_hash, settings, material_id, printer_id, slicer, slicer_version, profile,
-                             mass_mg, volume_mm3, filament_mm, time_sec, notes, gcode_key, gcode_bytes)
+                             nozzle_um, mass_mg, volume_mm3, filament_mm, time_sec, notes, gcode_key, gcode_bytes)
   values (f.content_hash, f.settings_hash, f.metadata -> 'settings', f.material_id, f.printer_id,
-          p_result ->> 'slicer', p_result ->> 'slicerVersion', p_result ->> 'profile',
+          p_result ->> 'slicer', p_result ->> 'slicerVersion', p_result ->> 'profile', (f.profile ->> 'nozzleUm')::integer,
           (p_result ->> 'massMg')::bigint, (p_result ->> 'volumeMm3')::bigint, (p_result ->> 'filamentMm')::bigint,
           (p_result ->> 'timeSec')::bigint, coalesce(p_result -> 'notes', '[]'),
           p_result ->> 'gcodeKey', (p_result ->> 'gcodeBytes')::bigint)
