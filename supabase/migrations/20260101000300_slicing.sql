@@ -145,16 +145,25 @@ begin
 end
 $$;
 
--- Accepts an upload that was checked and measured. `inspection_sent_at` makes the janitor send what was not.
+-- Accepts an upload that was checked and measured, unless too many of the user's wait for the worker to look at them:
+-- then it stays as it is, to be completed later. `inspection_sent_at` makes the janitor send what was not.
 create function accept_upload(p_user_id bigint, p_file text, p_size_bytes bigint, p_content_hash text,
-                              p_geometry jsonb) returns jsonb
+                              p_geometry jsonb, p_waiting_limit integer) returns jsonb
 language plpgsql volatile set search_path = public, pg_temp
 as $$
 declare
-  f tmp_files := own_tmp_file(p_user_id, p_file);
+  f tmp_files;
 begin
+  perform from users where id = p_user_id for no key update;  -- the waiting limit is counted one at a time
+  f := own_tmp_file(p_user_id, p_file);
   if f.id is null then
     return no_such_file();
+  end if;
+  if f.uploaded_at is null
+     and (select count(*) from tmp_files where user_id = p_user_id and inspection_sent_at is not null and inspection is null)
+         >= p_waiting_limit then
+    return refusal(429, 'TOO_MANY_WAITING', format(
+      'You have %s models waiting to be looked at; complete this upload when that is done.', p_waiting_limit));
   end if;
   update tmp_files set
     uploaded_at = now(), size_bytes = p_size_bytes, content_hash = p_content_hash, geometry = p_geometry,
@@ -454,7 +463,7 @@ begin
     'require_tmp_file(bigint, text, boolean)',
     'list_tmp_files(bigint, integer, bigint)', 'save_tmp_files(bigint, jsonb, boolean)',
     'update_tmp_file(bigint, text, jsonb)', 'tmp_object_keys(bigint[])', 'delete_tmp_files(bigint, text[])',
-    'slicing_context(bigint, text, bigint, bigint)', 'accept_upload(bigint, text, bigint, text, jsonb)',
+    'slicing_context(bigint, text, bigint, bigint)', 'accept_upload(bigint, text, bigint, text, jsonb, integer)',
     'cached_slice(text, text)', 'finish_slice(bigint, slice_results)',
     'request_slice(bigint, text, jsonb, text, jsonb, bigint, bigint, slice_lane, jsonb, integer)',
     'slice_status(bigint, text, boolean)',
