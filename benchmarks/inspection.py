@@ -2,19 +2,28 @@
 
 Rivals, in the same run: Pillow's polygons, painted from far to near, facet by facet; trimesh's is_watertight and
 is_winding_consistent (counting bodies would take it scipy besides). Each in a process of its own, for its peak of
-memory.
+memory. Then the whole inspection of such an STL as the worker has it made: a Python in the fence, within its limits,
+which reads the file, draws it and counts its edges.
 """
 
 import multiprocessing
 import resource
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from printshop.intake.inspection import inspect
 from printshop.intake.preview import HEIGHT, WIDTH, draw_preview
 from printshop.intake.topology import topology
+from tests.unit.intake.meshes import stl_of
+
+PREVIEW_RINGS, STL_RINGS = 224, 708
+PREVIEW_SECONDS = 1
+TOPOLOGY_SECONDS, TOPOLOGY_MEGABYTES = 6, 900
 
 
 def ball(rings: int) -> npt.NDArray[np.float32]:
@@ -69,10 +78,29 @@ def measured(work: Callable[[npt.NDArray[np.float32]], object], rings: int) -> t
     return time.perf_counter() - began, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 
-def main() -> None:
+def inspected(model: Path, scratch: Path) -> tuple[float, float, int]:
+    """Seconds until the picture is there (start and reading included) and from there to the topology, and the peak
+    of memory in MB of the child, of an inspection that lacks nothing."""
+    began = time.time()
+    found = inspect(model, scratch)
+    ended = time.time()
+    if not (found.topology and found.preview):
+        raise RuntimeError(f"The inspection lacks something: {found.lacking}")
+    # A child's peak begins with what its parent had when it was forked, here some 100 MB.
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024
+    drawn = found.preview.stat().st_mtime
+    return drawn - began, ended - drawn, peak
+
+
+def verdict(held: bool, limit: str) -> None:
+    print(f"  {limit}: {'held' if held else 'MISSED'}")
+
+
+def compare() -> None:
+    """Ours against its rival, and the preview against its limit."""
     for title, rings, ours, rival in (
-        ("Preview of 200,000 triangles", 224, draw_preview, painted),
-        ("Topology of 2,000,000 triangles (a 100 MB STL)", 708, topology, trimeshed),
+        ("Preview of 200,000 triangles", PREVIEW_RINGS, draw_preview, painted),
+        ("Topology of 2,000,000 triangles (a 100 MB STL)", STL_RINGS, topology, trimeshed),
     ):
         print(title)
         results = []
@@ -81,6 +109,28 @@ def main() -> None:
                 results.append((work.__name__, *pool.apply(measured, (work, rings))))
         for name, seconds, peak in results:
             print(f"  {name:16} {seconds:7.2f} s {peak:6} MB   {seconds / results[0][1]:5.2f}")
+        if ours is draw_preview:
+            verdict(results[1][1] <= PREVIEW_SECONDS, f"at most {PREVIEW_SECONDS} s")
+
+
+def inspect_large_stl() -> None:
+    """The child's topology against its limits; the picture comes first and is timed by itself."""
+    with tempfile.TemporaryDirectory() as folder:
+        model, scratch = Path(folder) / "model.stl", Path(folder) / "scratch"
+        scratch.mkdir()
+        model.write_bytes(stl_of(ball(STL_RINGS)))
+        print(f"Inspection of a binary STL of {model.stat().st_size / 10**6:.0f} MB by the worker's child")
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            drawing, seconds, peak = pool.apply(inspected, (model, scratch))
+    print(f"  read and drawn   {drawing:7.2f} s")
+    print(f"  topology         {seconds:7.2f} s {peak:6} MB (of both)")
+    held = seconds <= TOPOLOGY_SECONDS and peak <= TOPOLOGY_MEGABYTES
+    verdict(held, f"at most {TOPOLOGY_SECONDS} s and {TOPOLOGY_MEGABYTES} MB")
+
+
+def main() -> None:
+    compare()
+    inspect_large_stl()
 
 
 if __name__ == "__main__":

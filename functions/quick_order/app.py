@@ -99,6 +99,7 @@ def request_upload_urls(body: UploadsRequest, user: ClientOrAdmin, services: Pro
         "422 MODEL_3MF_EXTENSION",
         "422 MODEL_HAS_MODIFIERS",
         "422 MODEL_TOO_COMPLEX",
+        "429 TOO_MANY_WAITING",
         STORAGE_DOWN,
     ),
 )

@@ -71,13 +71,14 @@ class SliceMaker:
 
     def _store(self, gcode: Path) -> tuple[str, int]:
         """Key and size of the gzipped g-code. The key is nobody's: equal slices share it."""
-        packed = gcode.with_name("model.gcode.gz")
+        name = f"{uuid.uuid4()}.gcode.gz"
+        packed = gcode.with_name(name)  # where the slicer cannot have left a link or a pipe
         with (
             gcode.open("rb") as plain,
             igzip.open(packed, "wb", compresslevel=_COMPRESSION) as gzip,  # type: ignore[no-untyped-call]
         ):
             shutil.copyfileobj(plain, gzip, _CHUNK)
-        key = f"gcode/{uuid.uuid4()}.gcode.gz"
+        key = f"gcode/{name}"
         self.objects.upload_from("tmp", key, packed, GCODE_TYPE)
         return key, packed.stat().st_size
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from printshop.database import DatabaseError
-from printshop.errors import ApiError, NotFound, PayloadTooLarge, Unprocessable
+from printshop.errors import ApiError, NotFound, PayloadTooLarge, Unavailable, Unprocessable
 from printshop.log import get_logger
 from printshop.settings import Settings
 from printshop.slicing.child import MEMORY_BYTES, Limits
@@ -132,6 +132,8 @@ class SliceWorker:
                 result = self._maker.make(claim, scratch, keeper.tell)
         except SliceStopped:
             return self._stopped(claim)
+        except Unavailable as error:
+            return self._postponed(claim, error)
         except (Unprocessable, NotFound, PayloadTooLarge, SliceFailed, OSError) as error:
             return self._fail(claim, failure_of(error))
         self._complete(claim, result)
@@ -143,6 +145,12 @@ class SliceWorker:
             return SOON
         log.warn(scope="slicer.claim", message="Claim lost; slicer stopped", data={"fileId": claim.file_id})
         return None
+
+    def _postponed(self, claim: Claim, error: Unavailable) -> int:
+        """Storage is away, which is no fault of the model's: the attempt does not count."""
+        kept = self._claims.give_back(claim)
+        log.warn(scope="slicer.postponed", error=error, data={"fileId": claim.file_id, "givenBack": kept})
+        return LATER
 
     def _complete(self, claim: Claim, result: Result) -> None:
         outcome = self._claims.complete(claim, result)

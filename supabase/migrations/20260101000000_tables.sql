@@ -431,7 +431,8 @@ create index jobs_held on jobs (id) where archived_at is null and held_reason is
 create index jobs_to_archive on jobs (coalesce(completed_at, cancelled_at)) where archived_at is null;
 
 -- What a completed job took, against what the slicer said of it. A printer and a material teach together, so a job that
--- was not printed on one printer, in one material, whole from slices, has no pair; `left_out` says why not.
+-- was not printed on one printer, in one material, whole from slices made for such a printer, has no pair; `left_out`
+-- says why not.
 create table print_records (
   job_id bigint primary key references jobs (id) on delete cascade,
   printer_id bigint references printers (id) on delete set null,
@@ -439,6 +440,7 @@ create table print_records (
   printers integer not null check (printers >= 0),
   materials integer not null check (materials >= 0),
   is_sliced boolean not null,
+  is_for_another boolean not null default false,
   sliced_seconds bigint not null check (sliced_seconds >= 0),
   sliced_mass_mg bigint not null check (sliced_mass_mg >= 0),
   printed_seconds bigint not null check (printed_seconds >= 0),
@@ -450,10 +452,12 @@ create table print_records (
     case when sliced_mass_mg > 0 then (printed_mass_mg * 20000 + sliced_mass_mg) / (sliced_mass_mg * 2) end) stored,
   left_out text generated always as (
     case when printers = 0 then 'NOT_PRINTED' when printers > 1 then 'SEVERAL_PRINTERS'
-         when not is_sliced then 'NOT_SLICED' when materials <> 1 then 'SEVERAL_MATERIALS' end) stored,
+         when not is_sliced then 'NOT_SLICED' when materials <> 1 then 'SEVERAL_MATERIALS'
+         when is_for_another then 'OTHER_PRINTER' end) stored,
   completed_at timestamptz not null,
   check (left_out is null or (printer_id is null and material_id is null))
 );
+comment on column print_records.is_for_another is 'Sliced for a printer of another profile or nozzle than the one that printed it.';
 comment on column print_records.time_bps is 'Printed by sliced, 10000 is as the slicer said; one far off is kept, and taken for a mistake.';
 create index print_records_by_pair on print_records (printer_id, material_id, completed_at desc, job_id desc);
 create index print_records_by_material on print_records (material_id);
@@ -536,6 +540,7 @@ create table slice_results (
   slicer text not null,
   slicer_version text not null,
   profile text not null,
+  nozzle_um integer check (nozzle_um between 100 and 2000),
   mass_mg bigint not null check (mass_mg >= 0),
   volume_mm3 bigint not null check (volume_mm3 >= 0),
   filament_mm bigint not null check (filament_mm >= 0),

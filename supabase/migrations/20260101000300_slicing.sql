@@ -124,7 +124,8 @@ end
 $$;
 
 -- What a slice is decided by, read at one moment: the file, the material and the printers to choose from, the rates
--- that price an estimate. Null parts say what is not there.
+-- that price an estimate. Null parts say what is not there. While no printer is active, any will be again: all of them
+-- are to choose from.
 create function slicing_context(p_user_id bigint, p_file text, p_material_id bigint, p_printer_id bigint) returns jsonb
 language plpgsql stable set search_path = public, pg_temp
 as $$
@@ -138,21 +139,31 @@ begin
     'printers', (select coalesce(jsonb_agg(jsonb_build_object('id', p.id, 'name', p.name, 'profile', p.profile,
         'bedMm', jsonb_build_array(p.bed_x_mm, p.bed_y_mm, p.bed_z_mm), 'nozzleUm', p.nozzle_um)
         order by p.bed_x_mm::bigint * p.bed_y_mm * p.bed_z_mm, p.id), '[]')
-      from printers p where p.status = 'ACTIVE' and (p_printer_id is null or p.id = p_printer_id)),
+      from printers p where (p.status = 'ACTIVE' or not exists (select from printers where status = 'ACTIVE'))
+        and (p_printer_id is null or p.id = p_printer_id)),
     'rates', shop_rates());
 end
 $$;
 
--- Accepts an upload that was checked and measured. `inspection_sent_at` makes the janitor send what was not.
+-- Accepts an upload that was checked and measured, unless too many of the user's wait for the worker to look at them:
+-- then it stays as it is, to be completed later. `inspection_sent_at` makes the janitor send what was not.
 create function accept_upload(p_user_id bigint, p_file text, p_size_bytes bigint, p_content_hash text,
-                              p_geometry jsonb) returns jsonb
+                              p_geometry jsonb, p_waiting_limit integer) returns jsonb
 language plpgsql volatile set search_path = public, pg_temp
 as $$
 declare
-  f tmp_files := own_tmp_file(p_user_id, p_file);
+  f tmp_files;
 begin
+  perform from users where id = p_user_id for no key update;  -- the waiting limit is counted one at a time
+  f := own_tmp_file(p_user_id, p_file);
   if f.id is null then
     return no_such_file();
+  end if;
+  if f.uploaded_at is null
+     and (select count(*) from tmp_files where user_id = p_user_id and inspection_sent_at is not null and inspection is null)
+         >= p_waiting_limit then
+    return refusal(429, 'TOO_MANY_WAITING', format(
+      'You have %s models waiting to be looked at; complete this upload when that is done.', p_waiting_limit));
   end if;
   update tmp_files set
     uploaded_at = now(), size_bytes = p_size_bytes, content_hash = p_content_hash, geometry = p_geometry,
@@ -367,9 +378,9 @@ begin
     return jsonb_build_object('outcome', 'late');
   end if;
   insert into slice_results as known (content_hash, settings_hash, settings, material_id, printer_id, slicer, slicer_version, profile,
-                             mass_mg, volume_mm3, filament_mm, time_sec, notes, gcode_key, gcode_bytes)
+                             nozzle_um, mass_mg, volume_mm3, filament_mm, time_sec, notes, gcode_key, gcode_bytes)
   values (f.content_hash, f.settings_hash, f.metadata -> 'settings', f.material_id, f.printer_id,
-          p_result ->> 'slicer', p_result ->> 'slicerVersion', p_result ->> 'profile',
+          p_result ->> 'slicer', p_result ->> 'slicerVersion', p_result ->> 'profile', (f.profile ->> 'nozzleUm')::integer,
           (p_result ->> 'massMg')::bigint, (p_result ->> 'volumeMm3')::bigint, (p_result ->> 'filamentMm')::bigint,
           (p_result ->> 'timeSec')::bigint, coalesce(p_result -> 'notes', '[]'),
           p_result ->> 'gcodeKey', (p_result ->> 'gcodeBytes')::bigint)
@@ -412,7 +423,7 @@ begin
 end
 $$;
 
--- A worker that is to end gives its job back: the attempt does not count.
+-- A worker that is to end, or cannot reach storage, gives its job back: the attempt does not count.
 create function give_back_slice(p_file_id bigint, p_claim_token uuid) returns boolean
 language plpgsql volatile set search_path = public, pg_temp
 as $$
@@ -452,7 +463,7 @@ begin
     'require_tmp_file(bigint, text, boolean)',
     'list_tmp_files(bigint, integer, bigint)', 'save_tmp_files(bigint, jsonb, boolean)',
     'update_tmp_file(bigint, text, jsonb)', 'tmp_object_keys(bigint[])', 'delete_tmp_files(bigint, text[])',
-    'slicing_context(bigint, text, bigint, bigint)', 'accept_upload(bigint, text, bigint, text, jsonb)',
+    'slicing_context(bigint, text, bigint, bigint)', 'accept_upload(bigint, text, bigint, text, jsonb, integer)',
     'cached_slice(text, text)', 'finish_slice(bigint, slice_results)',
     'request_slice(bigint, text, jsonb, text, jsonb, bigint, bigint, slice_lane, jsonb, integer)',
     'slice_status(bigint, text, boolean)',

@@ -183,9 +183,10 @@ end
 $$;
 
 -- What the printed lines of an invoice sum to, pieces and quantities counted: seconds and milligrams of the figures that
--- priced them; the materials; and whether all of them are the slicer's, none figured by hand.
+-- priced them; the materials; whether all of them are the slicer's, none figured by hand; and the printers' profiles and
+-- nozzles that the slices were made for, as `generic 400`.
 create function invoice_prints(p_invoice_id bigint, out seconds bigint, out mass_mg bigint, out is_fast_track boolean,
-                               out materials bigint[], out is_sliced boolean)
+                               out materials bigint[], out is_sliced boolean, out machines text[])
 language sql stable set search_path = public, pg_temp
 as $$
   select coalesce(sum((l.details ->> 'timeSec')::bigint * l.pieces / 1000), 0)::bigint,
@@ -193,7 +194,9 @@ as $$
          coalesce(bool_or((l.details ->> 'fastTrack')::boolean), false),
          coalesce(array_agg(distinct (l.details ->> 'materialId')::bigint)
                   filter (where l.details ? 'timeSec' and l.details ? 'materialId'), '{}'),
-         coalesce(bool_and(l.details ? 'slicer') filter (where l.details ? 'timeSec'), false)
+         coalesce(bool_and(l.details ? 'slicer') filter (where l.details ? 'timeSec'), false),
+         coalesce(array_agg(distinct split_part(l.details ->> 'profile', '/', 1) || ' ' || (l.details ->> 'nozzleUm'))
+                  filter (where l.details ->> 'profile' is not null and l.details ->> 'nozzleUm' is not null), '{}')
     from (select details, coalesce((details ->> 'pieces')::bigint, 1) * quantity_milli as pieces
             from invoice_items where invoice_id = p_invoice_id) l
 $$;

@@ -65,7 +65,7 @@ as $$
       'settings', coalesce(r.settings, f.metadata -> 'settings'),
       'slice', case when r.id is not null then jsonb_build_object('massMg', r.mass_mg, 'volumeMm3', r.volume_mm3,
         'filamentMm', r.filament_mm, 'timeSec', r.time_sec, 'slicer', r.slicer, 'slicerVersion', r.slicer_version,
-        'profile', r.profile) end,
+        'profile', r.profile, 'nozzleUm', r.nozzle_um) end,
       'material', rated_material_json(m),
       'printFactor', applied_print_factor(r.printer_id, m.id),
       'logTail', f.metadata -> 'logTail',

@@ -58,6 +58,7 @@ language plpgsql set search_path = public, pg_temp
 as $$
 declare
   prints record;
+  is_for_another boolean;
   printer bigint;
   material bigint;
 begin
@@ -70,13 +71,16 @@ begin
   end if;
   select * into prints from invoice_prints(new.invoice_id);
   if cardinality(new.printed_on) = 1 and prints.is_sliced and cardinality(prints.materials) = 1 then
+    select profile || ' ' || nozzle_um <> any (prints.machines) into is_for_another from printers where id = new.printed_on[1];
+  end if;
+  if not is_for_another then
     select id into printer from printers where id = new.printed_on[1] for key share;
     select id into material from materials where id = prints.materials[1] for key share;
   end if;
-  insert into print_records (job_id, printer_id, material_id, printers, materials, is_sliced, sliced_seconds, sliced_mass_mg,
-                             printed_seconds, printed_mass_mg, completed_at)
-  values (new.id, printer, material, cardinality(new.printed_on), cardinality(prints.materials), prints.is_sliced, prints.seconds,
-          prints.mass_mg, new.printed_seconds, new.printed_mass_mg, new.completed_at);
+  insert into print_records (job_id, printer_id, material_id, printers, materials, is_sliced, is_for_another, sliced_seconds,
+                             sliced_mass_mg, printed_seconds, printed_mass_mg, completed_at)
+  values (new.id, printer, material, cardinality(new.printed_on), cardinality(prints.materials), prints.is_sliced,
+          coalesce(is_for_another, false), prints.seconds, prints.mass_mg, new.printed_seconds, new.printed_mass_mg, new.completed_at);
   return null;
 end
 $$;

@@ -89,8 +89,9 @@ def sliced_and_inspected(stack: Stack, client: Client, model: Path, **changes: A
     assert put(upload, model).is_success
     client.data("POST", f"quick-order/uploads/{upload['id']}/complete")
     client.data("POST", "quick-order/slice", slice_request(upload["id"], **changes))
-    status = wait_for_slice(client, upload["id"], 360)
+    wait_for_slice(client, upload["id"], 360)
     wait_until_quiet(stack, 120)
+    status: dict[str, Any] = client.data("GET", f"quick-order/files/{upload['id']}")
     return status
 
 
@@ -127,6 +128,8 @@ def test_a_slice_of_the_largest_leaves_the_worker_small(
     assert model.stat().st_size > megabytes * 10**6
     status = sliced_and_inspected(fresh_worker, customer, model, **changes)
     assert status["status"] == "completed", status["metadata"]["error"]
+    assert status["topology"]["triangles"] == status["geometry"]["triangles"]
+    assert status["previewUrl"]
     peak = peak_megabytes(fresh_worker)
     print(f"{filename}: {peak} MB at most")
     assert peak < MAX_MEGABYTES

@@ -48,6 +48,8 @@ class StoredSlice(Stored):
     slicer: str
     slicer_version: str
     profile: str
+    nozzle_um: int | None = None
+    """Of the printer that it was made for; None where that was not kept."""
 
 
 class StoredObject(Stored):
@@ -184,6 +186,7 @@ def print_details(sliced: SlicedModel, *, pieces: int, fast_track: bool, rule_ve
         "slicer": sliced.slice.slicer,
         "slicerVersion": sliced.slice.slicer_version,
         "profile": sliced.slice.profile,
+        "nozzleUm": sliced.slice.nozzle_um,
         "ruleVersion": rule_version,
         **(factor.details(time_sec=sliced.slice.time_sec, mass_mg=sliced.slice.mass_mg) if factor else {}),
     }

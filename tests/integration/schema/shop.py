@@ -153,6 +153,7 @@ class Shop:
             p_size_bytes=684,
             p_content_hash=hashlib.sha256((content or str(file_id)).encode()).hexdigest(),
             p_geometry=GEOMETRY,
+            p_waiting_limit=50,
         )
         return file_id
 

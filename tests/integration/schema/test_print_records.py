@@ -17,7 +17,7 @@ from tests.integration.schema.print_records import (
     taught,
     weigh,
 )
-from tests.integration.schema.shop import ITEM, Shop, call
+from tests.integration.schema.shop import ITEM, PROFILE, Shop, call
 from tests.integration.schema.workshop import code, move, move_params, printer
 
 RACES = 20
@@ -127,6 +127,31 @@ def test_a_job_that_cannot_say_of_what_it_took_is_kept_and_left_out(shop: Shop) 
         move(shop, job, "COMPLETED")
         assert record(shop, job)["leftOut"] == left_out
     assert [taught(shop, bed, of) for bed in (first, second) for of in (pla, petg)] == [None] * 4
+
+
+@pytest.mark.parametrize(
+    ("profile", "nozzle_um", "left_out"),
+    [("generic/pla", 400, None), ("generic/pla", 600, "OTHER_PRINTER"), ("other/pla", 400, "OTHER_PRINTER")],
+)
+def test_a_slice_for_a_printer_of_another_profile_or_nozzle_teaches_nothing_of_this_one(
+    shop: Shop, profile: str, nozzle_um: int, left_out: str | None
+) -> None:
+    bed, pla = printer(shop), material(shop)  # generic, 400 µm
+    usual = sliced_line(pla, profile="generic/pla", nozzleUm=400)
+    job = ordered(shop, usual, sliced_line(pla, profile=profile, nozzleUm=nozzle_um))
+    prints_for(shop, job, bed, 10_000)
+    move(shop, job, "COMPLETED")
+    assert record(shop, job)["leftOut"] == left_out
+    assert (taught(shop, bed, pla) is None) == (left_out is not None)
+
+
+def test_a_model_comes_with_the_nozzle_that_it_was_sliced_for(shop: Shop) -> None:
+    customer = shop.customer()
+    requested = shop.request(customer, shop.uploaded(customer))
+    shop.complete(shop.claim(requested))
+    asked = [{"file": str(requested["id"]), "settingsHash": requested["settingsHash"]}]
+    (model,) = shop.call("ordered_models", p_user_id=customer.user_id, p_items=asked)
+    assert model["slice"]["nozzleUm"] == PROFILE.nozzle_um
 
 
 def test_lines_that_are_no_print_do_not_stand_in_the_way(shop: Shop) -> None:

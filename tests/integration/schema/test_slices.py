@@ -4,10 +4,12 @@ import hashlib
 from typing import Any
 from uuid import uuid4
 
+import psycopg
 import pytest
 
 from printshop.slicing.settings import SliceSettings, settings_hash
 from tests.integration.schema.shop import GEOMETRY, PROFILE, SETTINGS, Shop, call
+from tests.integration.schema.workshop import printer
 
 
 def error(answer: Any) -> tuple[int, str]:
@@ -262,3 +264,54 @@ def test_a_files_results_are_kept_by_settings(shop: Shop) -> None:
         (first["id"],),
     ).fetchall()
     assert kept == [(first["settingsHash"], 4150), (second["settingsHash"], 4250)]
+
+
+def test_printers_that_are_all_away_are_the_ones_to_choose_from_until_one_is_back(shop: Shop) -> None:
+    customer, beds = shop.customer(), [printer(shop, "ACTIVE"), printer(shop, "MAINTENANCE")]
+
+    def offered(**named: Any) -> list[int]:
+        context = shop.call(
+            "slicing_context",
+            **{
+                "p_user_id": customer.user_id,
+                "p_file": "",
+                "p_material_id": None,
+                "p_printer_id": None,
+                **named,
+            },
+        )
+        return [each["id"] for each in context["printers"] if each["id"] in beds]
+
+    assert offered() == beds[:1]
+    active = shop.rows.execute("select id from printers where status = 'ACTIVE'").fetchall()
+    ids = [row[0] for row in active]
+    shop.rows.execute("update printers set status = 'OFFLINE' where id = any (%s)", (ids,))
+    try:
+        assert offered() == beds
+        assert offered(p_printer_id=beds[1]) == beds[1:]
+    finally:
+        shop.rows.execute("update printers set status = 'ACTIVE' where id = any (%s)", (ids,))
+
+
+def test_of_uploads_at_once_only_as_many_wait_for_their_inspection_as_may(shop: Shop) -> None:
+    customer = shop.customer()
+    rows = [
+        {"storageKey": f"{customer.user_id}/{uuid4()}/a.stl", "filename": "a.stl", "sizeBytes": 684,
+         "mimeType": "model/stl"}
+        for _ in range(6)
+    ]  # fmt: skip
+    saved = shop.call("save_tmp_files", p_user_id=customer.user_id, p_files=rows, p_uploaded=False)
+
+    def accept(connection: psycopg.Connection, n: int) -> Any:
+        return call(
+            connection, "accept_upload", p_user_id=customer.user_id, p_file=str(saved[n]["id"]), p_size_bytes=684,
+            p_content_hash="c" * 64, p_geometry=GEOMETRY, p_waiting_limit=3,
+        )  # fmt: skip
+
+    answers = shop.at_once(6, accept)
+    refused = [n for n, answer in enumerate(answers) if "error" in answer]
+    assert [error(answers[n]) for n in refused] == [(429, "TOO_MANY_WAITING")] * 3
+    accepted = next(n for n in range(6) if n not in refused)
+    assert accept(shop.rows, accepted)["id"] == saved[accepted]["id"]  # completed twice
+    shop.call("store_inspection", p_file_id=saved[accepted]["id"], p_inspection={}, p_preview_key=None)
+    assert accept(shop.rows, refused[0])["uploaded"] is True

@@ -202,6 +202,8 @@ class FolderObjects:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.limit_bytes = limit_bytes
         self.content_types: dict[str, str] = {}
+        self.away_for: dict[str, int] = {}
+        """How many calls of a method answer as a storage that is down."""
 
     def put(self, key: str, data: bytes) -> str:
         self.path(key).write_bytes(data)
@@ -215,6 +217,7 @@ class FolderObjects:
 
     def download_to(self, bucket: str, key: str, path: Path) -> str:
         assert bucket == "tmp"
+        self._answer("download_to")
         if not self.path(key).exists():
             raise NotFound("FILE_NOT_FOUND", "The file is no longer stored.")
         shutil.copyfile(self.path(key), path)
@@ -226,11 +229,17 @@ class FolderObjects:
     ) -> str:
         assert upsert or not self.path(key).exists()
         assert bucket == "tmp"
+        self._answer("upload_from")
         if path.stat().st_size > self.limit_bytes:
             raise PayloadTooLarge("FILE_TOO_LARGE", "The file is larger than this bucket takes.")
         shutil.copyfile(path, self.path(key))
         self.content_types[key] = content_type
         return key
+
+    def _answer(self, method: str) -> None:
+        if self.away_for.get(method, 0):
+            self.away_for[method] -= 1
+            raise Unavailable("STORAGE_UNAVAILABLE", "Storage did not answer; try again in a moment.")
 
     def delete(self, bucket: str, keys: list[str]) -> int:
         assert bucket == "tmp"

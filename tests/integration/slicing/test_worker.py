@@ -326,6 +326,20 @@ def test_a_database_that_goes_away_gets_the_message_again(bench: Bench, function
     assert job.status == ("failed" if function == "fail_slice" else "completed")
 
 
+@pytest.mark.parametrize("method", ["download_to", "upload_from"])
+def test_a_storage_that_is_away_three_times_costs_no_attempt(bench: Bench, method: str) -> None:
+    job = bench.upload(CUBE)
+    bench.objects.away_for[method] = 3
+    worker = bench.worker()
+    for _ in range(3):
+        assert worker.deliver(BODY) == LATER
+        assert (job.status, job.attempts) == ("idle", 0)
+    assert worker.deliver(BODY) is None
+    assert (job.status, job.attempts, job.failures) == ("completed", 1, [])
+    assert job.result is not None
+    assert bench.objects.keys() == {job.storage_key, job.result["gcodeKey"]}
+
+
 def test_progress_that_cannot_be_stored_does_not_cost_the_slice(bench: Bench) -> None:
     job = bench.upload(BUNNY.read_bytes(), settings=FINE)
     bench.database.away_for.add("report_slice_progress")
@@ -395,6 +409,34 @@ def test_a_script_inside_a_3mf_never_runs(bench: Bench, tmp_path: Path) -> None:
     assert bench.worker().deliver(BODY) is None
     assert job.status == "completed"
     assert not marker.exists()
+
+
+def _subverted(folder: Path, ending: str) -> str:
+    """A program that slices by the real slicer, and then does `ending` in the scratch folder."""
+    slicer = find_slicer(os.environ.get("SLICER_BIN", "prusaslicer")).binary
+    program = folder / "subverted"
+    program.write_text(f'#!/bin/sh\n{slicer} "$@" || exit\ncase "$1" in --help*) ;; *) {ending} ;; esac\n')
+    program.chmod(0o755)
+    return str(program)
+
+
+@pytest.mark.parametrize("leave", ["mkfifo model.gcode", "ln -s /etc/passwd model.gcode"])
+def test_a_slicer_that_leaves_no_plain_file_has_made_no_g_code(
+    bench: Bench, tmp_path: Path, leave: str
+) -> None:
+    job = bench.upload(CUBE)
+    worker = bench.worker(slicer_bin=_subverted(tmp_path, f"rm model.gcode; {leave}"))
+    worker.deliver(BODY)
+    assert only_failure(job)["code"] == "NO_GCODE"
+    assert bench.objects.keys() == {job.storage_key}
+
+
+def test_a_link_that_a_slicer_leaves_is_not_written_through(bench: Bench, tmp_path: Path) -> None:
+    job = bench.upload(CUBE)
+    ours = tmp_path / "ours"
+    ours.write_text("untouched")
+    assert bench.worker(slicer_bin=_subverted(tmp_path, f"ln -s {ours} model.gcode.gz")).deliver(BODY) is None
+    assert (job.status, ours.read_text()) == ("completed", "untouched")
 
 
 def test_the_heartbeat_names_binary_version_and_a_writable_temp_folder(bench: Bench) -> None:

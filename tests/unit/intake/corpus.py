@@ -8,6 +8,7 @@ import random
 import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from tests.unit.intake import lying_zips
 from tests.unit.slicing.model_makers import (
@@ -177,6 +178,18 @@ REFUSED = [
     Hostile(
         "one line of 5 MB", "a.stl", lambda: b"solid facet" + b"x" * 5_000_000 + b"\nendsolid", "MODEL_EMPTY"
     ),
+    Hostile(
+        "endsolid without an end",
+        "a.stl",
+        lambda: b"solid x\nfacet normal 0 0 1\n" + b"endsolid" * 60 + b" " * 4000 + b"\nx",
+        "MODEL_TRUNCATED",
+    ),
+    Hostile(
+        "tail full of endsolid",
+        "a.stl",
+        lambda: b"solid x\nfacet normal 0 0 1\n" + b"endsolid" * 8000 + b"\nx",
+        "MODEL_TRUNCATED",
+    ),
     Hostile("g-code as STL", "a.stl", lambda: b"G28\nG1 X10 Y10 E1\n" * 400, "MODEL_NOT_STL"),
     Hostile("3MF as STL", "a.stl", _3mf(), "MODEL_NOT_STL"),
     Hostile("STL as 3MF", "a.3mf", _stl(box(20)), "MODEL_NOT_3MF"),
@@ -207,6 +220,20 @@ REFUSED = [
         "a.3mf",
         _changed(lying_zips.lose_the_zip64_record),
         "MODEL_PACKAGE_UNSAFE",
+    ),
+    *(
+        Hostile(
+            f"ZIP64 entry at {name}",
+            "a.3mf",
+            _changed(partial(lying_zips.point_outside, offset=offset)),
+            "MODEL_PACKAGE_UNSAFE",
+        )
+        for name, offset in (
+            ("2^64 - 1", 2**64 - 1),
+            ("2^63 - 1", 2**63 - 1),
+            ("2^62", 2**62),
+            ("its directory", 700),
+        )
     ),
     Hostile("size that lies", "a.3mf", _changed(lying_zips.lie_about_the_size), "MODEL_TRUNCATED"),
     Hostile("LZMA", "a.3mf", lambda: three_mf_bytes(compression=zipfile.ZIP_LZMA), "MODEL_PACKAGE_UNSAFE"),

@@ -43,3 +43,16 @@ def overlap(data: bytearray) -> None:
     while at >= 0:
         struct.pack_into("<L", data, at + 42, 0)
         at = data.find(b"PK\x01\x02", at + 4)
+
+
+def point_outside(data: bytearray, offset: int) -> None:
+    """The last entry of the directory begins, by its ZIP64 field, at `offset`."""
+    extra = struct.pack("<2HQ", 1, 8, offset)
+    at = data.rindex(b"PK\x01\x02")
+    name, extra_before = struct.unpack_from("<2H", data, at + 28)
+    struct.pack_into("<H", data, at + 30, extra_before + len(extra))
+    struct.pack_into("<L", data, at + 42, 0xFFFFFFFF)
+    data[at + 46 + name : at + 46 + name] = extra
+    end = data.rindex(b"PK\x05\x06")
+    (length,) = struct.unpack_from("<L", data, end + 12)
+    struct.pack_into("<L", data, end + 12, length + len(extra))

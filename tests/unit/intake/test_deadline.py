@@ -9,6 +9,7 @@ import pytest
 from printshop.intake.model_file import check_upload
 from printshop.intake.prepare import prepare_model
 from printshop.intake.refusals import ModelRefused
+from tests.unit.intake.corpus import REFUSED, Hostile
 from tests.unit.slicing.model_makers import ascii_stl, binary_stl, box, cube_model, sphere, three_mf_bytes
 
 BLANK = ascii_stl(box(20)).replace(b"endsolid", b"\n" * 20_000_000 + b"endsolid")
@@ -58,6 +59,16 @@ def test_blank_lines_cost_next_to_nothing(tmp_path: Path) -> None:
     began = time.process_time()
     assert check_upload(path, path.name)[1].triangles == 12
     assert time.process_time() - began < 2
+
+
+@pytest.mark.parametrize("file", [file for file in REFUSED if "endsolid" in file.name], ids=str)
+def test_an_end_that_is_none_costs_next_to_nothing(tmp_path: Path, file: Hostile) -> None:
+    path = tmp_path / file.filename
+    path.write_bytes(file.build())
+    began = time.process_time()
+    with pytest.raises(ModelRefused):
+        check_upload(path, path.name)
+    assert time.process_time() - began < 0.5
 
 
 def test_the_worker_gives_a_3mf_up_and_an_stl_never(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Grams, volume, filament and time from the end of a g-code file, in every way that slicers write them."""
 
+import os
 import time
 from pathlib import Path
 
@@ -149,6 +150,19 @@ def test_an_empty_file_is_no_gcode(tmp_path: Path, content: str) -> None:
 def test_an_absent_file_is_no_gcode(tmp_path: Path) -> None:
     with pytest.raises(NoGcode, match="wrote no g-code"):
         read_statistics(tmp_path / "a.gcode", 1240)
+
+
+def test_a_link_or_a_pipe_is_no_g_code(tmp_path: Path) -> None:
+    (tmp_path / "link.gcode").symlink_to(write(tmp_path / "a.gcode", PRUSA_2_5))
+    os.mkfifo(tmp_path / "pipe.gcode")
+    # A reader of the pipe would wait for its writer; this writer keeps the test from waiting for ever.
+    writer = os.open(tmp_path / "pipe.gcode", os.O_RDWR)
+    try:
+        for name in ("link.gcode", "pipe.gcode"):
+            with pytest.raises(NoGcode, match="wrote no g-code"):
+                read_statistics(tmp_path / name, 1240)
+    finally:
+        os.close(writer)
 
 
 def test_a_binary_gcode_has_no_figures_to_read(tmp_path: Path) -> None:

@@ -76,7 +76,7 @@ class Package:
     def __init__(self, archive: zipfile.ZipFile) -> None:
         self._archive = archive
         self._entries: dict[str, zipfile.ZipInfo] = {}
-        _check_entries(archive.infolist())
+        _check_entries(archive.infolist(), archive.start_dir)
         for entry in archive.infolist():
             name = entry.filename.lower()
             if name in self._entries:
@@ -128,7 +128,8 @@ def _directory(size: int, tail: bytes) -> tuple[int, int]:
     return start, length
 
 
-def _check_entries(entries: list[zipfile.ZipInfo]) -> None:
+def _check_entries(entries: list[zipfile.ZipInfo], directory: int) -> None:
+    """`directory`: where the central directory begins, and the entries have ended."""
     if len(entries) > MAX_ENTRIES:
         raise _unsafe(f"holds more than {MAX_ENTRIES} files")
     total = 0
@@ -136,6 +137,8 @@ def _check_entries(entries: list[zipfile.ZipInfo]) -> None:
         total += entry.file_size
         if entry.flag_bits & _ENCRYPTED:
             raise _unsafe("is encrypted")
+        if not 0 <= entry.header_offset < directory:
+            raise _unsafe("has a directory that points outside of it")
         # orig_filename still has what zipfile tidies away: a NUL, a backslash.
         if _UNSAFE_NAME.search(entry.orig_filename):
             raise _unsafe("holds a path that leaves the package")

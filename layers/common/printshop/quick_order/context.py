@@ -15,7 +15,7 @@ class SlicedMaterial(StoredMaterial):
 
 
 class SlicedPrinter(Stored):
-    """An active printer: its build volume in mm, its nozzle, its slicer profile."""
+    """A printer to choose from: its build volume in mm, its nozzle, its slicer profile."""
 
     id: int
     name: str
@@ -29,7 +29,8 @@ class SlicedPrinter(Stored):
 
 
 class SlicingContext(Stored):
-    """One of the user's files, or None; the material asked for, or None; the active printers, smallest first."""
+    """One of the user's files, or None; the material asked for, or None; the active printers, smallest first, or all
+    of them while none is active."""
 
     file: StoredTmpFile | None
     material: SlicedMaterial | None

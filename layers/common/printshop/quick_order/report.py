@@ -13,6 +13,7 @@ from printshop.price_book import Stored
 from printshop.pricing import price_print
 from printshop.quick_order.context import SlicedPrinter, SlicingContext
 from printshop.slicing.estimate import Range, estimate
+from printshop.slicing.profiles import highest_layer_mm
 from printshop.slicing.settings import SliceSettings, Supports
 
 USUAL_SETTINGS = SliceSettings(
@@ -58,7 +59,9 @@ def report(
     return ModelReport(
         fits=[place for _, place in places],
         warnings=[*warnings_of(geometry), *(topology.warnings if topology else [])],
-        estimate=_estimate(context, geometry, settings, asked_for or chosen_printer(places), currency),
+        estimate=_estimate(
+            context, geometry, settings, asked_for or chosen_printer(places, settings), currency
+        ),
     )
 
 
@@ -77,10 +80,16 @@ def printer_fits(
     return list(zip(printers, places, strict=True))
 
 
-def chosen_printer(places: Sequence[tuple[SlicedPrinter, Fit]]) -> SlicedPrinter | None:
-    """The smallest that the model fits, else the largest; None of no printers. `places` come smallest first."""
+def chosen_printer(
+    places: Sequence[tuple[SlicedPrinter, Fit]], settings: SliceSettings
+) -> SlicedPrinter | None:
+    """The smallest that the model fits and whose nozzle lays such layers, else the smallest that it fits, else the
+    largest; None of no printers. `places` come smallest first."""
     fitting = [printer for printer, place in places if place.fits]
-    return fitting[0] if fitting else places[-1][0] if places else None
+    able = [printer for printer in fitting if settings.layer_height <= highest_layer_mm(printer.nozzle_um)]
+    if able or fitting:
+        return (able or fitting)[0]
+    return places[-1][0] if places else None
 
 
 def _estimate(

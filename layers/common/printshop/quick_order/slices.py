@@ -55,7 +55,8 @@ class SliceFile(SliceSettings):
 
 
 class SliceRequest(Model):
-    """`materialId` defaults to the shop's; `printerId` to the smallest active printer that the model fits."""
+    """`materialId` defaults to the shop's; `printerId` to the smallest active printer that the model fits and
+    whose nozzle lays such layers (of all printers, while none is active)."""
 
     file: SliceFile
     material_id: Annotated[int | None, Field(ge=1, le=2**53)] = None
@@ -99,7 +100,7 @@ def request_slice(
     settings = request.file.settings
     file, material, geometry = _named(request, context)
     places = printer_fits(context.printers, geometry, settings)
-    printer = chosen_printer(places)
+    printer = chosen_printer(places, settings)
     profile = context.profile(printer, material)
     check_layer_height(settings, profile)
     lane = lane_of(geometry, settings)

@@ -27,6 +27,8 @@ from printshop.storage.tmp_files import StoredTmpFile, TmpFile, delete_tmp_file
 MIME_TYPES = {".stl": "model/stl", ".3mf": "model/3mf"}
 UPLOAD_URL_SECONDS = 7200
 """Supabase's fixed life of a signed upload URL."""
+WAITING_LIMIT = 50
+"""Models that one user may have waiting for the worker to look at them: it takes seconds over each."""
 
 log = get_logger()
 
@@ -106,7 +108,8 @@ def complete_upload(
 ) -> AcceptedModel:
     """Check and measure an uploaded model and accept it. What is refused leaves no object and no row.
 
-    `queue` opens the slicer's queue. Raises NotFound, Conflict UPLOAD_INCOMPLETE, PayloadTooLarge, ModelRefused.
+    `queue` opens the slicer's queue. Raises NotFound, Conflict UPLOAD_INCOMPLETE, PayloadTooLarge, ModelRefused,
+    TooManyRequests TOO_MANY_WAITING, which leaves the upload to be completed later.
     """
     context = SlicingContext.model_validate(
         database.call(
@@ -156,6 +159,7 @@ def _accept(
             p_size_bytes=size,
             p_content_hash=content_hash,
             p_geometry=geometry.model_dump(mode="json", by_alias=True),
+            p_waiting_limit=WAITING_LIMIT,
         )
     )
 

@@ -6,6 +6,7 @@ Slicers write these figures as comments at the END of the file (before their set
 
 import os
 import re
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
@@ -19,7 +20,7 @@ class GcodeError(Exception):
     """The g-code cannot be priced.
 
     GcodeError
-    ├── NoGcode               there is no file, or it is empty
+    ├── NoGcode               there is no file (a link or a pipe is none), or it is empty
     ├── StatisticsMissing     a figure is absent or zero
     └── StatisticsDisagree    grams are not cm³ × density
     """
@@ -138,6 +139,9 @@ def _check_density(statistics: Statistics, density_mg_cm3: int) -> None:
 
 def _tail(path: Path) -> str:
     try:
+        # What a subverted slicer left may be a FIFO, which is never read to its end, or a link to a file of ours.
+        if not stat.S_ISREG(path.lstat().st_mode):
+            raise NoGcode("The slicer wrote no g-code.")
         with path.open("rb") as file:
             size = file.seek(0, os.SEEK_END)
             file.seek(max(0, size - TAIL_BYTES))

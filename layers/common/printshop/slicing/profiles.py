@@ -51,12 +51,14 @@ def values(profile: PrintProfile) -> Mapping[str, str]:
     return _values(profile.printer, profile.material)
 
 
-def check_layer_height(settings: SliceSettings, profile: PrintProfile) -> None:
-    """A nozzle lays no layer higher than 7/8 of its width (0.35 mm at 0.4): more would not be pressed together.
+def highest_layer_mm(nozzle_um: int) -> float:
+    """7/8 of the nozzle's width (0.35 mm at 0.4): a higher layer would not be pressed on the one below."""
+    return nozzle_um * 7 // 8 / 1000
 
-    Raises Unprocessable LAYER_HEIGHT_TOO_LARGE.
-    """
-    limit_mm = profile.nozzle_um * 7 // 8 / 1000
+
+def check_layer_height(settings: SliceSettings, profile: PrintProfile) -> None:
+    """Raises Unprocessable LAYER_HEIGHT_TOO_LARGE."""
+    limit_mm = highest_layer_mm(profile.nozzle_um)
     if settings.layer_height > limit_mm:
         raise Unprocessable(
             "LAYER_HEIGHT_TOO_LARGE",

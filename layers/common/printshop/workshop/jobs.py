@@ -28,7 +28,7 @@ type JobStatus = Literal[
     "CANCELLED",
 ]
 type JobPriority = Literal["NORMAL", "FAST_TRACK", "URGENT"]
-type LeftOut = Literal["NOT_PRINTED", "SEVERAL_PRINTERS", "NOT_SLICED", "SEVERAL_MATERIALS"]
+type LeftOut = Literal["NOT_PRINTED", "SEVERAL_PRINTERS", "NOT_SLICED", "SEVERAL_MATERIALS", "OTHER_PRINTER"]
 type JobSort = Literal["queue", "-createdAt", "createdAt"]
 
 
