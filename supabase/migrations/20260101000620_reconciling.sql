@@ -24,7 +24,7 @@ create function unknown_stripe_events(p_event_ids text[]) returns jsonb
 language sql stable set search_path = public, pg_temp
 as $$
   select coalesce(jsonb_agg(event_id), '[]') from unnest(p_event_ids) as e(event_id)
-   where not exists (select from webhook_events where stripe_event_id = e.event_id)
+   where not exists (select from webhook_events known where stripe_event_id = e.event_id and not waits_for_its_mode(known))
 $$;
 
 create function unknown_sessions(p_session_ids text[]) returns jsonb

@@ -34,12 +34,12 @@ def session_event(invoice_id: int | None, amount: int = 12_375, **changes: Any) 
     }
 
 
-def refund_event(payment: dict[str, Any], amount: int, **changes: Any) -> dict[str, Any]:
+def refund_event(payment: dict[str, Any], cents: int, **changes: Any) -> dict[str, Any]:
     """refund.updated of a session's payment; `changes` are the refund's."""
     refund = {
         "id": f"re_{uuid4().hex}",
         "object": "refund",
-        "amount": amount,
+        "amount": cents,
         "currency": "aud",
         "created": payment["created"] + 60,
         "payment_intent": payment["data"]["object"]["payment_intent"],
