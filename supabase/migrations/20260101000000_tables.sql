@@ -729,6 +729,7 @@ create table reversals (
   updated_at timestamptz not null default now()
 );
 create index reversals_by_payment_intent on reversals (payment_intent);
+create index reversals_pending on reversals (processor_id) where kind = 'REFUND' and stage = 1;
 
 -- A refund that the shop has asked for, committed before Stripe is asked; SETTLED once an event of it has come.
 create table refund_requests (

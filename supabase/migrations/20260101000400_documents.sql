@@ -225,12 +225,14 @@ begin
 end
 $$;
 
--- What an invoice's ledger came to at most, in the order in which the money moved, not in which it was heard of.
+-- What an invoice's ledger came to at most, in the order in which the money moved, not in which it was heard of. Stripe's
+-- rows go by Stripe's clock; one that the shop has dated ahead had come when it was written down.
 create function most_paid_cents(p_invoice_id bigint) returns bigint
 language sql stable set search_path = public, pg_temp
 as $$
   select coalesce(max(so_far), 0)::bigint from (
-    select sum(amount_cents) over (order by paid_at, kind, id) as so_far from payments where invoice_id = p_invoice_id) moves
+    select sum(amount_cents) over (order by case method when 'STRIPE' then paid_at else least(paid_at, created_at) end, kind, id) as so_far
+      from payments where invoice_id = p_invoice_id) moves
 $$;
 
 -- Settles the status after the ledger or the total moved; the caller holds the invoice's row lock. A full refund is

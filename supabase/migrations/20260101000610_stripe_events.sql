@@ -175,6 +175,11 @@ begin
   -- Another page that is open asks for the former balance.
   perform retire_session(i.id);
   perform settle_payment(intent, p_actor);
+  -- What went back before its payment was known is compared with it now, as it would have been had it come later.
+  if exists (select from reversals where payment_intent = intent and currency <> i.currency) then flags := flags || 'CURRENCY'::text; end if;
+  if 'AMOUNT' <> all (flags) and exists (select from reversals where payment_intent = intent and amount_cents > amount) then
+    flags := flags || 'AMOUNT'::text;
+  end if;
   return facts || jsonb_build_object('outcome', 'APPLIED', 'flags', to_jsonb(flags), 'retire', sessions_to_close(i.id));
 end
 $$;
@@ -229,14 +234,21 @@ begin
 end
 $$;
 
+-- An event that was of the other mode (test or live) than the account's key, and so has moved nothing yet.
+create function waits_for_its_mode(e webhook_events) returns boolean
+language sql immutable set search_path = public, pg_temp
+as $$ select e.outcome = 'FLAGGED' and e.metadata -> 'flags' ? 'LIVEMODE' $$;
+
 -- The whole effect of one Stripe event, once. A concurrent twin waits at the insert and answers DUPLICATE. An event of the
--- other mode (test or live) than the account's key moves nothing; one of another API version is applied and flagged.
+-- other mode (test or live) than the account's key moves nothing, until it comes again and the mode fits: then it takes over
+-- its row, at which its twins wait. One of another API version is applied and flagged.
 create function apply_stripe_event(p_event jsonb, p_livemode boolean, p_api_version text) returns jsonb
 language plpgsql volatile set search_path = public, pg_temp
 as $$
 declare
   kind text := p_event ->> 'type';
   recorded bigint;
+  is_other_mode boolean := (p_event ->> 'livemode')::boolean is distinct from p_livemode;
   answer jsonb := '{"outcome": "RECORDED"}';
   actor jsonb := jsonb_build_object('stripeEventId', p_event ->> 'id');
   handled boolean := kind like 'checkout.session.%' or kind = 'charge.refunded' or kind like 'refund.%'
@@ -244,9 +256,12 @@ declare
 begin
   insert into webhook_events (stripe_event_id, event_type) values (p_event ->> 'id', kind)
   on conflict (stripe_event_id) do nothing returning id into recorded;
+  if recorded is null and not is_other_mode then
+    update webhook_events e set processed_at = now() where stripe_event_id = p_event ->> 'id' and waits_for_its_mode(e) returning id into recorded;
+  end if;
   if recorded is null then
     return jsonb_build_object('outcome', 'DUPLICATE');
-  elsif (p_event ->> 'livemode')::boolean is distinct from p_livemode then
+  elsif is_other_mode then
     answer := answer || case when handled then '{"outcome": "FLAGGED", "flags": ["LIVEMODE"]}'::jsonb else '{}' end;
   elsif kind like 'checkout.session.%' then
     answer := apply_session(p_event, actor);
@@ -289,7 +304,7 @@ begin
   foreach signature in array array[
     'iso_cents(bigint, text)', 'is_disputed(bigint)', 'gone_cents(bigint)', 'settle_reversals(payments, jsonb)', 'hold_for_payment(bigint, jsonb)',
     'settle_payment(text, jsonb)', 'apply_session(jsonb, jsonb)', 'apply_reversal(jsonb, jsonb)',
-    'apply_stripe_event(jsonb, boolean, text)', 'list_stripe_unmatched(integer, bigint)'] loop
+    'waits_for_its_mode(webhook_events)', 'apply_stripe_event(jsonb, boolean, text)', 'list_stripe_unmatched(integer, bigint)'] loop
     execute format('revoke all on function %s from public, anon, authenticated, service_role', signature);
     execute format('grant execute on function %s to service_role', signature);
   end loop;

@@ -118,7 +118,8 @@ begin
 end
 $$;
 
--- Requests that ended half way: never sent, or sent and never heard of again.
+-- Requests that ended half way: never sent, or sent and never heard of again; and those whose refund is pending at the bank,
+-- the more seldom the older they are.
 create function refunds_to_check(p_limit integer) returns jsonb
 language plpgsql volatile set search_path = public, pg_temp
 as $$
@@ -127,7 +128,12 @@ declare
 begin
   select array_agg(id) into chosen from (
     select id from refund_requests
-     where state in ('REQUESTED', 'SENT') and updated_at < now() - interval '2 minutes'
+     where id in (
+       select id from refund_requests where state in ('REQUESTED', 'SENT') and updated_at < now() - interval '2 minutes'
+       union all
+       select r.id from reversals f join refund_requests r on r.refund_id = f.processor_id
+        where f.kind = 'REFUND' and f.stage = 1 and r.state = 'SETTLED'
+          and r.updated_at < now() - greatest(interval '2 minutes', (now() - r.created_at) / 4))
      order by updated_at for update skip locked limit p_limit) waiting;
   update refund_requests set updated_at = now() where id = any (chosen);
   return (select coalesce(jsonb_agg(refund_request_json(r)), '[]') from refund_requests r where id = any (chosen));

@@ -16,6 +16,7 @@ import stripe
 from local.stack import ROOT, Stack
 from local.stripe_stand_in import pay
 from tests.conftest import Client, sign_up
+from tests.integration.payments.stripe_side import striking
 from tests.models import cube_stl
 from tests.orders import checked_out, sliced
 
@@ -80,8 +81,9 @@ def test_a_payment_delivered_twice_is_booked_once(
 ) -> None:
     stack.stripe.control.set_mail(copies=2)
     session = ada.data("POST", f"invoices/{invoice['id']}/stripe-session")
-    assert pay(session["url"]).status_code == 303
-    delivered(stack)
+    with striking(stack, "mail.duplicated"):
+        assert pay(session["url"]).status_code == 303
+        delivered(stack)
     stack.stripe.control.set_mail()
     paid = ada.data("GET", f"invoices/{invoice['id']}")
     assert (paid["status"], paid["balanceCents"], paid["payUrl"]) == ("PAID", 0, None)
@@ -137,7 +139,8 @@ def test_when_stripe_is_down_the_link_says_try_again_and_works_later(
 ) -> None:
     stack.stripe.control.fail_next("server_error", times=10)
     try:
-        page = httpx.get(invoice["payUrl"], timeout=35)
+        with striking(stack, "fault.server_error"):
+            page = httpx.get(invoice["payUrl"], timeout=35)
         assert page.status_code == 503
         assert "try again" in page.text
     finally:
@@ -148,7 +151,8 @@ def test_when_stripe_is_down_the_link_says_try_again_and_works_later(
 def test_a_session_whose_answer_was_lost_is_found_again(stack: Stack, invoice: dict[str, Any]) -> None:
     stack.stripe.control.fail_next("answer_lost", times=2, path="/v1/checkout/sessions")
     try:
-        httpx.get(invoice["payUrl"], timeout=35)
+        with striking(stack, "fault.answer_lost"):
+            httpx.get(invoice["payUrl"], timeout=35)
     finally:
         stack.stripe.control.clear_faults()
     first = httpx.get(invoice["payUrl"], timeout=35).headers["location"]

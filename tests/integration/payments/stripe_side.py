@@ -1,7 +1,7 @@
 """Stripe's side of a card payment, past printshop: what the account shows its owner, and what strikes on the way."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,13 +37,9 @@ class StripeSide:
     def delivered(self) -> None:
         self.control.wait_until_delivered(SECONDS)
 
-    @contextmanager
-    def striking(self, counter: str, times: int | None = None) -> Iterator[None]:
+    def striking(self, counter: str, times: int | None = None) -> AbstractContextManager[None]:
         """The block in which a fault has to strike: `times`, or at least once."""
-        before = self.control.counters().get(counter, 0)
-        yield
-        struck = self.control.counters().get(counter, 0) - before
-        assert struck == times if times is not None else struck > 0, f"{counter} struck {struck} times"
+        return striking(self.stack, counter, times)
 
     # -- what Stripe has
 
@@ -123,6 +119,15 @@ class StripeSide:
             yield
         finally:
             self.control.advance_clock(-seconds)
+
+
+@contextmanager
+def striking(stack: Stack, counter: str, times: int | None = None) -> Iterator[None]:
+    """The block in which a fault has to strike: `times`, or at least once."""
+    before = stack.stripe.control.counters().get(counter, 0)
+    yield
+    struck = stack.stripe.control.counters().get(counter, 0) - before
+    assert struck == times if times is not None else struck > 0, f"{counter} struck {struck} times"
 
 
 def page_of(client: Client, invoice: dict[str, Any], **query: str) -> dict[str, Any]:

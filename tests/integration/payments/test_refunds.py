@@ -398,3 +398,36 @@ def test_a_hold_that_the_shop_has_cleared_stays_cleared(
     account.delivered()
     assert amounts(shop, invoice) == [-1000, -1000, 11_000]
     assert job_of(database, invoice) == UNHELD
+
+
+def test_a_pending_refund_that_fails_is_restored_without_any_event(
+    account: StripeSide, shop: Client, ada: Client, invoice: Invoice, database: psycopg.Connection
+) -> None:
+    session_id = paid_by_card(ada, invoice, card=cards.REFUND_PENDING)
+    account.delivered()
+    account.control.set_webhook(None)
+    refunded(shop, invoice)
+    let_refunds_age(database, invoice)
+    round_of(account.stack)
+    assert books(shop, invoice) == ("REFUNDED", 0, 0)
+    account.control.fail_refund(account.refunds(session_id)[0].id)
+    let_refunds_age(database, invoice)
+    round_of(account.stack)
+    assert books(shop, invoice) == ("PAID", 11_000, 0)
+    assert job_of(database, invoice) == UNHELD
+
+
+def test_a_refund_that_this_key_does_not_reach_stays_sent(
+    account: StripeSide, shop: Client, invoice: Invoice, session_id: str, database: psycopg.Connection
+) -> None:
+    request_id = request_refund(database, invoice, 4000)
+    database.execute(
+        "update refund_requests set state = 'SENT', refund_id = 're_3OfAnotherMode' where id = %s",
+        (request_id,),
+    )
+    let_refunds_age(database, invoice)
+    assert round_of(account.stack)["stripe"]["refunds"] == 0
+    row = database.execute(
+        "select state, refusal from refund_requests where id = %s", (request_id,)
+    ).fetchone()
+    assert row == ("SENT", None)

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from itertools import permutations
 from random import Random
 
@@ -10,8 +11,8 @@ from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
 from tests.integration.schema.shop import Shop
-from tests.integration.schema.test_payments import apply
-from tests.stripe_history import DISPUTED, REFUNDED, Event, History, kept_books
+from tests.integration.schema.test_payments import apply, opened, refund_event, refusal, session_event
+from tests.stripe_history import DISPUTED, REFUNDED, Event, History, kept_books, new_id
 
 SEEDED = settings(
     derandomize=True,
@@ -143,3 +144,21 @@ def test_any_order_of_arrival_ends_in_the_same_books(shop: Shop, dice: Random) -
 @given(dice=st.integers(0, 2**32 - 1).map(Random))
 def test_any_order_of_arrival_ends_in_the_same_books_at_full_size(shop: Shop, dice: Random) -> None:
     holds(shop, dice, 3)
+
+
+def test_cash_dated_ahead_had_come_before_the_card_whose_refund_follows_it(shop: Shop) -> None:
+    """The shop may date a payment up to a day ahead; the refund of the card's part makes the invoice owed no more."""
+    customer, now = shop.customer(), datetime.now(UTC)
+    invoice = shop.invoice(customer)
+    answer = shop.call(
+        "record_payment", p_user_id=customer.user_id, p_invoice_id=invoice["id"], p_amount_cents=10_000,
+        p_method="CASH", p_reference="", p_note="", p_paid_at=now + timedelta(hours=20),
+        p_route="invoices/payments", p_key=new_id("key"), p_body_hash="a",
+    )  # fmt: skip
+    assert "error" not in answer
+    card = {**session_event(invoice["id"], 2375), "created": int(now.timestamp()) + 1}
+    assert apply(shop, card)["outcome"] == "APPLIED"
+    returned = refund_event(card, 2375, created=int(now.timestamp()) + 60)
+    assert apply(shop, returned)["outcome"] == "APPLIED"
+    assert kept_books(shop.rows, invoice["id"]).status == "PAID"
+    assert refusal(opened(shop, invoice["id"])) == (409, "ALREADY_PAID")

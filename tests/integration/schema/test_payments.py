@@ -34,6 +34,28 @@ def session_event(invoice_id: int | None, amount: int = 12_375, **changes: Any) 
     }
 
 
+def refund_event(payment: dict[str, Any], cents: int, **changes: Any) -> dict[str, Any]:
+    """refund.updated of a session's payment; `changes` are the refund's."""
+    refund = {
+        "id": f"re_{uuid4().hex}",
+        "object": "refund",
+        "amount": cents,
+        "currency": "aud",
+        "created": payment["created"] + 60,
+        "payment_intent": payment["data"]["object"]["payment_intent"],
+        "status": "succeeded",
+        **changes,
+    }
+    kind, happened = "refund.updated", refund["created"]
+    return {
+        **payment,
+        "id": f"evt_{uuid4().hex}",
+        "type": kind,
+        "created": happened,
+        "data": {"object": refund},
+    }
+
+
 def made_here(shop: Shop, event: dict[str, Any], **changes: Any) -> dict[str, Any]:
     """The event, its session a page that was made for the invoice; `changes` are the page's."""
     session = event["data"]["object"]

@@ -110,7 +110,8 @@ def _make(
         p_url=session.url,
         p_cents=invoice.amount_cents,
         p_expires_at=session.expires_at,
-        p_closed=state["retire"],
+        # A page of the other mode was not closed, it only does not matter.
+        p_closed=[session_id for session_id in state["retire"] if stripe.is_of_mode(session_id)],
     )
     if stored["stored"]:
         return session

@@ -104,15 +104,17 @@ class Reconciler:
         return applied
 
     def _check(self, session_id: str, state: str) -> str:
-        """What became of a page; one that is to be closed is closed first. One that Stripe does not know is over."""
+        """What became of a page; one that is to be closed is closed first. One that Stripe does not know is over when
+        its time is up and the key is of its mode; else it is left alone, for it may be open for another key."""
         if state == "RETIRED":
             session = self._stripe.end_session(session_id)
         else:
             session = self._stripe.read_session(session_id)
         if session is None:
-            over = "FAILED" if state == "COMPLETE" else "EXPIRED"
-            self._database.call("note_session", p_session_id=session_id, p_state=over)
-            return over
+            if self._stripe.is_of_mode(session_id):
+                ended = self._database.call("end_unknown_session", p_session_id=session_id)["ended"]
+                return "EXPIRED" if ended else "UNKNOWN"
+            return "UNKNOWN"
         if session["status"] == "open":
             return "OPEN"
         return apply_session(self._database, self._stripe, session)
@@ -126,7 +128,7 @@ class Reconciler:
             log.error(scope="stripe.reconcile", error=error, data={"about": what})
             return False
         self._outages = 0
-        return outcome not in {"DUPLICATE", "OPEN"}
+        return outcome not in {"DUPLICATE", "OPEN", "UNKNOWN"}
 
     def _in_time[T](self, things: Iterable[T]) -> Iterator[T]:
         for thing in things:

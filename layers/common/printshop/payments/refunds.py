@@ -118,15 +118,15 @@ def send(
 def read_again(database: Database, stripe: StripeGateway, asked: dict[str, Any]) -> str:
     """A request that no event has settled: sent, if it never was, and its refund applied as its event would be.
 
-    Answers the event's outcome, or REFUSED. Raises Unavailable.
+    Answers the event's outcome, REFUSED, or UNKNOWN for a refund that only a key of another account or mode can read,
+    since Stripe forgets none: it stays as it is. Raises Unavailable.
     """
     sent = asked if asked["refundId"] else send(database, stripe, asked, again=True)
     if sent["refundId"] is None:
         return "REFUSED"
     made = stripe.read_refund(sent["refundId"])
     if made is None:
-        _note(database, asked, None, "Stripe does not know this refund.")
-        return "REFUSED"
+        return "UNKNOWN"
     event = {
         "id": f"{made['id']}:{made['status']}",
         "type": "refund.updated",

@@ -4,14 +4,28 @@ import time
 from typing import Any
 
 from printshop.database import Database
+from printshop.errors import Unavailable
 from printshop.payments.events import apply_event
 from printshop.payments.stripe_gateway import StripeGateway
 
 
 def close_session(database: Database, stripe: StripeGateway, session_id: str) -> bool:
-    """Make sure that nobody pays a page any more. False: somebody has, and it is booked. Raises Unavailable."""
+    """Make sure that nobody pays a page any more. False: somebody has, and it is booked.
+
+    Raises Unavailable, also for a page that the key does not reach and that may be open for another one.
+    """
     session = stripe.end_session(session_id)
-    if session is None or session["status"] == "expired":
+    if session is None:
+        if stripe.livemode and not stripe.is_of_mode(session_id):
+            # A test page moves no money: whoever wants to pay gets a live one beside it.
+            return True
+        # It may be open in another account, as may a live one beside a test key: no second page until its time is up.
+        raise Unavailable(
+            "CHECKOUT_UNAVAILABLE",
+            "An earlier payment page of this invoice may still be open; use that one, or try again tomorrow.",
+            retry_after=3600,
+        )
+    if session["status"] == "expired":
         return True
     apply_session(database, stripe, session)
     return False

@@ -108,6 +108,10 @@ class StripeGateway:
         """Whether the key moves real money."""
         return (self._settings.stripe_key or "").startswith(("sk_live_", "rk_live_"))
 
+    def is_of_mode(self, session_id: str) -> bool:
+        """Whether a page was made in the key's own mode, test or live, which its id tells."""
+        return session_id.startswith("cs_live_" if self.livemode else "cs_test_")
+
     def create_session(self, invoice: CheckoutInvoice) -> CheckoutSession:
         """Make the payment page of an invoice's balance. Raises Unavailable, StripeBusyError, StripeFinalError."""
         metadata = {"invoiceId": str(invoice.invoice_id), "invoiceNumber": invoice.number}
@@ -163,6 +167,7 @@ class StripeGateway:
             session = self.client.v1.checkout.sessions.retrieve(session_id, {"expand": ["payment_intent"]})
         except stripe.StripeError as error:
             if error.code == MISSING:
+                _warn_of_unknown(session_id)
                 return None
             raise unavailable(error) from error
         return session.to_dict(for_json=True)
@@ -222,6 +227,7 @@ class StripeGateway:
             return self.client.v1.refunds.retrieve(refund_id).to_dict(for_json=True)
         except stripe.StripeError as error:
             if error.code == MISSING:
+                _warn_of_unknown(refund_id)
                 return None
             raise unavailable(error) from error
 
@@ -282,6 +288,14 @@ def _event(body: Any) -> dict[str, Any]:
     ):
         raise TypeError(body)
     return dict(body)
+
+
+def _warn_of_unknown(made_id: str) -> None:
+    log.warn(
+        scope="stripe.unknown",
+        message="Stripe does not know what it made; see whether the key is of another account or mode.",
+        data={"id": made_id},
+    )
 
 
 @contextmanager
