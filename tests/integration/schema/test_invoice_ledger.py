@@ -63,6 +63,8 @@ class Books:
             self.status = "PAID"
         elif self.status == "PAID" and self.refunds and self.paid <= 0:
             self.status = "REFUNDED"
+        elif self.status == "REFUNDED" and self.paid > 0:  # a card's money that came after it
+            self.status = "PAID"
         elif self.status == "PAID" and not self.refunds and self.paid < self.total:
             self.status = "PENDING"
 
