@@ -1,36 +1,19 @@
-import inspect
 import re
-import shutil
 from decimal import Decimal
 from html import escape, unescape
-from pathlib import Path
-from typing import Any
 
 import pytest
 
-from printshop.money import decimals
-from printshop.pdf.browser import PrintPage
-from printshop.pdf.document import PrintDetails
-from printshop.pdf.figures import Figures
-from printshop.pdf.metadata import describe
-from printshop.pdf.papers import read_invoice
 from printshop.pdf.qr import qr_code
-from printshop.pdf.service import pin_dates
 from printshop.pdf.template import (
-    FOLDER,
-    LIBRARIES,
-    LOOKS,
     css_string,
     format_abn,
     format_duration,
     format_percent,
-    format_print_details,
     format_quantity,
     isolated,
     render_html,
-    template_version,
 )
-from printshop.price_book import lot
 from tests.unit.pdf.documents import (
     CLIENT,
     LOGO,
@@ -128,51 +111,6 @@ def test_the_discount_column_is_there_when_a_line_has_one() -> None:
 def test_lines_stand_in_their_order() -> None:
     text = text_of(render_html(invoice(items=[item(3), item(1), item(2)]), business()))
     assert text.index("left half") < text.index("right half") < text.index("Mounting bracket")
-
-
-def test_a_print_tells_its_material_settings_weight_and_time() -> None:
-    details = {"grams": 83.4, "timeSec": 12_000, "material": "PLA", "layerHeight": 0.2, "infill": 15}
-    for pieces in ({}, {"pieces": 1}, {"pieces": None}):
-        text = text_of(render_html(invoice(items=[item(1, details={**details, **pieces})]), business()))
-        assert "left half PLA · 0.2 mm layers · 15% infill · 83.4 g · 3 h 20 min 1 " in text
-
-
-@pytest.mark.parametrize("description", ["Brackets, as agreed", lot("bracket.stl", 12, "PETG")])
-def test_a_lot_tells_its_pieces_and_that_weight_and_time_are_of_one(description: str) -> None:
-    lines = [item(3, description=description)]
-    for paper in (invoice(items=lines), quote(items=lines)):
-        assert (
-            f"{description} 12 pieces · PETG · 0.15 mm layers · 40% infill · 11.2 g and 39 min each 1 $94.80 $94.80"
-        ) in text_of(render_html(paper, business()))
-    assert f"{description} 12 pieces 1 $94.80" in text_of(render_html(receipt(items=lines), business()))
-
-
-@pytest.mark.parametrize(
-    ("details", "words"),
-    [
-        ({"pieces": 3}, "3 pieces"),
-        ({"pieces": 3, "grams": 2}, "3 pieces · 2 g each"),
-        ({"pieces": 3, "timeSec": 60, "material": "PLA"}, "3 pieces · PLA · 1 min each"),
-        ({"grams": 12_345}, "12.35 kg"),
-    ],
-)
-def test_a_line_tells_what_is_known_of_its_print(details: dict[str, Any], words: str) -> None:
-    assert format_print_details(PrintDetails.model_validate(details), Figures("en_AU", "AUD")) == words
-
-
-def test_a_description_of_several_lines_keeps_them() -> None:
-    lines = [item(1, description="Housing\r\nwith lid\nand screws")]
-    for paper in (invoice(items=lines), receipt(items=lines)):
-        assert '<div class="lines" dir="auto">Housing\nwith lid\nand screws</div>' in render_html(
-            paper, business()
-        )
-
-
-@pytest.mark.parametrize("details", [None, {}, {"settings": {}, "pieces": 1}])
-def test_a_line_without_print_details_shows_none(details: dict[str, Any] | None) -> None:
-    html = render_html(invoice(items=[item(1, details=details)]), business())
-    assert 'class="aside">PLA' not in html
-    assert "None" not in text_of(html)
 
 
 @pytest.mark.parametrize(
@@ -326,43 +264,6 @@ def test_an_abn_that_is_not_eleven_digits_is_left_alone() -> None:
     assert format_abn("pending") == "pending"
 
 
-def test_the_template_version_is_stable_within_a_release() -> None:
-    assert template_version() == template_version()
-    assert re.fullmatch(r"[0-9a-f]{16}", template_version())
-
-
-SHAPING = [*LOOKS, *(f"pdf/templates/{file.name}" for file in sorted(FOLDER.iterdir()))]
-
-
-@pytest.mark.parametrize("name", SHAPING)
-def test_another_look_is_another_template_version(tmp_path: Path, name: str) -> None:
-    copied = shutil.copytree(FOLDER.parents[1], tmp_path / "printshop")
-    assert template_version(copied) == template_version()
-    changed = shutil.copytree(copied, tmp_path / "changed")
-    with (changed / name).open("a") as file:
-        file.write(" ")
-    assert template_version(changed) != template_version()
-
-
-def test_the_template_version_covers_the_page_the_print_and_the_finished_file() -> None:
-    parts = (
-        render_html,
-        Figures,
-        PrintDetails,
-        read_invoice,
-        qr_code,
-        decimals,
-        PrintPage,
-        pin_dates,
-        describe,
-    )
-    folder = FOLDER.parents[1]
-    assert {
-        Path(inspect.getfile(inspect.unwrap(part))).relative_to(folder).as_posix() for part in parts
-    } == set(LOOKS)
-    assert set(LIBRARIES) == {"babel", "jinja2", "segno"}
-
-
 def test_without_a_name_an_abn_or_gst_it_is_no_tax_invoice() -> None:
     assert "<h1>Invoice</h1>" in render_html(invoice(), business(name=" "))
     assert "<h1>Invoice</h1>" in render_html(invoice(), business(abn=None))
@@ -404,57 +305,6 @@ def test_a_receipt_tells_method_day_and_reference_of_each_payment() -> None:
         assert part in text
     assert "<title>Receipt INV-0042</title>" in html
     assert "<h1>Receipt</h1>" in html
-
-
-def test_money_given_back_says_so() -> None:
-    payments = [{"date": "2026-12-02", "method": "STRIPE", "amountCents": -500}]
-    for document in (receipt(payments=payments), invoice(payments=payments)):
-        text = text_of(render_html(document, business()))
-        assert "2 December 2026 Card refund" in text
-        assert "−$5.00" in text
-
-
-BILLS = [name for name in gallery() if name.startswith(("invoice-", "receipt-"))]
-
-
-@pytest.mark.parametrize("name", BILLS)
-def test_the_sums_of_every_bill_add_up_on_paper(name: str) -> None:
-    sheet = gallery()[name]()
-    html = render_html(sheet.document, sheet.business)
-    column = re.search(r'<table class="totals">(.*?)</table>', html, re.DOTALL)
-    assert column
-    rows = re.findall(r'<th scope="row">(.*?)</th><td>(−?)\$([\d.]+)</td>', column[1])
-    labels = [re.sub("<.*?>", "", label).split(" AUD")[0] for label, _, _ in rows]
-    cents = [int(figure.replace(".", "")) * (-1 if minus else 1) for _, minus, figure in rows]
-    total = labels.index("Invoice total" if sheet.document.kind == "receipt" else "Total")
-    assert labels[-1] == "Balance due"
-    assert sum(cents[total:-1]) == cents[-1]
-    if sheet.document.kind == "invoice":
-        assert sum(cents[:total]) == cents[total]
-
-
-def test_what_became_of_the_money_is_told_row_by_row() -> None:
-    told = {name: text_of(render_html(gallery()[name]().document, business())) for name in BILLS}
-    assert (
-        "Total AUD $442.00 Paid −$100.00 Written off −$342.00 Balance due $0.00"
-        in told["invoice-written-off"]
-    )
-    back = "Refunded $50.00 Credited for the refund −$50.00 Balance due $0.00"
-    assert f"Total AUD $442.00 Paid −$442.00 {back}" in told["invoice-partly-refunded"]
-    assert f"Invoice total AUD $442.00 Amount received −$442.00 {back}" in told["receipt-partly-refunded"]
-    assert "Total AUD $442.00 Voided −$442.00 Balance due $0.00" in told["invoice-void"]
-    assert "Paid −$500.00 To your credit $58.00 Balance due $0.00" in told["invoice-overpaid"]
-
-
-def test_the_last_payment_of_a_receipt_is_the_last_that_came_not_the_refund_after_it() -> None:
-    text = text_of(render_html(gallery()["receipt-partly-refunded"]().document, business()))
-    assert "Last payment 25 November 2026 Refunded $50.00 Received $442.00" in text
-
-
-def test_a_payment_without_a_reference_shows_a_dash() -> None:
-    payments = [{"date": "2026-12-02", "method": "CASH", "amountCents": 500, "reference": " "}]
-    text = text_of(render_html(receipt(payments=payments), business()))
-    assert "2 December 2026 Cash – $5.00" in text
 
 
 @pytest.mark.parametrize(("terms", "beside"), [("Payment within 14 days.", True), ("Long. " * 200, False)])
