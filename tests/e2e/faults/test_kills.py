@@ -1,6 +1,7 @@
-"""Kill -9 of the worker and of the slicer, at each step of a job: it ends once, with one result."""
+"""Kill -9 of the worker, of the slicer and of the API, at each step of a job: it ends once, with one result."""
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import PurePosixPath
@@ -9,8 +10,8 @@ import pytest
 
 from tests.conftest import Client
 from tests.e2e.faults.plant import Killed, Plant, bunny, cube, named
-from tests.e2e.faults.proxy import Moment
-from tests.orders import put, request_upload, uploaded, wait_for_slice
+from tests.e2e.faults.proxy import Fault, Moment
+from tests.orders import put, request_upload, slice_request, uploaded, wait_for_slice
 
 pytestmark = pytest.mark.usefixtures("doomed")  # it takes its time; test_poison looks at its end
 
@@ -107,6 +108,30 @@ def test_redelivery_alone_ends_the_job_of_a_killed_worker(
         fault.wait()
         plant.expire(file_id)
         wait_for_slice(customer, file_id)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(("moment", "attempts"), [(Moment.REQUEST, 2), (Moment.ANSWER, 1)])
+def test_a_worker_killed_as_it_tells_of_a_failure_leaves_one_fallback_and_one_message(
+    plant: Plant, customer: Client, moment: Moment, attempts: int
+) -> None:
+    file_id, killed = plant.inspected(customer, cube(0)), Killed()
+    with plant.supabase.fault(
+        "rpc/fail_slice", named(file_id), moment=moment, strike=partial(plant.kill_worker, killed)
+    ) as fault:
+        plant.ask(customer, file_id)
+        fault.wait()
+        plant.round_after(file_id)
+        status = wait_for_slice(customer, file_id)
+    assert killed.workers
+    assert (status["status"], status["metadata"]["attempts"], status["metadata"]["fallback"]) == (
+        "failed",
+        attempts,
+        True,
+    )
+    assert not status["metadata"]["error"].startswith("SLICER_LOST: ")
+    assert len(plant.messages_to(customer)) == 1
+    assert plant.rows("select count(*) from tmp_files where parent_id = %s", file_id) == [(0,)]
 
 
 SEEN = ("rpc/store_inspection", "{id}")
@@ -224,3 +249,44 @@ def test_an_answer_that_is_lost_after_completing_leaves_the_g_code_where_it_is(
         plant.deliver(file_id)
         wait_for_slice(customer, file_id)
     assert request["queued"] is True
+
+
+def api_killed_as_it_sends(plant: Plant, file_id: int, killed: Killed) -> AbstractContextManager[Fault]:
+    """Kill -9 of the API behind its commit, before SQS has heard of the file."""
+    strike = partial(plant.kill_worker, killed, function="QuickOrderFunction")
+    return plant.queues.fault(r"AmazonSQS\.SendMessage\b", rf"fileId\W+{file_id}\b", strike=strike)
+
+
+@pytest.mark.full
+def test_an_api_killed_behind_its_request_of_a_slice_leaves_one_result(
+    plant: Plant, customer: Client
+) -> None:
+    file_id, killed = plant.inspected(customer, cube()), Killed()
+    with plant.one_result(customer, file_id, attempts=1):
+        with api_killed_as_it_sends(plant, file_id, killed):
+            answer = customer.post("quick-order/slice", slice_request(file_id, layerHeight=0.3))
+            assert answer.status_code >= 500
+        again = customer.post("quick-order/slice", slice_request(file_id, layerHeight=0.3))
+        assert (again.status_code, again.json()["error"]["code"]) == (409, "SLICE_RUNNING")
+        plant.round_after(file_id)
+        wait_for_slice(customer, file_id)
+    assert killed.workers
+
+
+@pytest.mark.full
+def test_an_api_killed_behind_its_acceptance_of_an_upload_leaves_one_picture(
+    plant: Plant, customer: Client
+) -> None:
+    model, killed = cube(), Killed()
+    upload = request_upload(customer, "part.stl", len(model))
+    assert put(upload, model).is_success
+    file_id = int(upload["id"])
+    with api_killed_as_it_sends(plant, file_id, killed):
+        assert customer.post(f"quick-order/uploads/{file_id}/complete", {}).status_code >= 500
+    assert customer.data("POST", f"quick-order/uploads/{file_id}/complete")["uploaded"] is True
+    plant.round_after(file_id)
+    plant.until("inspection is not null", file_id)
+    status = customer.data("GET", f"quick-order/files/{file_id}")
+    assert status["topology"]["bodies"] == 1
+    assert customer.get(status["previewUrl"].removeprefix("/api/"), follow_redirects=True).is_success
+    assert killed.workers
