@@ -10,8 +10,8 @@ TRIES = 12
 def found_by_hand(model: Path, folder: Path, grams: float, seconds: int) -> bool:
     """Whether the slicer by hand comes to these figures, of a model sliced in the usual way.
 
-    Runs of the bare slicer on one model differ in time, by 4 % at most, for its threads add up in any order; rarely in
-    the last digit of the grams as well, so it is asked until it says the same.
+    Runs of the bare slicer on one model differ in time, by 4 % at most, for its threads add up in any order; rarely
+    in the last digit of the grams as well, so it is asked until it says the same.
     """
     by_hand = (figures_by_hand(model, folder) for _ in range(TRIES))
     return any(

@@ -60,7 +60,7 @@ def by_hand(model: Path, folder: Path, *arguments: str, **profile: str) -> Figur
 
 
 def same(one: Figures, other: Figures) -> bool:
-    """Equal, but for the last digit of grams and volume, and 4 % of the time, in which one run differs from another."""
+    """Equal, but for the last digit of grams and volume, and 4 % of the time: one run differs from another."""
     slacks = (0.0101, 0.0101, max(1, 0.04 * one[2]))
     return all(abs(a - b) <= slack for a, b, slack in zip(one, other, slacks, strict=True))
 
