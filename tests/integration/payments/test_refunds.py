@@ -150,6 +150,28 @@ def test_only_the_shop_refunds(
     assert account.refunds(session_id) == []
 
 
+def test_a_refund_of_a_payment_that_this_key_does_not_reach_waits_for_the_key_that_does(
+    account: StripeSide, shop: Client, invoice: Invoice, session_id: str, database: psycopg.Connection
+) -> None:
+    known = database.execute(
+        "select processor_id from payments where invoice_id = %s", (invoice["id"],)
+    ).fetchone()
+    assert known is not None
+    move = "update payments set processor_id = %s where invoice_id = %s"
+    database.execute(move, ("pi_3OfAnotherMode", invoice["id"]))
+    assert refused(ask(shop, invoice, 4000)) == (503, "STRIPE_UNAVAILABLE")
+    database.execute(move, (known[0], invoice["id"]))
+    state = database.execute(
+        "select state from refund_requests where invoice_id = %s", (invoice["id"],)
+    ).fetchone()
+    assert state == ("REQUESTED",)
+    let_refunds_age(database, invoice)
+    round_of(account.stack)
+    account.delivered()
+    assert [made.amount for made in account.refunds(session_id)] == [4000]
+    assert books(shop, invoice)[:2] == ("PAID", 7000)
+
+
 # -- Stripe says no, or nothing ------------------------------------------------------------------------------------
 
 

@@ -200,7 +200,8 @@ class StripeGateway:
         )
 
     def create_refund(self, order: RefundOrder) -> str:
-        """Give money back; the refund's id. Raises Unavailable, StripeFinalError."""
+        """Give money back; the refund's id. Raises StripeFinalError, and Unavailable, also for a payment that Stripe
+        does not know: it told us of it, so only the key can be of another account or mode."""
         params: dict[str, Any] = {
             "payment_intent": order.payment_intent,
             "amount": stripe_amount(order.amount_cents, order.currency),
@@ -209,7 +210,13 @@ class StripeGateway:
         if order.reason:
             params["reason"] = order.reason
         with _errors({"invoiceId": order.invoice_id, "refundRequestId": order.request_id}):
-            made = self.client.v1.refunds.create(params, {"idempotency_key": order.key})  # type: ignore[arg-type]
+            try:
+                made = self.client.v1.refunds.create(params, {"idempotency_key": order.key})  # type: ignore[arg-type]
+            except stripe.InvalidRequestError as error:
+                if error.code != MISSING:
+                    raise
+                _warn_of_unknown(order.payment_intent)
+                raise unavailable(error) from error
         log.info(scope="stripe.refund", data={"invoiceId": order.invoice_id, "refundId": made.id})
         return made.id
 
