@@ -9,24 +9,33 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 packed, layer, flags = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:]
 if packed.suffix == ".br":  # as npm carries it; the benchmarks' environment has brotli, ours does not
     import brotli  # type: ignore[import-not-found]
-
-    unpack = brotli.Decompressor().process
 else:
     from backports import zstd
 
-    unpack = zstd.ZstdDecompressor().decompress
+
+def unpacked() -> Iterator[bytes]:
+    if packed.suffix == ".br":
+        decompressor = brotli.Decompressor()
+        with packed.open("rb") as source:
+            while chunk := source.read(1 << 18):
+                yield decompressor.process(chunk)
+    else:
+        with zstd.open(packed) as source:
+            while chunk := source.read(1 << 20):
+                yield chunk
+
 
 with tempfile.TemporaryDirectory() as folder:
     start = time.perf_counter()
     executable = Path(folder, "chromium")
-    with packed.open("rb") as source, executable.open("wb") as target:
-        while chunk := source.read(1 << 18):
-            target.write(unpack(chunk))
+    with executable.open("wb") as target:
+        target.writelines(unpacked())
     executable.chmod(0o700)
     environment = {
         "PATH": os.defpath,

@@ -38,7 +38,8 @@ unpack() { # ARCHIVE.tar.br FOLDER
 }
 laid=$work/laid
 mkdir "$laid"
-# Packed anew: zstd takes 11 MB more than brotli, and unpacks three times as fast at every cold start.
+# Packed anew: zstd takes 11 MB more than brotli, and unpacks three times as fast at every cold start; in four frames,
+# for as many processors as there are.
 node -e '
     const { createReadStream, createWriteStream } = require("node:fs");
     const { createBrotliDecompress } = require("node:zlib");
@@ -48,15 +49,18 @@ node -e '
     );
 ' "$package/bin/chromium.br" "$work/chromium"
 "${PYTHON:-python3}" -c '
-import shutil, sys
+import sys
+from pathlib import Path
 from backports import zstd
 options = {
     zstd.CompressionParameter.compression_level: 9,
     zstd.CompressionParameter.checksum_flag: 1,
     zstd.CompressionParameter.nb_workers: 2,
 }
-with open(sys.argv[1], "rb") as source, zstd.open(sys.argv[2], "wb", options=options) as target:
-    shutil.copyfileobj(source, target, 1 << 20)
+size = -(-Path(sys.argv[1]).stat().st_size // 4)
+with open(sys.argv[1], "rb") as source, open(sys.argv[2], "wb") as target:
+    while part := source.read(size):
+        target.write(zstd.compress(part, options=options))
 ' "$work/chromium" "$laid/chromium.zst"
 unpack "$package/bin/al2023.tar.br" "$laid"
 

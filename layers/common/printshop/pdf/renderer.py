@@ -141,17 +141,17 @@ class Renderer:
 
     async def _launch(self) -> _Browser:
         workspace = self._workspace or make_workspace()
-        unpacking = asyncio.get_running_loop().run_in_executor(None, self._chromium.unpack, workspace)
-        # Imported here, behind the unpacking: a document that is in the cache needs neither pyppeteer nor its 50 ms.
-        from printshop.pdf.browser import PrintPage  # noqa: PLC0415
-
-        await unpacking
+        await asyncio.to_thread(self._chromium.unpack, workspace)
         started = time.monotonic()
         try:
             process = ChromiumProcess(self._chromium, workspace)
         except OSError as error:  # no room for its folder, or no memory for another process
             raise BrowserNotStartedError(f"Chromium did not start: {error}") from error
         try:
+            # Imported while Chromium starts, which leaves a processor idle as unpacking does not; and not before the
+            # first document, since one that is in the cache needs neither pyppeteer nor its 70 ms.
+            from printshop.pdf.browser import PrintPage  # noqa: PLC0415
+
             endpoint = await asyncio.to_thread(process.endpoint)
             page = await PrintPage.open(endpoint)
         except BaseException:

@@ -1,24 +1,48 @@
 """Unpack a browser: python -S unpack.py PACKED TARGET
 
-A process of its own, since a thread of ours would wait at every piece for the interpreter's lock, which the first
-document holds while it is being set. Ends with 1 and a sentence on stderr when PACKED is damaged.
+PACKED is made of frames that are unpacked side by side, each to its place (layers/chromium/install.sh). A process of
+its own, since threads of ours would wait at every piece for the interpreter's lock, which the first document holds
+while it is being set. Ends with 1 and a sentence on stderr when PACKED is damaged.
 """
 
+import mmap
+import os
 import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from backports import zstd
 
 CHUNK = 1 << 18
 
-decompressor = zstd.ZstdDecompressor()
+
+def frames(packed: memoryview) -> Iterator[tuple[memoryview, int]]:
+    """Every frame, and where in the target it belongs."""
+    start = place = 0
+    while start < len(packed):
+        size = zstd.get_frame_size(packed[start:])
+        length = zstd.get_frame_info(packed[start:]).decompressed_size
+        if length is None:
+            sys.exit("the packed file does not say how large it is")
+        yield packed[start : start + size], place
+        start, place = start + size, place + length
+
+
+def unpack(target: int, frame: tuple[memoryview, int]) -> None:
+    packed, place = frame
+    decompressor = zstd.ZstdDecompressor()
+    for start in range(0, len(packed), CHUNK):
+        place += os.pwrite(target, decompressor.decompress(packed[start : start + CHUNK]), place)
+
+
 try:
     with Path(sys.argv[1]).open("rb") as source, Path(sys.argv[2]).open("wb") as target:
-        while chunk := source.read(CHUNK):
-            target.write(decompressor.decompress(chunk))
-except (zstd.ZstdError, EOFError):  # EOFError: something follows after its end
-    sys.exit("the packed file is damaged")
-except OSError as error:
+        packed = memoryview(mmap.mmap(source.fileno(), 0, access=mmap.ACCESS_READ))
+        with ThreadPoolExecutor(os.process_cpu_count()) as pool:
+            list(pool.map(partial(unpack, target.fileno()), frames(packed)))
+except zstd.ZstdError:
+    sys.exit("the packed file is damaged or cut short")
+except (OSError, ValueError) as error:  # ValueError: it is empty
     sys.exit(str(error))
-if not decompressor.eof:
-    sys.exit("the packed file is cut short")
