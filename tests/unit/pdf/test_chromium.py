@@ -1,4 +1,5 @@
 import os
+import resource
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -136,6 +137,20 @@ def test_a_damaged_package_is_refused_and_leaves_nothing(layer: Path, tmp_path: 
     with pytest.raises(Unavailable, match="RENDERER_UNAVAILABLE"):
         find_chromium(None, layer=layer).unpack(workspace)
     assert list(workspace.glob("chromium-*")) == []
+
+
+def test_a_disk_that_fills_up_with_the_last_piece_leaves_no_half_browser(layer: Path, tmp_path: Path) -> None:
+    chromium = find_chromium(None, layer=layer)
+    workspace = make_workspace(tmp_path)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(PROGRAM) - 10, limits[1]))
+    try:
+        with pytest.raises(Unavailable, match="File too large"):
+            chromium.unpack(workspace)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert list(workspace.glob("chromium-*")) == []
+    assert chromium.unpack(workspace).read_bytes() == PROGRAM
 
 
 def test_an_executable_is_run_where_it_lies(tmp_path: Path) -> None:

@@ -30,18 +30,22 @@ def frames(packed: memoryview) -> Iterator[tuple[memoryview, int]]:
         start, place = start + size, place + length
 
 
-def unpack(target: int, frame: tuple[memoryview, int]) -> None:
+def unpack(target: Path, frame: tuple[memoryview, int]) -> None:
     packed, place = frame
     decompressor = zstd.ZstdDecompressor()
-    for start in range(0, len(packed), CHUNK):
-        place += os.pwrite(target, decompressor.decompress(packed[start : start + CHUNK]), place)
+    with target.open("r+b") as file:
+        file.seek(place)
+        for start in range(0, len(packed), CHUNK):
+            file.write(decompressor.decompress(packed[start : start + CHUNK]))
 
 
 try:
-    with Path(sys.argv[1]).open("rb") as source, Path(sys.argv[2]).open("wb") as target:
+    target = Path(sys.argv[2])
+    target.write_bytes(b"")
+    with Path(sys.argv[1]).open("rb") as source:
         packed = memoryview(mmap.mmap(source.fileno(), 0, access=mmap.ACCESS_READ))
         with ThreadPoolExecutor(os.process_cpu_count()) as pool:
-            list(pool.map(partial(unpack, target.fileno()), frames(packed)))
+            list(pool.map(partial(unpack, target), frames(packed)))
 except zstd.ZstdError:
     sys.exit("the packed file is damaged or cut short")
 except (OSError, ValueError) as error:  # ValueError: it is empty
