@@ -103,9 +103,9 @@ def _document(lines: list[dict[str, Any]], discount: int, shipping: int, **chang
 def invoice_json(
     lines: int = 4, *, paid: bool = False, discount: int = 2500, **changes: Any
 ) -> dict[str, Any]:
-    """An invoice of `lines` lines; `paid` in two parts."""
+    """An invoice of `lines` lines, or of `items`, its totals worked out; `paid` in two parts."""
     items = [item(n, discount=("PERCENT", 1000) if n == 3 else ("NONE", 0)) for n in range(1, lines + 1)]
-    document = _document(items, discount, 1250)
+    document = _document(changes.get("items", items), discount, 1250)
     total = document["totalCents"]
     document |= {
         "kind": "invoice",
@@ -137,7 +137,8 @@ def invoice_json(
 
 
 def quote_json(lines: int = 4, **changes: Any) -> dict[str, Any]:
-    document = _document([item(n) for n in range(1, lines + 1)], 0, 2500)
+    items = changes.get("items", [item(n) for n in range(1, lines + 1)])
+    document = _document(items, 0, 2500)
     document |= {
         "kind": "quote",
         "number": "QT-0007",
