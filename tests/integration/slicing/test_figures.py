@@ -45,7 +45,9 @@ def slice_upload(
     profile = PrintProfile.model_validate(MK4 | {"printer": printer, "material": material})
     limits = Limits(timeout_s=60)
     job = SliceJob(model, SliceSettings.model_validate(body), profile, job_folder, limits, turned=turned)
-    return run(find_slicer(), job)
+    sliced = run(find_slicer(), job)
+    assert sliced.gcode.parent == job_folder
+    return sliced
 
 
 type Figures = tuple[float, float, int]
