@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -80,16 +81,26 @@ def test_a_sender_whose_clock_is_ahead_is_believed() -> None:
         "nonsense",
         f"t={10**30},v1=abc",
         "t=1,v1=\u00e9",
-        signed().replace("v1=", "v0="),
-        signed().split(",")[0],
-        signed().split(",")[1],
-        signed(secret="whsec_of_a_forger"),
-        signed(secret=OLD_SECRET),
-        signed(b"{}"),
     ],
 )
-def test_what_the_secret_did_not_sign_is_refused(header: str | None) -> None:
+def test_a_header_that_is_no_signature_is_refused(header: str | None) -> None:
     assert refusal(BODY, header).startswith("WEBHOOK_")
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        pytest.param(lambda: signed().replace("v1=", "v0="), id="the test scheme"),
+        pytest.param(lambda: signed().split(",")[0], id="no signature"),
+        pytest.param(lambda: signed().split(",")[1], id="no time"),
+        pytest.param(lambda: signed(secret="whsec_of_a_forger"), id="a forged one"),
+        pytest.param(lambda: signed(secret=OLD_SECRET), id="by a secret out of use"),
+        pytest.param(lambda: signed(b"{}"), id="of another body"),
+    ],
+)
+def test_what_the_secret_did_not_sign_is_refused(header: Callable[[], str]) -> None:
+    """Signed when the test runs: a signature from collection would be refused for its age."""
+    assert refusal(BODY, header()).startswith("WEBHOOK_")
 
 
 @pytest.mark.parametrize(
