@@ -65,8 +65,9 @@ def once(name: str, inputs: Sequence[Path], made: Path, step: Callable[[], objec
         return
     print(f"  setting up: {name} …", end="", flush=True)
     began = time.monotonic()
-    step()
     STAMPS.mkdir(parents=True, exist_ok=True)
+    stamp.unlink(missing_ok=True)  # a step that fails half-way is done again
+    step()
     stamp.write_text(wanted)
     print(f" {time.monotonic() - began:.0f} s", flush=True)
 

