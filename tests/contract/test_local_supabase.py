@@ -274,7 +274,7 @@ def test_many_calls_at_once_are_all_answered(target: Target, functions: None) ->
                 if answer.status_code != 200:
                     failures.append(answer.status_code)
 
-    threads = [threading.Thread(target=call) for _ in range(25)]
+    threads = [threading.Thread(target=call, daemon=True) for _ in range(25)]
     for thread in threads:
         thread.start()
     for thread in threads:

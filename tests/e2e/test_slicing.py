@@ -77,7 +77,7 @@ def test_two_invocations_overlap_in_time(stack: Stack, shop: Client, database: p
     )
     answers: list[int] = []
     callers = [
-        threading.Thread(target=lambda: answers.append(shop.get("health/ready").status_code))
+        threading.Thread(target=lambda: answers.append(shop.get("health/ready").status_code), daemon=True)
         for _ in range(2)
     ]
     with psycopg.connect(stack.postgres.url) as holder:

@@ -3,12 +3,11 @@
 from collections.abc import Callable, Iterator
 from email.message import EmailMessage
 from email.policy import SMTP
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from threading import Thread
 
 import pytest
 
 from printshop.mail.sender import MAX_BYTES, MailFailed, Sender
+from tests.serving import QuietHandler, serving
 
 REFUSAL = (
     '<ErrorResponse xmlns="http://ses.amazonaws.com/doc/2010-12-01/"><Error><Type>Sender</Type>'
@@ -21,39 +20,26 @@ def ses(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int, str, str], S
     """A server that answers every call with one refusal, and a sender that calls it."""
     answer: tuple[int, str] = (500, "")
 
-    class Answers(BaseHTTPRequestHandler):
+    class Answers(QuietHandler):
         def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["content-length"]))
+            self.body()
             status, text = answer
-            body = text.encode()
-            self.send_response(status)
-            self.send_header("content-length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Answers)
-    serving = Thread(target=server.serve_forever)
-    serving.start()
-    for name, value in {
-        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{server.server_port}",
-        "AWS_ACCESS_KEY_ID": "local",
-        "AWS_SECRET_ACCESS_KEY": "local",
-        "AWS_DEFAULT_REGION": "ap-southeast-2",
-    }.items():
-        monkeypatch.setenv(name, value)
+            self.answer(status, text.encode(), "text/xml")
 
     def refusing(status: int, code: str, text: str) -> Sender:
         nonlocal answer
         answer = (status, REFUSAL.format(code=code, text=text))
         return Sender()
 
-    yield refusing
-    server.shutdown()
-    serving.join()
-    server.server_close()
+    with serving(Answers) as url:
+        for name, value in {
+            "AWS_ENDPOINT_URL": url,
+            "AWS_ACCESS_KEY_ID": "local",
+            "AWS_SECRET_ACCESS_KEY": "local",
+            "AWS_DEFAULT_REGION": "ap-southeast-2",
+        }.items():
+            monkeypatch.setenv(name, value)
+        yield refusing
 
 
 def mail(size: int = 10) -> EmailMessage:

@@ -2,12 +2,12 @@
 
 import gzip
 import json
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from tests.serving import QuietHandler, serving
 
 
 @dataclass
@@ -23,14 +23,14 @@ class Advisories:
 def advisories(bad: Mapping[str, str]) -> Iterator[Advisories]:
     served = Advisories("", dict(bad))
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler):
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
+            body = self.body()
             if self.headers.get("Content-Encoding") == "gzip":
                 body = gzip.decompress(body)
             question = json.loads(body)
             served.asked |= {question["package"]["name"]} if self.path == "/osv" else set(question)
-            self._answer(_osv(served, question) if self.path == "/osv" else _npm(served, question))
+            self._say(_osv(served, question) if self.path == "/osv" else _npm(served, question))
 
         def do_GET(self) -> None:
             # npm asks for the releases of what is bad, to see who cannot do without it.
@@ -38,26 +38,14 @@ def advisories(bad: Mapping[str, str]) -> Iterator[Advisories]:
             releases = {
                 one: {"name": name, "version": one} for one in (served.bad.get(name, "1.0.0"), "9.0.0")
             }
-            self._answer({"name": name, "versions": releases, "dist-tags": {"latest": "9.0.0"}})
+            self._say({"name": name, "versions": releases, "dist-tags": {"latest": "9.0.0"}})
 
-        def _answer(self, answer: Any) -> None:
-            body = json.dumps(answer).encode()
-            self.send_response(200)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+        def _say(self, answer: Any) -> None:
+            self.answer(200, json.dumps(answer).encode())
 
-        def log_message(self, *_: object) -> None:
-            """Nothing: the tests' output is theirs."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        served.url = f"http://127.0.0.1:{server.server_port}"
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
+    with serving(Handler) as url:
+        served.url = url
         yield served
-        server.shutdown()
-        thread.join()
 
 
 def _osv(served: Advisories, question: dict[str, Any]) -> dict[str, Any]:

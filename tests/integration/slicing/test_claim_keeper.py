@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx
 import pytest
@@ -14,6 +13,7 @@ from slicer_worker.claim_keeper import ClaimKeeper
 from slicer_worker.start import beat
 from slicer_worker.worker import SliceWorker
 from tests.integration.slicing.stores import Job, MemoryDatabase, worker_settings
+from tests.serving import QuietHandler, serving
 
 STATUSES = [500, 520, 503]
 """A defect's answer; that of a proxy in front, in HTML; that of a database that is away."""
@@ -23,40 +23,28 @@ class Answers:
     """Supabase's end: answers the given status once, then yes to everything."""
 
     def __init__(self, status: int) -> None:
+        self.url = ""
+        self.status = status
         self.asked: list[str] = []
         self.twice = threading.Event()
-        answers = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                self.rfile.read(int(self.headers["content-length"]))
-                answers.asked.append(self.path)
-                first = len(answers.asked) == 1
-                body = b"<html>an error of the proxy's own</html>" if first else b"true"
-                self.send_response(status if first else 200)
-                self.send_header("content-type", "text/html" if first else "application/json")
-                self.send_header("content-length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-                if not first:
-                    answers.twice.set()
-
-            def log_message(self, *_: object) -> None:
-                return
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
 
 
 @pytest.fixture(params=STATUSES)
 def answers(request: pytest.FixtureRequest) -> Iterator[Answers]:
     answers = Answers(request.param)
-    thread = threading.Thread(target=answers.server.serve_forever, args=(0.05,))
-    thread.start()
-    yield answers
-    answers.server.shutdown()
-    thread.join()
-    answers.server.server_close()
+
+    class Handler(QuietHandler):
+        def do_POST(self) -> None:
+            self.body()
+            answers.asked.append(self.path)
+            if len(answers.asked) == 1:
+                self.answer(answers.status, b"<html>an error of the proxy's own</html>", "text/html")
+            else:
+                self.answer(200, b"true")
+                answers.twice.set()
+
+    with serving(Handler) as answers.url:
+        yield answers
 
 
 def test_the_claim_is_kept_after_an_answer_that_is_none(answers: Answers) -> None:

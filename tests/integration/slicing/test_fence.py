@@ -262,7 +262,7 @@ def test_a_slow_callback_does_not_stretch_the_time_limit(tmp_path: Path) -> None
             time.sleep(0.02)
         killed_after.append(time.monotonic() - began)
 
-    watcher = threading.Thread(target=watch)
+    watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
     ended = run_fenced(
         ["/bin/sh", "-c", "echo $$ > pid; exec sleep 300"],

@@ -226,7 +226,7 @@ def test_a_slicer_killed_in_mid_job_is_tried_again_and_ends_in_one_result(bench:
     job = bench.upload(BUNNY.read_bytes(), settings=FINE)
     worker = bench.worker()
     answers: list[int | None] = []
-    thread = threading.Thread(target=lambda: answers.append(worker.deliver(BODY)))
+    thread = threading.Thread(target=lambda: answers.append(worker.deliver(BODY)), daemon=True)
     thread.start()
     os.kill(wait_for_slicer(bench.scratch), signal.SIGKILL)
     thread.join()
@@ -291,7 +291,7 @@ def test_a_worker_that_loses_its_claim_stops_its_slicer(bench: Bench) -> None:
     job = bench.upload(binary_stl(sphere(60, 150)), settings=FINE)  # would take half a minute
     worker = bench.worker()
     answers: list[int | None] = []
-    thread = threading.Thread(target=lambda: answers.append(worker.deliver(BODY)))
+    thread = threading.Thread(target=lambda: answers.append(worker.deliver(BODY)), daemon=True)
     thread.start()
     wait_for_slicer(bench.scratch)
     lost = time.monotonic()
@@ -351,7 +351,7 @@ def test_at_most_slicer_concurrency_slices_run_at_once(bench: Bench) -> None:
     first, second = bench.upload(SCREW.read_bytes()), bench.upload(SCREW.read_bytes())
     worker = bench.worker(slicer_concurrency=1)
     bodies = [BODY, BODY.replace('"fileId": 1', '"fileId": 2')]
-    threads = [threading.Thread(target=worker.deliver, args=(body,)) for body in bodies]
+    threads = [threading.Thread(target=worker.deliver, args=(body,), daemon=True) for body in bodies]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -364,7 +364,7 @@ def test_two_slots_slice_side_by_side(bench: Bench) -> None:
     first, second = bench.upload(SCREW.read_bytes()), bench.upload(SCREW.read_bytes())
     worker = bench.worker(slicer_concurrency=2)
     bodies = [BODY, BODY.replace('"fileId": 1', '"fileId": 2')]
-    threads = [threading.Thread(target=worker.deliver, args=(body,)) for body in bodies]
+    threads = [threading.Thread(target=worker.deliver, args=(body,), daemon=True) for body in bodies]
     for thread in threads:
         thread.start()
     for thread in threads:

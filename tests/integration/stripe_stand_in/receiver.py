@@ -1,14 +1,13 @@
 """A webhook endpoint that keeps what it is sent and answers as it is told."""
 
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 
 import stripe
+
+from tests.serving import QuietHandler, serving
 
 PATIENCE_SECONDS = 8.0
 
@@ -45,34 +44,15 @@ class Receiver:
 @contextmanager
 def receiving() -> Iterator[Receiver]:
     """A receiver on a free port of 127.0.0.1."""
-    server = _Server(("127.0.0.1", 0), _Handler)
-    receiver = Receiver(f"http://127.0.0.1:{server.server_port}/api/stripe/webhook")
-    server.receiver = receiver  # type: ignore[attr-defined]
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-    thread.start()
-    try:
+    receiver = Receiver("")
+
+    class Handler(QuietHandler):
+        def do_POST(self) -> None:
+            received = Received(self.body(), self.headers["Stripe-Signature"], self.headers["Content-Type"])
+            status = receiver.answer(received)
+            receiver.received.append(received)
+            self.answer(status)
+
+    with serving(Handler) as url:
+        receiver.url = f"{url}/api/stripe/webhook"
         yield receiver
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
-class _Server(ThreadingHTTPServer):
-    # The default of 5 makes a burst of deliveries wait a second for its connections.
-    request_queue_size = 256
-
-
-class _Handler(BaseHTTPRequestHandler):
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        received = Received(body, self.headers["Stripe-Signature"], self.headers["Content-Type"])
-        receiver: Receiver = self.server.receiver  # type: ignore[attr-defined]
-        status = receiver.answer(received)
-        receiver.received.append(received)
-        self.send_response(status)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, *_: Any) -> None:
-        return

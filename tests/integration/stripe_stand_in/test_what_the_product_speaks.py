@@ -4,13 +4,11 @@ The requests are read on the wire, between the product's gateway and Stripe.
 """
 
 import re
-import threading
 import typing
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -29,6 +27,7 @@ from printshop.settings import load_settings
 from tests.integration.stripe_stand_in.published import hints, misfits
 from tests.integration.stripe_stand_in.receiver import Receiver
 from tests.integration.stripe_stand_in.shop import SECRET_KEY, WEBHOOK_SECRET, Shop
+from tests.serving import QuietHandler, serving
 
 # The SDK hands httpx its form as `data`, which httpx would rather have as `content`.
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
@@ -79,7 +78,7 @@ def recording(target: str) -> Iterator[tuple[str, list[Sent]]]:
     """An address that hands every request on to `target`, and what went through."""
     sent: list[Sent] = []
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler):
         def do_GET(self) -> None:
             self._carry("GET")
 
@@ -87,32 +86,16 @@ def recording(target: str) -> Iterator[tuple[str, list[Sent]]]:
             self._carry("POST")
 
         def _carry(self, method: str) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            parts, headers = (
-                urlsplit(self.path),
-                {name.lower(): value for name, value in self.headers.items()},
-            )
+            body = self.body()
+            parts = urlsplit(self.path)
+            headers = {name.lower(): value for name, value in self.headers.items()}
             sent.append(Sent(method, parts.path, headers, read_form(parts.query) | read_form(body.decode())))
             kept = {name: value for name, value in headers.items() if name not in ("host", "accept-encoding")}
             answer = httpx.request(method, target + self.path, content=body, headers=kept, trust_env=False)
-            self.send_response(answer.status_code)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(answer.content)))
-            self.end_headers()
-            self.wfile.write(answer.content)
+            self.answer(answer.status_code, answer.content)
 
-        def log_message(self, *_: Any) -> None:
-            return
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}", sent
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with serving(Handler) as url:
+        yield url, sent
 
 
 def gateway_at(url: str) -> StripeGateway:
