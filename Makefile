@@ -23,25 +23,25 @@ help: ## What there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup:
-	@python3 local/bootstrap.py
+	@python3 scripts/bootstrap.py
 
 setup-sam:
-	@python3 local/bootstrap.py --sam
+	@python3 scripts/bootstrap.py --sam
 
 setup-tests:
-	@python3 local/bootstrap.py --sam --audit
+	@python3 scripts/bootstrap.py --sam --audit
 
 setup-audit:
-	@python3 local/bootstrap.py --audit
+	@python3 scripts/bootstrap.py --audit
 
 setup-bench:
-	@python3 local/bootstrap.py --bench
+	@python3 scripts/bootstrap.py --bench
 
 demo: $(if $(BUILT),build,setup) ## From sign-up to a paid invoice (MODEL=path.stl, BUILT=1 runs what `make build` made)
-	@$(PYTHON) -m local.demo $(if $(value MODEL),--model "$$DEMO_MODEL") $(if $(BUILT),--built)
+	@$(PYTHON) -m scripts.demo $(if $(value MODEL),--model "$$DEMO_MODEL") $(if $(BUILT),--built)
 
 up: $(if $(BUILT),build,setup) ## Serve the stack in the foreground; .local/stack.json says where
-	@$(PYTHON) -m local.stack $(if $(BUILT),--built)
+	@$(PYTHON) -m devstack.stack $(if $(BUILT),--built)
 
 test: setup-tests ## Unit, integration, contract, template and end-to-end tests
 	@$(PYTHON) -m pytest -m "not full"
@@ -52,7 +52,7 @@ test-full: setup-tests ## The same, with the full sizes of load, race and fuzz t
 lint: setup ## ruff and mypy, strict
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(PYTHON) -m local.typecheck
+	@$(PYTHON) -m scripts.typecheck
 
 format: setup ## Let ruff write the code's form
 	@$(BIN)/ruff format .
@@ -67,19 +67,19 @@ build: setup-sam ## sam build of the functions and both layers, into .aws-sam/bu
 		|| { tail -40 .local/build.log; exit 1; }
 
 admin: setup ## EMAIL=… makes that login an admin, on the stack that `make up` serves or the one in the environment
-	@$(PYTHON) -m local.admin "$(EMAIL)"
+	@$(PYTHON) -m scripts.admin "$(EMAIL)"
 
 stripe-webhook: setup ## URL=…/api/stripe/webhook is where Stripe's events go from now on (LIVE=1 for real money)
-	@PYTHONPATH=layers/common $(PYTHON) -m local.stripe_webhook $(if $(value URL),--url "$$WEBHOOK_URL") $(if $(LIVE),--live) $(if $(BESIDE),--beside)
+	@PYTHONPATH=layers/common $(PYTHON) -m scripts.stripe_webhook $(if $(value URL),--url "$$WEBHOOK_URL") $(if $(LIVE),--live) $(if $(BESIDE),--beside)
 
 verify-quote: setup ## ID=… computes a quote's prices again from its snapshot, on the same, and says where it differs
-	@PYTHONPATH=layers/common $(PYTHON) -m local.verify_quote "$(ID)"
+	@PYTHONPATH=layers/common $(PYTHON) -m scripts.verify_quote "$(ID)"
 
 audit: setup-audit ## Every locked package against published advisories; fails for one that was skipped
-	@$(PYTHON) -m local.audit
+	@$(PYTHON) -m scripts.audit
 
 preview: setup ## Every paper in every state as PDF and PNG, in .local/preview (ONLY=invoice for some)
-	@PYTHONPATH=layers/common LOG_LEVEL=ERROR $(PYTHON) -m local.preview --only "$(ONLY)"
+	@PYTHONPATH=layers/common LOG_LEVEL=ERROR $(PYTHON) -m scripts.preview --only "$(ONLY)"
 
 contract: setup ## The suite of Supabase's documented behaviour (SUPABASE_CONTRACT_URL=… for a hosted project)
 	@$(PYTHON) -m pytest tests/contract
@@ -89,18 +89,18 @@ image: setup ## Build the slicer's container image, with or without a Docker eng
 
 image-test: image ## The same figures from PrusaSlicer 2.9 in the image
 	@slicer-container/check-image.sh -m "not full"
-	@$(PYTHON) -m local.image
+	@$(PYTHON) -m scripts.image
 
 lock: setup ## Resolve the requirement files again, with hashes
-	@$(PYTHON) -m local.lock
+	@$(PYTHON) -m scripts.lock
 
 openapi: setup ## Describe every route anew, in functions/docs/openapi.json
-	@$(PYTHON) -m local.openapi
+	@$(PYTHON) -m scripts.openapi
 
 deploy: setup-sam ## Build everything and deploy it: STAGE=dev or prod of samconfig.toml (needs AWS credentials and Docker)
 	@.local/sam/bin/sam build && .local/sam/bin/sam deploy --config-env $(STAGE)
 
 clean: ## Remove what was built, the runs and the demo's output; `.local` itself keeps the set-up
-	@! $(PYTHON) -c "from local.stack import is_served; raise SystemExit(not is_served())" 2>/dev/null \
+	@! $(PYTHON) -c "from devstack.stack import is_served; raise SystemExit(not is_served())" 2>/dev/null \
 		|| { echo "A stack is being served from here; stop that make up first." >&2; exit 1; }
 	rm -rf .aws-sam demo-output .local/run .local/stack.json .pytest_cache .mypy_cache .ruff_cache .hypothesis

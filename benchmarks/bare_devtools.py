@@ -7,7 +7,7 @@ from typing import Any
 
 from websockets.asyncio.client import ClientConnection
 
-from printshop.pdf.browser import PDF_OPTIONS
+from printshop.adapters.chromium.browser import PDF_OPTIONS
 
 WAIT = "Promise.all([document.fonts.ready, ...Array.from(document.images, image => image.decode())]).then(() => 1)"
 

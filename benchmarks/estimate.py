@@ -14,12 +14,12 @@ from pathlib import Path
 
 import trimesh
 
-from local.by_hand import figures_of
-from local.models import gallery
-from printshop.intake.geometry import Box, Geometry
+from printshop.geometry.dimensions import Box, Geometry
 from printshop.slicing.estimate import Estimate, Range, estimate
 from printshop.slicing.prusa import Slicer, arguments, find_slicer
 from printshop.slicing.settings import PrintProfile, SliceSettings, Supports
+from scripts.command_line import figures_of
+from scripts.sample_models import gallery
 
 OFF = Supports(enabled=False, pattern="normal", angle=45)
 CASES = {

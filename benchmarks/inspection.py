@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from printshop.intake.inspection import inspect
-from printshop.intake.preview import HEIGHT, WIDTH, draw_preview
-from printshop.intake.topology import topology
-from tests.unit.intake.meshes import stl_of
+from printshop.geometry.preview import HEIGHT, WIDTH, draw_preview
+from printshop.geometry.topology import topology
+from printshop.slicing.inspection import inspect
+from tests.unit.geometry.meshes import stl_of
 
 PREVIEW_RINGS, STL_RINGS = 224, 708
 PREVIEW_SECONDS = 1

@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.models import write_large_stl
+from tests.support.models import write_large_stl
 
 ROOT = Path(__file__).parents[1]
 SIZE_BYTES = 100_000_000
@@ -28,7 +28,7 @@ print(time.perf_counter() - began)
 print(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
 """
 OURS = TIMED.format(
-    imports="from printshop.intake.model_file import check_upload; import printshop.intake.measure",
+    imports="from printshop.geometry.model_file import check_upload; import printshop.geometry.measure",
     code="check_upload(path, 'model.stl')",
 )
 RIVAL = TIMED.format(

@@ -26,13 +26,13 @@ from websockets.asyncio.client import connect
 
 from benchmarks import pdf_cold, pdf_unchanged
 from benchmarks.bare_devtools import BareDevTools
-from printshop.pdf.chromium import Chromium, find_chromium
-from printshop.pdf.document import Business, Invoice
-from printshop.pdf.metadata import describe
-from printshop.pdf.renderer import Renderer
-from printshop.pdf.service import pin_dates
-from printshop.pdf.template import render_html
-from tests.unit.pdf.documents import business, invoice
+from printshop.adapters.chromium.installation import Chromium, find_chromium
+from printshop.adapters.chromium.renderer import Renderer
+from printshop.documents.metadata import describe
+from printshop.documents.schemas import Business, Invoice
+from printshop.documents.service import pin_dates
+from printshop.documents.template import render_html
+from tests.unit.documents.documents import business, invoice
 
 WARM_UP = 10
 ROUNDS = 60

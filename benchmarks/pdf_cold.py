@@ -10,8 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from printshop.pdf.chromium import Chromium
-from printshop.pdf.process import FLAGS
+from printshop.adapters.chromium.installation import Chromium
+from printshop.adapters.chromium.process import FLAGS
 
 ROUNDS = 15
 
@@ -25,10 +25,10 @@ BARE = Path(__file__).with_name("bare_start.py")
 OURS = """
 import asyncio, sys, tempfile, time
 from pathlib import Path
-from printshop.pdf.chromium import find_chromium
-from printshop.pdf.renderer import Renderer
-from printshop.pdf.template import render_html
-from tests.unit.pdf.documents import business, invoice
+from printshop.adapters.chromium.installation import find_chromium
+from printshop.adapters.chromium.renderer import Renderer
+from printshop.documents.template import render_html
+from tests.unit.documents.documents import business, invoice
 
 async def cold(folder):
     renderer = Renderer(find_chromium(sys.argv[1]), workspace=Path(folder))

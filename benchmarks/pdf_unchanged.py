@@ -9,14 +9,14 @@ import tempfile
 import time
 from pathlib import Path
 
-from local.database import Postgres
-from local.supabase import Supabase
-from printshop.pdf.cache import PdfCache
-from printshop.pdf.service import PdfService
-from printshop.settings import load_settings
-from printshop.storage import PDFS, Storage
-from printshop.supabase import http_client
-from tests.unit.pdf.documents import business, invoice
+from devstack.database import Postgres
+from devstack.supabase import Supabase
+from printshop.adapters.storage import PDFS, Storage
+from printshop.adapters.supabase import http_client
+from printshop.config.settings import load_settings
+from printshop.documents.cache import PdfCache
+from printshop.documents.service import PdfService
+from tests.unit.documents.documents import business, invoice
 
 LIMIT = 0.030
 

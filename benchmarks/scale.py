@@ -12,8 +12,8 @@ from pathlib import Path
 import httpx
 import psycopg
 
-from local.stack import Stack
-from tests.loads import load_invoices
+from devstack.stack import Stack
+from tests.support.loads import load_invoices
 
 FEW, MANY = 1_000, 100_000
 RUNS = 60

@@ -1,7 +1,7 @@
 """The slicer through our worker against the bare command line, on the same model and settings; then what a cached
 slice costs, and what reading the statistics costs.
 
-Rivals: `prusa-slicer` with the same profiles and settings on its command line (`local/by_hand.py`), taking turns; a
+Rivals: `prusa-slicer` with the same profiles and settings (`scripts/command_line.py`), taking turns; a
 slice of the same model for the cache; 1 MB of g-code for 1 GB.
 """
 
@@ -14,13 +14,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from local.by_hand import slice_by_hand
-from local.stack import Stack
+from devstack.stack import Stack
 from printshop.slicing.gcode import read_statistics
+from scripts.command_line import slice_by_hand
 from tests.conftest import Client, sign_up
 from tests.e2e.round_trips import kinds_of
 from tests.integration.api.traces import messages, wait_until_quiet
-from tests.orders import slice_request, uploaded
+from tests.support.orders import slice_request, uploaded
 from tests.unit.slicing.model_makers import binary_stl, sphere
 
 RUNS = 5
@@ -104,7 +104,7 @@ def moment(line: dict[str, Any]) -> float:
 def overhead(stack: Stack, client: Client) -> float:
     """Print what we add to the bare command line; the seconds of a slice."""
     print(f"Slicing a ball of {len(BALL):,} triangles, best of {RUNS} (other load only adds), in s")
-    print("  rival: the bare command line with the same profiles and settings (local/by_hand.py)")
+    print("  rival: the bare command line with the same profiles and settings (scripts/command_line.py)")
     ours, bare = [], []
     with tempfile.TemporaryDirectory() as folder:
         model = Path(folder) / "ball.stl"

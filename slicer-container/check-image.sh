@@ -23,7 +23,7 @@ from printshop.slicing.prusa import find_slicer
 print(find_slicer("/usr/bin/prusa-slicer"), "Python", sys.version.split()[0], flush=True)
 sys.exit(pytest.main(["-p", "no:cacheprovider", "--override-ini=pythonpath=.", *sys.argv[1:]]))
 '
-arguments=(--quiet --confcutdir=tests/integration/slicing tests/unit/intake tests/unit/slicing tests/integration/slicing "$@")
+arguments=(--quiet --confcutdir=tests/integration/slicing tests/unit/geometry tests/unit/slicing tests/integration/slicing "$@")
 
 if have_docker; then
     exec docker run --rm --read-only --tmpfs /tmp:exec --volume "$PWD:/src:ro" --volume "$packages:/dev-packages:ro" \

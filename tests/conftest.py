@@ -11,7 +11,7 @@ import httpx
 import psycopg
 import pytest
 
-from local.stack import Stack
+from devstack.stack import Stack
 
 PARAMETERS = {"MaxModelMb": "100", "FurtherOrigins": "https://staff.example.com,http://localhost:3001"}
 # The gateway speaks plain HTTP; loading the machine's certificates would cost 40 ms a request.

@@ -5,13 +5,16 @@ from typing import Annotated, Literal
 from fastapi import Request, Response
 from pydantic import EmailStr, Field
 
-from printshop.auth.accounts import Login
-from printshop.auth.passwords import KnownPassword, Password
-from printshop.auth.users import User
-from printshop.errors import Unauthorized
-from printshop.http import AnyCaller, Data, Model, Provided, create_app, lambda_handler, refusals
+from printshop.accounts.passwords import KnownPassword, Password
+from printshop.accounts.sessions import Login
+from printshop.accounts.users import User
+from printshop.http.app import create_app, lambda_handler
 from printshop.http.cookies import clear_session, set_session
-from printshop.http.security import REFRESH_COOKIE, OwnPages, SourceIp, check_origin
+from printshop.http.dependencies import REFRESH_COOKIE, AnyCaller, OwnPages, SourceIp, check_origin
+from printshop.http.errors import refusals
+from printshop.http.services import Provided
+from printshop.kernel.base_model import Data, Model
+from printshop.kernel.errors import Unauthorized
 
 app = create_app("Account")
 handler = lambda_handler(app)

@@ -7,13 +7,17 @@ from fastapi import Depends, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import RedirectResponse
 
-from printshop.dashboard import Dashboard, get_dashboard
-from printshop.exports.exports import AR_AGING, INVOICES, JOBS, PAYMENTS, Export, Period, export_url
-from printshop.http import AdminUser, Data, Provided, create_app, lambda_handler, refusals
+from printshop.http.app import create_app, lambda_handler
+from printshop.http.dependencies import AdminUser
+from printshop.http.errors import refusals
+from printshop.http.services import Provided
+from printshop.kernel.base_model import Data
+from printshop.reports.dashboard import Dashboard, get_dashboard
+from printshop.reports.exports import AR_AGING, INVOICES, JOBS, PAYMENTS, Export, Period, export_url
 from printshop.services import Services
-from printshop.shop_settings.logo import as_data_url
-from printshop.shop_settings.models import SettingsRequest, ShopSettings
-from printshop.shop_settings.stored import get_settings, save_logo, save_settings
+from printshop.shop.logo import as_data_url
+from printshop.shop.schemas import SettingsRequest, ShopSettings
+from printshop.shop.stored import get_settings, save_logo, save_settings
 
 app = create_app("Back office")
 handler = lambda_handler(app)

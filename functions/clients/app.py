@@ -4,8 +4,7 @@ from typing import Annotated
 
 from fastapi import Path, Response
 
-from printshop.auth.logins import Invitation, InvitedLogin, LoginSummary, list_users
-from printshop.clients.models import Client, ClientNote, ClientRequest, ClientSort, ClientSummary, NoteRequest
+from printshop.accounts.logins import Invitation, InvitedLogin, LoginSummary, list_users
 from printshop.clients.portal import (
     PortalDashboard,
     PortalInvoice,
@@ -17,22 +16,24 @@ from printshop.clients.portal import (
     portal_materials,
 )
 from printshop.clients.preferences import Preferences, get_preferences, save_preferences
-from printshop.clients.reading import get_client, list_client_order_files, list_clients
-from printshop.clients.writing import add_client_note, change_client, create_client, delete_client
-from printshop.http import (
-    AdminUser,
-    ClientOrAdmin,
-    ClientUser,
-    Data,
-    Page,
-    Provided,
-    create_app,
-    lambda_handler,
-    refusals,
+from printshop.clients.reads import get_client, list_client_order_files, list_clients
+from printshop.clients.schemas import (
+    Client,
+    ClientNote,
+    ClientRequest,
+    ClientSort,
+    ClientSummary,
+    NoteRequest,
 )
-from printshop.invoices import InvoiceStatus
-from printshop.paging import Cursor, Limit, Search
-from printshop.storage.order_files import OrderFile
+from printshop.clients.writes import add_client_note, change_client, create_client, delete_client
+from printshop.files.order_files import OrderFile
+from printshop.http.app import create_app, lambda_handler
+from printshop.http.dependencies import AdminUser, ClientOrAdmin, ClientUser
+from printshop.http.errors import refusals
+from printshop.http.services import Provided
+from printshop.invoices.schemas import InvoiceStatus
+from printshop.kernel.base_model import Data, Page
+from printshop.kernel.paging import Cursor, Limit, Search
 
 app = create_app("Clients")
 handler = lambda_handler(app)

@@ -10,9 +10,10 @@ from fastapi import Header, Path, Query, Response
 from fastapi.middleware.gzip import GZipMiddleware
 from fastapi.responses import HTMLResponse, JSONResponse
 
-from printshop.errors import NotFound
-from printshop.http import create_app, lambda_handler, refusals
+from printshop.http.app import create_app, lambda_handler
+from printshop.http.errors import refusals
 from printshop.http.headers import NOTHING
+from printshop.kernel.errors import NotFound
 
 app = create_app("Docs")
 app.add_middleware(GZipMiddleware, minimum_size=1000)

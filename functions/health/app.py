@@ -4,8 +4,11 @@ from typing import Literal
 
 from fastapi import Response
 
-from printshop.health import Readiness, readiness
-from printshop.http import AdminUser, Data, Model, Provided, create_app, lambda_handler
+from printshop.http.app import create_app, lambda_handler
+from printshop.http.dependencies import AdminUser
+from printshop.http.services import Provided
+from printshop.kernel.base_model import Data, Model
+from printshop.upkeep.health import Readiness, readiness
 
 app = create_app("Health")
 handler = lambda_handler(app)

@@ -9,21 +9,16 @@ import payment_routes
 from fastapi import Query, Response
 from ids import NOT_FOUND, Id
 
-from printshop.http import (
-    AdminUser,
-    ClientOrAdmin,
-    Data,
-    DocumentAdmin,
-    Page,
-    Provided,
-    create_app,
-    lambda_handler,
-    refusals,
-)
-from printshop.invoices import Invoice, InvoiceStatus, InvoiceSummary, reading, writing
-from printshop.invoices.models import Activity, InvoiceSort
+from printshop.http.app import create_app, lambda_handler
+from printshop.http.dependencies import AdminUser, ClientOrAdmin, DocumentAdmin
+from printshop.http.errors import refusals
+from printshop.http.services import Provided
+from printshop.invoices import reads as reading
+from printshop.invoices import writes as writing
 from printshop.invoices.requests import InvoiceRequest
-from printshop.paging import Cursor, Limit, Search
+from printshop.invoices.schemas import Activity, Invoice, InvoiceSort, InvoiceStatus, InvoiceSummary
+from printshop.kernel.base_model import Data, Page
+from printshop.kernel.paging import Cursor, Limit, Search
 
 app = create_app("Invoices")
 handler = lambda_handler(app)

@@ -6,8 +6,7 @@ from fastapi import APIRouter, Query, Response
 from fastapi.responses import RedirectResponse
 from ids import NOT_FOUND, Id
 
-from printshop.http import AdminUser, ClientOrAdmin, Data, Provided, refusals
-from printshop.storage.attachments import (
+from printshop.files.attachments import (
     Attachment,
     AttachmentRequest,
     AttachmentUpload,
@@ -18,6 +17,10 @@ from printshop.storage.attachments import (
     remove_invoice_attachment,
     request_attachment,
 )
+from printshop.http.dependencies import AdminUser, ClientOrAdmin
+from printshop.http.errors import refusals
+from printshop.http.services import Provided
+from printshop.kernel.base_model import Data
 
 router = APIRouter(prefix="/api/invoices/{id}/attachments", tags=["Attachments"])
 

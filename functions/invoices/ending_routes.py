@@ -5,10 +5,13 @@ from typing import Annotated
 from fastapi import APIRouter, Body
 from ids import NOT_FOUND, Id
 
-from printshop.http import AdminUser, Data, IdempotencyKey, Provided, refusals
-from printshop.invoices import Invoice, status
-from printshop.invoices.models import SentInvoice
+from printshop.http.dependencies import AdminUser, IdempotencyKey
+from printshop.http.errors import refusals
+from printshop.http.services import Provided
+from printshop.invoices import status
 from printshop.invoices.requests import SendRequest
+from printshop.invoices.schemas import Invoice, SentInvoice
+from printshop.kernel.base_model import Data
 
 router = APIRouter(tags=["Invoices"])
 

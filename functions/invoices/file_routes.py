@@ -3,9 +3,12 @@
 from fastapi import APIRouter, Response
 from ids import NOT_FOUND, Id
 
-from printshop.http import AdminUser, ClientOrAdmin, Data, Provided, refusals
-from printshop.invoices import reading
-from printshop.storage.order_files import OrderFile, OrderFileDownload, delete_order_file, open_order_file
+from printshop.files.order_files import OrderFile, OrderFileDownload, delete_order_file, open_order_file
+from printshop.http.dependencies import AdminUser, ClientOrAdmin
+from printshop.http.errors import refusals
+from printshop.http.services import Provided
+from printshop.invoices import reads as reading
+from printshop.kernel.base_model import Data
 
 router = APIRouter(tags=["Order files"])
 

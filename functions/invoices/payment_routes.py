@@ -5,10 +5,14 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Response
 from ids import NOT_FOUND, Id
 
-from printshop.http import AdminUser, ClientOrAdmin, Data, IdempotencyKey, Provided, refusals
-from printshop.invoices import Invoice, payments, reading
-from printshop.invoices.models import Payment
+from printshop.http.dependencies import AdminUser, ClientOrAdmin, IdempotencyKey
+from printshop.http.errors import refusals
+from printshop.http.services import Provided
+from printshop.invoices import payments
+from printshop.invoices import reads as reading
 from printshop.invoices.requests import PaidRequest, PaymentRequest
+from printshop.invoices.schemas import Invoice, Payment
+from printshop.kernel.base_model import Data
 
 router = APIRouter(tags=["Payments"])
 

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from printshop.janitor import make_round
-from printshop.log import get_logger
+from printshop.kernel.log import get_logger
 from printshop.services import get_services
+from printshop.upkeep.janitor import make_round
 
 log = get_logger()
 get_services()

@@ -5,13 +5,13 @@ import json
 from functools import lru_cache
 from typing import Any
 
-from printshop.errors import ApiError
-from printshop.log import get_logger
+from printshop.adapters.ses import Sender
+from printshop.documents.factory import pdf_service
+from printshop.documents.schemas import Business, Document
+from printshop.documents.service import Pdf
+from printshop.kernel.errors import ApiError
+from printshop.kernel.log import get_logger
 from printshop.mail.outbox import Outbox
-from printshop.mail.sender import Sender
-from printshop.pdf.document import Business, Document
-from printshop.pdf.provide import pdf_service
-from printshop.pdf.service import Pdf
 from printshop.services import get_services
 
 log = get_logger()

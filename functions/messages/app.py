@@ -4,17 +4,13 @@ from typing import Annotated
 
 from fastapi import Path
 
-from printshop.http import (
-    AdminUser,
-    ClientOrAdmin,
-    Data,
-    Page,
-    Provided,
-    create_app,
-    lambda_handler,
-    refusals,
-)
-from printshop.messages import (
+from printshop.http.app import create_app, lambda_handler
+from printshop.http.dependencies import AdminUser, ClientOrAdmin
+from printshop.http.errors import refusals
+from printshop.http.services import Provided
+from printshop.kernel.base_model import Data, Page
+from printshop.kernel.paging import Cursor, Limit
+from printshop.messages.messages import (
     InvoiceRelatedRequest,
     Message,
     MessageRequest,
@@ -27,7 +23,6 @@ from printshop.messages import (
     write_message,
     write_to_thread,
 )
-from printshop.paging import Cursor, Limit
 
 app = create_app("Messages")
 handler = lambda_handler(app)

@@ -6,18 +6,12 @@ from fastapi import Body, Path, Query, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from pydantic import Field
 
-from printshop.errors import ApiError
-from printshop.http import (
-    AdminUser,
-    ClientOrAdmin,
-    Data,
-    IdempotencyKey,
-    Model,
-    Provided,
-    create_app,
-    lambda_handler,
-    refusals,
-)
+from printshop.http.app import create_app, lambda_handler
+from printshop.http.dependencies import AdminUser, ClientOrAdmin, IdempotencyKey
+from printshop.http.errors import refusals
+from printshop.http.services import Provided
+from printshop.kernel.base_model import Data, Model
+from printshop.kernel.errors import ApiError
 from printshop.payments.checkout import page_for_invoice, page_for_token
 from printshop.payments.pages import PAGE_HEADERS, refusal_page
 from printshop.payments.refunds import Refund, RefundRequest, refund

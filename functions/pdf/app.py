@@ -8,21 +8,16 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import RedirectResponse
 from pydantic import Field
 
-from printshop.http import (
-    AdminUser,
-    ClientOrAdmin,
-    Data,
-    Model,
-    Provided,
-    create_app,
-    lambda_handler,
-    refusals,
-)
-from printshop.pdf.papers import read_invoice, read_quote, read_receipt, read_statement
-from printshop.pdf.provide import pdf_service
-from printshop.pdf.renderer import GATEWAY_LIMIT
-from printshop.pdf.sent import read_sent
-from printshop.pdf.service import PDF_TYPE, Pdf, stored_url
+from printshop.adapters.chromium.renderer import GATEWAY_LIMIT
+from printshop.documents.archive import read_sent
+from printshop.documents.factory import pdf_service
+from printshop.documents.loaders import read_invoice, read_quote, read_receipt, read_statement
+from printshop.documents.service import PDF_TYPE, Pdf, stored_url
+from printshop.http.app import create_app, lambda_handler
+from printshop.http.dependencies import AdminUser, ClientOrAdmin
+from printshop.http.errors import refusals
+from printshop.http.services import Provided
+from printshop.kernel.base_model import Data, Model
 from printshop.services import Services
 
 app = create_app("PDF")

@@ -6,32 +6,8 @@ from fastapi import Path, Response
 from fastapi.responses import RedirectResponse
 from pydantic import Field
 
-from printshop.http import (
-    ClientOrAdmin,
-    Data,
-    IdempotencyKey,
-    Model,
-    Page,
-    Provided,
-    create_app,
-    lambda_handler,
-    refusals,
-)
-from printshop.http.slicing import SlicingCaller
-from printshop.invoices import Invoice, invoice_of
-from printshop.paging import Cursor, Limit, decode_cursor, encode_cursor
-from printshop.quick_order.checkout import CheckoutRequest, checkout, price
-from printshop.quick_order.order import PriceBreakdown, PriceRequest
-from printshop.quick_order.slices import SliceRequest, SliceStatus, request_slice, slice_status
-from printshop.quick_order.uploads import (
-    AcceptedModel,
-    Upload,
-    UploadedModel,
-    complete_upload,
-    request_uploads,
-)
-from printshop.quotes.models import Quote, quote_of
-from printshop.storage.tmp_files import (
+from printshop.files.slices import SliceRequest, SliceStatus, request_slice, slice_status
+from printshop.files.tmp_files import (
     TmpFile,
     delete_tmp_file,
     get_preview_signed_url,
@@ -39,6 +15,24 @@ from printshop.storage.tmp_files import (
     list_tmp_files,
     require_tmp_file,
 )
+from printshop.files.uploads import (
+    AcceptedModel,
+    Upload,
+    UploadedModel,
+    complete_upload,
+    request_uploads,
+)
+from printshop.http.app import create_app, lambda_handler
+from printshop.http.dependencies import ClientOrAdmin, IdempotencyKey
+from printshop.http.errors import refusals
+from printshop.http.services import Provided
+from printshop.http.slicing import SlicingCaller
+from printshop.invoices.schemas import Invoice, invoice_of
+from printshop.kernel.base_model import Data, Model, Page
+from printshop.kernel.paging import Cursor, Limit, decode_cursor, encode_cursor
+from printshop.orders.checkout import CheckoutRequest, checkout, price
+from printshop.orders.pricing import PriceBreakdown, PriceRequest
+from printshop.quotes.schemas import Quote, quote_of
 
 app = create_app("Quick order")
 handler = lambda_handler(app)

@@ -5,23 +5,20 @@ from typing import Annotated, Any
 from fastapi import Body, Header, Path, Query, Response
 from fastapi.responses import HTMLResponse
 
-from printshop.errors import ApiError
-from printshop.http import (
-    AdminUser,
-    ClientOrAdmin,
-    Data,
-    DocumentAdmin,
-    IdempotencyKey,
-    Page,
-    Provided,
-    create_app,
-    lambda_handler,
-    refusals,
-)
-from printshop.invoices import Invoice
-from printshop.paging import Cursor, Limit, Search
-from printshop.quotes import decisions, reading, writing
-from printshop.quotes.models import (
+from printshop.files.order_files import OrderFile
+from printshop.http.app import create_app, lambda_handler
+from printshop.http.dependencies import AdminUser, ClientOrAdmin, DocumentAdmin, IdempotencyKey
+from printshop.http.errors import refusals
+from printshop.http.services import Provided
+from printshop.invoices.schemas import Invoice
+from printshop.kernel.base_model import Data, Page
+from printshop.kernel.errors import ApiError
+from printshop.kernel.paging import Cursor, Limit, Search
+from printshop.quotes import decisions
+from printshop.quotes import reads as reading
+from printshop.quotes import writes as writing
+from printshop.quotes.pages import PAGE_HEADERS, prefers_page, quote_page, refusal_page
+from printshop.quotes.schemas import (
     DecisionRequest,
     PublicQuote,
     Quote,
@@ -33,8 +30,6 @@ from printshop.quotes.models import (
     SendRequest,
     SentQuote,
 )
-from printshop.quotes.pages import PAGE_HEADERS, prefers_page, quote_page, refusal_page
-from printshop.storage.order_files import OrderFile
 
 app = create_app("Quotes")
 handler = lambda_handler(app)

@@ -4,12 +4,16 @@ from typing import Annotated, Any, Literal
 
 from fastapi import Depends, Header, Request
 
-from printshop.errors import BadRequest, NotFound
-from printshop.http import AdminUser, Data, Model, Page, Provided, create_app, lambda_handler, refusals
-from printshop.paging import Cursor, Limit
+from printshop.config.settings_provider import current
+from printshop.http.app import create_app, lambda_handler
+from printshop.http.dependencies import AdminUser
+from printshop.http.errors import refusals
+from printshop.http.services import Provided
+from printshop.kernel.base_model import Data, Model, Page
+from printshop.kernel.errors import BadRequest, NotFound
+from printshop.kernel.paging import Cursor, Limit
 from printshop.payments.unmatched import UnmatchedEvent, list_unmatched
 from printshop.payments.webhook import receive
-from printshop.rotation import current
 from printshop.services import get_services
 
 app = create_app("Webhook")

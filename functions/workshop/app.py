@@ -4,8 +4,12 @@ from typing import Annotated
 
 from fastapi import Path, Query, Response
 
-from printshop.http import AdminUser, Data, Page, Provided, create_app, lambda_handler, refusals
-from printshop.paging import Cursor, Limit, Search
+from printshop.http.app import create_app, lambda_handler
+from printshop.http.dependencies import AdminUser
+from printshop.http.errors import refusals
+from printshop.http.services import Provided
+from printshop.kernel.base_model import Data, Page
+from printshop.kernel.paging import Cursor, Limit, Search
 from printshop.workshop.catalogue import CatalogueSort
 from printshop.workshop.jobs import (
     Job,

@@ -5,9 +5,9 @@ import time
 from types import TracebackType
 from typing import Self
 
-from printshop.database import DatabaseError
-from printshop.errors import ApiError
-from printshop.log import get_logger
+from printshop.adapters.database import DatabaseError
+from printshop.kernel.errors import ApiError
+from printshop.kernel.log import get_logger
 from printshop.slicing.claims import Claim, Claims
 
 LEASE_SECONDS = 60

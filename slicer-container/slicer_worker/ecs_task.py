@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 import httpx
 
-from printshop.log import get_logger
+from printshop.kernel.log import get_logger
 
 TIMEOUT_SECONDS = 3.0
 EXPIRY_MINUTES = 10

@@ -4,13 +4,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from printshop.errors import NotFound
-from printshop.intake.inspection import LIMITS, Inspection, InspectionFailed, inspect
-from printshop.intake.prepare import prepare_model
-from printshop.intake.refusals import ModelRefused
-from printshop.log import get_logger
-from printshop.slicing.child import Limits
+from printshop.adapters.sandbox import Limits
+from printshop.geometry.errors import ModelRefused
+from printshop.geometry.prepare import prepare_model
+from printshop.kernel.errors import NotFound
+from printshop.kernel.log import get_logger
 from printshop.slicing.claims import Claims, Inspected
+from printshop.slicing.inspection import LIMITS, Inspection, InspectionFailed, inspect
 from printshop.slicing.scratch import scratch_folder
 from slicer_worker.objects import ObjectStore
 

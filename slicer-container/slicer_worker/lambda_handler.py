@@ -4,8 +4,8 @@ import os
 from functools import lru_cache
 from typing import Any
 
-from printshop.log import get_logger
-from printshop.rotation import current
+from printshop.config.settings_provider import current
+from printshop.kernel.log import get_logger
 from slicer_worker.queue import Lanes, slice_lanes
 from slicer_worker.start import memory_for_each, start_worker
 from slicer_worker.worker import SliceWorker

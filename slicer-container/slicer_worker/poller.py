@@ -16,8 +16,8 @@ from contextlib import contextmanager
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from printshop.log import get_logger
-from printshop.rotation import current
+from printshop.config.settings_provider import current
+from printshop.kernel.log import get_logger
 from slicer_worker.ecs_task import ScaleInProtection, sandbox_bytes
 from slicer_worker.queue import Lanes, Message, SliceQueue, slice_lanes
 from slicer_worker.start import beat, memory_for_each, start_worker

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from printshop.log import get_logger
-from printshop.settings import Settings, SettingsError
+from printshop.config.settings import Settings, SettingsError
+from printshop.kernel.log import get_logger
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient

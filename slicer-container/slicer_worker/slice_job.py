@@ -8,12 +8,12 @@ from pathlib import Path
 
 from isal import igzip
 
-from printshop.errors import NotFound, PayloadTooLarge, Unprocessable
-from printshop.intake.fit import BuildVolume, fit
-from printshop.intake.prepare import prepare_model
-from printshop.intake.refusals import ModelRefused
-from printshop.log import get_logger
-from printshop.slicing.child import Limits
+from printshop.adapters.sandbox import Limits
+from printshop.geometry.errors import ModelRefused
+from printshop.geometry.fit import BuildVolume, fit
+from printshop.geometry.prepare import prepare_model
+from printshop.kernel.errors import NotFound, PayloadTooLarge, Unprocessable
+from printshop.kernel.log import get_logger
 from printshop.slicing.claims import Claim, Result
 from printshop.slicing.failures import SliceFailed
 from printshop.slicing.prusa import Progress, Sliced, SliceJob, Slicer, find_slicer, run

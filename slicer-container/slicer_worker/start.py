@@ -1,14 +1,14 @@
 """The one place that builds a worker on the real database and storage."""
 
-from printshop.database import Database, DatabaseError
-from printshop.errors import ApiError
-from printshop.log import get_logger
-from printshop.settings import Settings
-from printshop.slicing.child import MEMORY_BYTES, adopt_orphans, make_undumpable
+from printshop.adapters.database import Database, DatabaseError
+from printshop.adapters.sandbox import MEMORY_BYTES, adopt_orphans, make_undumpable
+from printshop.adapters.storage import Storage
+from printshop.adapters.supabase import http_client
+from printshop.config.settings import Settings
+from printshop.kernel.errors import ApiError
+from printshop.kernel.log import get_logger
 from printshop.slicing.claims import Claims
 from printshop.slicing.scratch import sweep_scratch
-from printshop.storage import Storage
-from printshop.supabase import http_client
 from slicer_worker.worker import SliceWorker
 
 RESERVE_BYTES = 256 * 1024**2

@@ -5,11 +5,11 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from printshop.database import DatabaseError
-from printshop.errors import ApiError, NotFound, PayloadTooLarge, Unavailable, Unprocessable
-from printshop.log import get_logger
-from printshop.settings import Settings
-from printshop.slicing.child import MEMORY_BYTES, Limits
+from printshop.adapters.database import DatabaseError
+from printshop.adapters.sandbox import MEMORY_BYTES, Limits
+from printshop.config.settings import Settings
+from printshop.kernel.errors import ApiError, NotFound, PayloadTooLarge, Unavailable, Unprocessable
+from printshop.kernel.log import get_logger
 from printshop.slicing.claims import Busy, Claim, Claims, Result, SliceMessage
 from printshop.slicing.failures import SliceFailed, SliceStopped
 from printshop.slicing.prusa import Slicer, find_slicer

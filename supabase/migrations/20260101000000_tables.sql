@@ -310,7 +310,7 @@ create index invoices_by_client_money on invoices (client_id, currency)
 create index invoices_by_due on invoices (due_date, id);
 create index invoices_by_status_due on invoices (status, due_date, id);
 create index invoices_by_client_due on invoices (client_id, due_date, id);
--- By the name that its number has in a PDF's key (printshop.storage.keys.pdf_filename).
+-- By the name that its number has in a PDF's key (printshop.adapters.storage.keys.pdf_filename).
 create index invoices_by_pdf on invoices (regexp_replace(number, '[^A-Za-z0-9._-]', '_', 'g'));
 create index invoices_by_quote on invoices (quote_id);
 create index invoices_by_creator on invoices (created_by);
@@ -514,7 +514,7 @@ create table tmp_files (
 comment on column tmp_files.metadata is 'Of a model: attempts, settings, metrics {timeSec, grams}, fallback, error, output.';
 comment on column tmp_files.parent_id is 'Of a g-code: the model it was sliced from.';
 comment on column tmp_files.object_key is 'Of a g-code that the slice cache holds: the object that storage_key stands for.';
-comment on column tmp_files.geometry is 'Of a model: what it measures, `printshop.intake.geometry.Geometry`.';
+comment on column tmp_files.geometry is 'Of a model: what it measures, `printshop.geometry.dimensions.Geometry`.';
 comment on column tmp_files.inspection is 'Of a model, from the worker: its topology, or why there is none.';
 comment on column tmp_files.profile is 'Of a requested slice: `printshop.slicing.settings.PrintProfile`, as it was then.';
 comment on column tmp_files.sent_at is 'When its message was last sent; queued_at keeps its place in the queue.';

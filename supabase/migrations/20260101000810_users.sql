@@ -1,4 +1,4 @@
--- Who may log in: the shop's invitations and deletions. The login itself is Supabase Auth's; see auth/logins.py.
+-- Who may log in: the shop's invitations and deletions. The login itself is Supabase Auth's; see accounts/logins.py.
 
 create function login_json(u users) returns jsonb
 language sql stable set search_path = public, pg_temp

@@ -18,9 +18,9 @@ import pytest
 from postgrest import SyncPostgrestClient
 from storage3 import SyncStorageClient
 
-from local.database import Postgres
-from local.processes import wait_for
-from local.supabase import Supabase
+from devstack.database import Postgres
+from devstack.processes import wait_for
+from devstack.supabase import Supabase
 
 Wire = Callable[..., httpx.Response]
 HOSTED = "SUPABASE_CONTRACT_URL" in os.environ

@@ -9,7 +9,7 @@ import httpx
 import jwt
 import pytest
 
-from local.supabase import Supabase
+from devstack.supabase import Supabase
 
 from .conftest import Target, User
 

@@ -20,9 +20,9 @@ import psycopg
 import pytest
 from storage3 import SyncStorageClient
 
-from local.database import Postgres
-from local.processes import wait_for
-from local.supabase import Supabase
+from devstack.database import Postgres
+from devstack.processes import wait_for
+from devstack.supabase import Supabase
 
 from .conftest import Target, User, target_of
 
@@ -287,8 +287,8 @@ def test_nothing_outlives_a_killed_parent(tmp_path: Path) -> None:
         import sys, time
         sys.path.insert(0, {str(ROOT)!r})
         from pathlib import Path
-        from local.database import Postgres
-        from local.supabase import Supabase
+        from devstack.database import Postgres
+        from devstack.supabase import Supabase
         run = Path({str(tmp_path)!r})
         database = Postgres(run / "postgres")
         database.start()

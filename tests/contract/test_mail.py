@@ -11,8 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
-from local.processes import wait_for
-from local.supabase import Supabase
+from devstack.processes import wait_for
+from devstack.supabase import Supabase
 
 from .conftest import target_of
 from .test_auth import Auth, refused

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from local.by_hand import figures_by_hand
+from scripts.command_line import figures_by_hand
 
 TRIES = 12
 

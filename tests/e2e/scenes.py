@@ -17,12 +17,12 @@ import httpx
 import psycopg
 import stripe
 
-from local.stack import Stack
-from local.stripe_stand_in import pay
+from devstack.stack import Stack
+from devstack.stripe import pay
 from tests.conftest import Client, sign_up
-from tests.mails import recovery_token
-from tests.models import cube_stl
-from tests.orders import checked_out, order_of, put, request_upload, slice_request, sliced, uploaded
+from tests.support.mails import recovery_token
+from tests.support.models import cube_stl
+from tests.support.orders import checked_out, order_of, put, request_upload, slice_request, sliced, uploaded
 
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg=="

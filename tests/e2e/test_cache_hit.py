@@ -4,11 +4,11 @@ import time
 
 import pytest
 
-from local.stack import Stack
+from devstack.stack import Stack
 from tests.conftest import Client
 from tests.integration.api.traces import wait_until_quiet
-from tests.models import cube_stl
-from tests.orders import slice_request, sliced, uploaded
+from tests.support.models import cube_stl
+from tests.support.orders import slice_request, sliced, uploaded
 
 MODEL = cube_stl(8.25)
 

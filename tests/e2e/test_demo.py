@@ -10,7 +10,7 @@ from typing import Any
 import pypdf
 import pytest
 
-from local.models import gallery_model
+from scripts.sample_models import gallery_model
 from tests.e2e.by_hand import found_by_hand
 
 ROOT = Path(__file__).parents[2]
@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     output = tmp_path_factory.mktemp("demo") / "output"
     done = subprocess.run(
-        [sys.executable, "-m", "local.demo", "--output", output],
+        [sys.executable, "-m", "scripts.demo", "--output", output],
         cwd=ROOT,
         capture_output=True,
         text=True,

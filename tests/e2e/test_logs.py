@@ -9,12 +9,12 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from local.stack import Stack
-from local.stripe_stand_in import pay
+from devstack.stack import Stack
+from devstack.stripe import pay
 from tests.conftest import Client, sign_up
 from tests.integration.api.test_account import recovery_token
-from tests.models import cube_stl
-from tests.orders import checked_out, sliced
+from tests.support.models import cube_stl
+from tests.support.orders import checked_out, sliced
 
 PERSON = {
     "name": "Wilhelmina Loggedcustomer",

@@ -1,9 +1,9 @@
 """Every call that a function makes to AWS is one that its role allows."""
 
-from local.stack import Stack
+from devstack.stack import Stack
 from tests.conftest import Client
-from tests.models import cube_stl
-from tests.orders import checked_out, sliced
+from tests.support.models import cube_stl
+from tests.support.orders import checked_out, sliced
 from tests.template.roles import load_roles
 
 

@@ -15,8 +15,8 @@ import pytest
 from websockets.sync.client import connect
 from websockets.sync.connection import Connection
 
-from local.stack import CHROMIUM, Stack
-from printshop.pdf.chromium import find_chromium, make_workspace
+from devstack.stack import CHROMIUM, Stack
+from printshop.adapters.chromium.installation import find_chromium, make_workspace
 from tests.conftest import Client, sign_up
 
 FLAGS = (

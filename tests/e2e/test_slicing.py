@@ -11,13 +11,13 @@ from typing import Literal
 import psycopg
 import pytest
 
-from local.gateway.queues import WAIT_SECONDS
-from local.models import gallery_model
-from local.stack import Stack
+from devstack.gateway.queues import WAIT_SECONDS
+from devstack.stack import Stack
+from scripts.sample_models import gallery_model
 from tests.conftest import Client, sign_up
 from tests.e2e.by_hand import found_by_hand
-from tests.models import cube_stl, write_large_stl
-from tests.orders import put, request_upload, slice_request, sliced, uploaded, wait_for_slice
+from tests.support.models import cube_stl, write_large_stl
+from tests.support.orders import put, request_upload, slice_request, sliced, uploaded, wait_for_slice
 
 
 @pytest.mark.parametrize("name", ["box.stl", "bunny.stl", "M3x10_screw.stl"])

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from local.stack import Stack
+from devstack.stack import Stack
 from tests.conftest import Client
 from tests.integration.api.traces import wait_until_quiet
-from tests.orders import put, request_upload, slice_request, wait_for_slice
+from tests.support.orders import put, request_upload, slice_request, wait_for_slice
 from tests.unit.slicing.model_makers import CORE, RELATIONSHIPS, ROOT
 
 MAX_MEGABYTES = 150

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from local.gateway.intrinsics import ACCOUNT, REGION
+from devstack.gateway.intrinsics import ACCOUNT, REGION
 from tests.template.bundle import Bundle, deploy
 
 PARAMETERS = {

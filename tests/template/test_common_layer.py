@@ -38,7 +38,7 @@ def test_the_layer_runs_with_nothing_else_installed(layer: Path) -> None:
     program = f"""
 import sys
 sys.path.append({str(layer)!r})
-import printshop.http, printshop.services, printshop.queue, printshop.payments.stripe_gateway
+import printshop.http, printshop.services, printshop.adapters.queues, printshop.adapters.stripe
 import aws_lambda_powertools.utilities.parameters, postgrest, storage3, supabase, zoneinfo
 zoneinfo.ZoneInfo("Australia/Sydney")
 """

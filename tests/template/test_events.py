@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from aws_lambda_powertools.utilities.parser.models import APIGatewayProxyEventV2Model, SqsModel
 
-from printshop.quick_order.slices import SliceRequest
+from printshop.files.slices import SliceRequest
 from tests.template.bundle import ROOT, Bundle
 
 EVENTS = ROOT / "events"

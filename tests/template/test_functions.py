@@ -14,9 +14,9 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from printshop.pdf.renderer import GATEWAY_LIMIT, TIME_LIMIT
-from printshop.pdf.service import STORAGE_LIMIT
-from printshop.settings import Settings
+from printshop.adapters.chromium.renderer import GATEWAY_LIMIT, TIME_LIMIT
+from printshop.config.settings import Settings
+from printshop.documents.service import STORAGE_LIMIT
 from tests.template.bundle import FUNCTIONS, ROOT, SOURCE, Bundle
 
 Routes = set[tuple[str, str]]

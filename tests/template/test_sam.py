@@ -4,8 +4,8 @@ import tomllib
 
 import pytest
 
-from local.gateway.errors import TemplateError
-from local.gateway.template import parameter_values
+from devstack.gateway.errors import TemplateError
+from devstack.gateway.template import parameter_values
 from tests.template.bundle import (
     ROOT,
     SOURCE,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from printshop.settings import Settings
+from printshop.config.settings import Settings
 from tests.template.bundle import FUNCTIONS, ROOT, SOURCE, Bundle
 
 LOOKS_SECRET = re.compile(

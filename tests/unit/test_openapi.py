@@ -46,7 +46,7 @@ def codes(operation: dict[str, Any], status: str) -> set[str]:
 
 
 def test_the_description_is_that_of_the_functions_as_they_are() -> None:
-    check = [sys.executable, "-m", "local.openapi", "--check"]
+    check = [sys.executable, "-m", "scripts.openapi", "--check"]
     finished = subprocess.run(check, cwd=ROOT, capture_output=True, text=True, check=False)
     assert finished.returncode == 0, finished.stderr
 

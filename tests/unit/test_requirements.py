@@ -6,14 +6,18 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-DEVELOPMENT = ROOT / "local" / "requirements.txt"
+DEVELOPMENT = ROOT / "requirements" / "dev.txt"
 DEPLOYED = (
     ROOT / "layers" / "common" / "requirements.txt",
     ROOT / "layers" / "chromium" / "requirements.txt",
     ROOT / "slicer-container" / "requirements.txt",
 )
 FILES = sorted(
-    {path for pattern in ("*/requirements*.txt", "layers/*/requirements.txt") for path in ROOT.glob(pattern)}
+    {
+        path
+        for pattern in ("*/requirements.txt", "layers/*/requirements.txt", "requirements/*.txt")
+        for path in ROOT.glob(pattern)
+    }
 )
 PIN = re.compile(r"^(?P<name>[a-z0-9][a-z0-9._-]*)==(?P<version>[^\s;]+)(?P<marker> ;[^\\]*)?$")
 HASH = re.compile(r"^--hash=sha256:[0-9a-f]{64}$")

@@ -32,7 +32,7 @@ def threats() -> list[list[str]]:
 @cache
 def functions_of(path: str) -> frozenset[str]:
     """The test functions of a file, parametrised ones too."""
-    tree = ast.parse((ROOT / "tests" / path).read_text())
+    tree = ast.parse((ROOT / path).read_text())
     return frozenset(node.name for node in tree.body if isinstance(node, ast.FunctionDef))
 
 

@@ -5,20 +5,20 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from printshop.auth.tokens import TokenVerifier
-from printshop.auth.users import Users
-from printshop.database import Database
-from printshop.log import get_logger
-from printshop.rotation import current
-from printshop.settings import Settings
-from printshop.storage import Storage
-from printshop.supabase import http_client
+from printshop.accounts.tokens import TokenVerifier
+from printshop.accounts.users import Users
+from printshop.adapters.database import Database
+from printshop.adapters.storage import Storage
+from printshop.adapters.supabase import http_client
+from printshop.config.settings import Settings
+from printshop.config.settings_provider import current
+from printshop.kernel.log import get_logger
 
 if TYPE_CHECKING:
-    from printshop.auth.accounts import Accounts
-    from printshop.auth.logins import Logins
-    from printshop.payments.stripe_gateway import StripeGateway
-    from printshop.queue import DeadLetters, MailQueue, SliceQueue
+    from printshop.accounts.logins import Logins
+    from printshop.accounts.sessions import Accounts
+    from printshop.adapters.queues import DeadLetters, MailQueue, SliceQueue
+    from printshop.adapters.stripe import StripeGateway
 
 log = get_logger()
 
@@ -52,37 +52,37 @@ class Services:
 
     @cached_property
     def accounts(self) -> "Accounts":
-        from printshop.auth.accounts import Accounts  # noqa: PLC0415
+        from printshop.accounts.sessions import Accounts  # noqa: PLC0415
 
         return Accounts(self.settings, self.client, self.database)
 
     @cached_property
     def logins(self) -> "Logins":
-        from printshop.auth.logins import Logins  # noqa: PLC0415
+        from printshop.accounts.logins import Logins  # noqa: PLC0415
 
         return Logins(self.settings, self.client, self.database)
 
     @cached_property
     def stripe(self) -> "StripeGateway":
-        from printshop.payments.stripe_gateway import StripeGateway  # noqa: PLC0415
+        from printshop.adapters.stripe import StripeGateway  # noqa: PLC0415
 
         return StripeGateway(self.settings)
 
     @cached_property
     def queue(self) -> "SliceQueue":
-        from printshop.queue import SliceQueue  # noqa: PLC0415
+        from printshop.adapters.queues import SliceQueue  # noqa: PLC0415
 
         return SliceQueue(self.settings)
 
     @cached_property
     def mail_queue(self) -> "MailQueue":
-        from printshop.queue import MailQueue  # noqa: PLC0415
+        from printshop.adapters.queues import MailQueue  # noqa: PLC0415
 
         return MailQueue(self.settings)
 
     @cached_property
     def dead_letters(self) -> "DeadLetters":
-        from printshop.queue import DeadLetters  # noqa: PLC0415
+        from printshop.adapters.queues import DeadLetters  # noqa: PLC0415
 
         return DeadLetters(self.settings)
 

@@ -7,11 +7,11 @@ from functools import partial
 
 import pytest
 
-from local.stack import Stack
+from devstack.stack import Stack
 from tests.conftest import Client
 from tests.e2e.faults.plant import Killed, Plant, named, pillars
 from tests.e2e.faults.proxy import Fault, Proxy
-from tests.orders import uploaded
+from tests.support.orders import uploaded
 
 
 @pytest.fixture(scope="package")

@@ -13,15 +13,15 @@ from typing import Any, Literal, cast
 
 import psycopg
 
-from local.aws import REGION
-from local.gateway.queues import WAIT_SECONDS
-from local.models import gallery_model
-from local.stack import Stack
+from devstack.aws import REGION
+from devstack.gateway.queues import WAIT_SECONDS
+from devstack.stack import Stack
+from scripts.sample_models import gallery_model
 from tests.conftest import Client, sign_up
 from tests.e2e.faults.processes import kill, owner_of, scratch_folders_of, slicers_of
 from tests.e2e.faults.proxy import Proxy
-from tests.models import Triangle, binary_stl, cube_stl, cube_triangles
-from tests.orders import slice_request, uploaded, wait_for_slice
+from tests.support.models import Triangle, binary_stl, cube_stl, cube_triangles
+from tests.support.orders import slice_request, uploaded, wait_for_slice
 
 SLICER = "SlicerFunction"
 WEBHOOK = "WebhookFunction"

@@ -6,7 +6,7 @@ import pytest
 
 from tests.conftest import Client
 from tests.e2e.faults.plant import Gate, Plant, cube, named, pillars
-from tests.orders import slice_request, uploaded, wait_for_slice
+from tests.support.orders import slice_request, uploaded, wait_for_slice
 
 LANES = {"LARGE": pillars, "SMALL": cube}
 

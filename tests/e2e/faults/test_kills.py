@@ -11,7 +11,7 @@ import pytest
 from tests.conftest import Client
 from tests.e2e.faults.plant import Killed, Plant, bunny, cube, named
 from tests.e2e.faults.proxy import Fault, Moment
-from tests.orders import put, request_upload, slice_request, uploaded, wait_for_slice
+from tests.support.orders import put, request_upload, slice_request, uploaded, wait_for_slice
 
 pytestmark = pytest.mark.usefixtures("doomed")  # it takes its time; test_poison looks at its end
 

@@ -12,7 +12,7 @@ import pytest
 from tests.conftest import Client
 from tests.e2e.faults.plant import Plant, bunny, cube, named
 from tests.e2e.faults.proxy import Moment
-from tests.orders import put, request_upload, uploaded, wait_for_slice
+from tests.support.orders import put, request_upload, uploaded, wait_for_slice
 
 type When = Literal["within", "behind"]
 """In the middle of the transaction, which is lost with it; behind its commit, of which nobody hears."""

@@ -8,7 +8,7 @@ import pytest
 from tests.conftest import Client
 from tests.e2e.faults.conftest import RECEIVES, Doomed
 from tests.e2e.faults.plant import Killed, Plant, cube, named
-from tests.orders import uploaded
+from tests.support.orders import uploaded
 
 
 def letters_of(plant: Plant, file_id: int) -> list[str]:

@@ -23,7 +23,7 @@ from tests.conftest import NO_CERTIFICATES
 from tests.e2e.faults.plant import WEBHOOK, Killed, Plant
 from tests.e2e.faults.proxy import Fault, Moment
 from tests.integration.schema.shop import Shop
-from tests.stripe_history import Event, History, kept_books
+from tests.support.stripe_history import Event, History, kept_books
 
 AT_ONCE = 4
 """How many deliveries Stripe has under way."""

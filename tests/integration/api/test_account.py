@@ -10,8 +10,8 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from local.stack import Stack
-from printshop.auth.logins import INVITATION
+from devstack.stack import Stack
+from printshop.accounts.logins import INVITATION
 from tests.conftest import Client, sign_up
 
 

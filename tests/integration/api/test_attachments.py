@@ -8,9 +8,9 @@ import httpx
 import psycopg
 import pytest
 
-from local.stack import Stack
+from devstack.stack import Stack
 from tests.conftest import NO_CERTIFICATES, Client, sign_up
-from tests.invoices import actions, refused, written
+from tests.support.invoices import actions, refused, written
 
 PDF = b"%PDF-1.4 a drawing\n"
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 40

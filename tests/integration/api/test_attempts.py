@@ -8,8 +8,8 @@ import httpx
 import psycopg
 import pytest
 
-from local.stack import Stack
-from printshop.auth.attempts import GUESSES, MAILINGS, MAILS, PASSWORDS
+from devstack.stack import Stack
+from printshop.accounts.attempts import GUESSES, MAILINGS, MAILS, PASSWORDS
 from tests.conftest import Client, sign_up
 from tests.integration.api.refusals import refused
 from tests.integration.api.test_account import recovery_token

@@ -15,11 +15,11 @@ import pytest
 import stripe
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from local.stack import Stack
+from devstack.stack import Stack
 from tests.conftest import Client, sign_up
 from tests.integration.api.traces import nothing_left_behind
-from tests.models import cube_stl
-from tests.orders import order_of, put, request_upload, slice_request, sliced, uploaded
+from tests.support.models import cube_stl
+from tests.support.orders import order_of, put, request_upload, slice_request, sliced, uploaded
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import httpx
 import psycopg
 import pytest
 
-from local.stack import Stack
+from devstack.stack import Stack
 from tests.conftest import Client
 from tests.integration.api.test_messages import invoice_of
 

@@ -10,9 +10,9 @@ import httpx
 import psycopg
 import pytest
 
-from local.stack import ROOT, Stack
+from devstack.stack import ROOT, Stack
 from tests.conftest import Client
-from tests.invoices import new_client, written
+from tests.support.invoices import new_client, written
 
 DOCUMENT = json.loads((ROOT / "functions" / "docs" / "openapi.json").read_text())
 ROUTES = [(method.upper(), path) for path, methods in DOCUMENT["paths"].items() for method in methods]

@@ -6,9 +6,9 @@ import httpx
 import psycopg
 import pytest
 
-from local.stack import Stack
+from devstack.stack import Stack
 from tests.conftest import Client, sign_up
-from tests.invoices import invoice_request, written
+from tests.support.invoices import invoice_request, written
 
 
 @pytest.fixture(scope="module")

@@ -5,11 +5,11 @@ from typing import Any
 import httpx
 import pytest
 
-from local.stack import Stack
-from local.stripe_stand_in import pay
+from devstack.stack import Stack
+from devstack.stripe import pay
 from tests.conftest import Client, sign_up
 from tests.integration.payments.stripe_side import striking
-from tests.invoices import book, invoice_request, keyed, written
+from tests.support.invoices import book, invoice_request, keyed, written
 
 
 @pytest.fixture(scope="module")

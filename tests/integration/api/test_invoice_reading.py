@@ -7,9 +7,9 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from local.stack import Stack
+from devstack.stack import Stack
 from tests.conftest import Client, sign_up
-from tests.invoices import book, invoice_request, keyed, new_client, written
+from tests.support.invoices import book, invoice_request, keyed, new_client, written
 
 
 @pytest.fixture(scope="module")

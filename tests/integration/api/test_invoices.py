@@ -7,11 +7,11 @@ import httpx
 import psycopg
 import pytest
 
-from local.stack import Stack
+from devstack.stack import Stack
 from tests.conftest import Client, sign_up
-from tests.invoices import actions, book, invoice_request, keyed, new_client, refused, written
-from tests.models import cube_stl
-from tests.orders import sliced
+from tests.support.invoices import actions, book, invoice_request, keyed, new_client, refused, written
+from tests.support.models import cube_stl
+from tests.support.orders import sliced
 
 
 @pytest.fixture(scope="module")

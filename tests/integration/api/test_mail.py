@@ -17,12 +17,12 @@ import psycopg
 import pypdf
 import pytest
 
-from local.stack import SENDER, Stack
+from devstack.stack import SENDER, Stack
 from tests.conftest import Client, sign_up
 from tests.integration.api.test_upkeep import round_of
-from tests.invoices import book, refused, written
-from tests.models import cube_stl
-from tests.orders import checked_out, sliced
+from tests.support.invoices import book, refused, written
+from tests.support.models import cube_stl
+from tests.support.orders import checked_out, sliced
 from tests.template.roles import load_roles
 
 LATE = "update mails set queued_at = now() - interval '3 minutes' where id = %s"

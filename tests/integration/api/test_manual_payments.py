@@ -11,11 +11,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from local.stack import Stack
-from local.stripe_stand_in import pay
-from printshop.money import format_amount
+from devstack.stack import Stack
+from devstack.stripe import pay
+from printshop.kernel.money import format_amount
 from tests.conftest import Client, sign_up
-from tests.invoices import actions, book, keyed, refused, written
+from tests.support.invoices import actions, book, keyed, refused, written
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import httpx
 import psycopg
 import pytest
 
-from local.stack import Stack
+from devstack.stack import Stack
 from tests.conftest import Client, sign_up
 
 

@@ -13,12 +13,12 @@ import psycopg
 import pytest
 import stripe
 
-from local.stack import ROOT, Stack
-from local.stripe_stand_in import pay
+from devstack.stack import ROOT, Stack
+from devstack.stripe import pay
 from tests.conftest import Client, sign_up
 from tests.integration.payments.stripe_side import striking
-from tests.models import cube_stl
-from tests.orders import checked_out, sliced
+from tests.support.models import cube_stl
+from tests.support.orders import checked_out, sliced
 
 
 @pytest.fixture(scope="module")

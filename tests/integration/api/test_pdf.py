@@ -8,12 +8,12 @@ import psycopg
 import pypdf
 import pytest
 
-from local.stack import Stack
+from devstack.stack import Stack
 from tests.conftest import Client, sign_up
 from tests.integration.api.test_upkeep import cache_folder_of
-from tests.invoices import book, refused, written
-from tests.models import cube_stl
-from tests.orders import checked_out, sliced
+from tests.support.invoices import book, refused, written
+from tests.support.models import cube_stl
+from tests.support.orders import checked_out, sliced
 
 
 @pytest.fixture(scope="module")

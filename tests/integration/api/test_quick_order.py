@@ -9,11 +9,11 @@ import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
-from local.stack import Stack
+from devstack.stack import Stack
 from tests.conftest import Client, sign_up
 from tests.integration.api.traces import messages, wait_until_quiet
-from tests.models import binary_stl, cube_3mf, cube_stl, cube_triangles
-from tests.orders import (
+from tests.support.models import binary_stl, cube_3mf, cube_stl, cube_triangles
+from tests.support.orders import (
     checked_out,
     order_of,
     put,

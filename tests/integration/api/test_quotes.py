@@ -13,11 +13,11 @@ import httpx
 import psycopg
 import pytest
 
-from local.stack import ROOT, Stack
-from printshop.paging import encode_cursor
+from devstack.stack import ROOT, Stack
+from printshop.kernel.paging import encode_cursor
 from tests.conftest import Client, sign_up
-from tests.models import cube_stl
-from tests.orders import order_of, sliced
+from tests.support.models import cube_stl
+from tests.support.orders import order_of, sliced
 
 LINES: list[dict[str, Any]] = [
     {"productTemplateId": 1, "quantity": 1.5},
@@ -494,7 +494,7 @@ def verify_quote(stack: Stack, *arguments: object) -> subprocess.CompletedProces
         "NEXT_PUBLIC_SUPABASE_URL": stack.supabase.url,
         "SUPABASE_SERVICE_ROLE_KEY": stack.supabase.secret_key,
     }
-    command = [sys.executable, "-m", "local.verify_quote", *map(str, arguments)]
+    command = [sys.executable, "-m", "scripts.verify_quote", *map(str, arguments)]
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
 
 

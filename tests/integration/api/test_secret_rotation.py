@@ -11,12 +11,12 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from local.aws import REGION
-from local.stack import ROOT, SECRETS_ID, Stack
-from local.stripe_stand_in import pay
+from devstack.aws import REGION
+from devstack.stack import ROOT, SECRETS_ID, Stack
+from devstack.stripe import pay
 from tests.conftest import sign_up
-from tests.models import cube_stl
-from tests.orders import checked_out, sliced
+from tests.support.models import cube_stl
+from tests.support.orders import checked_out, sliced
 
 
 def secret(stack: Stack) -> dict[str, str]:
@@ -74,8 +74,8 @@ def test_forged_deliveries_do_not_make_the_function_ask_for_its_secret_each_time
 
 PROGRAM = """
 import sys, time
-from printshop.errors import Unavailable
-from printshop.rotation import CAUSED_SECONDS
+from printshop.kernel.errors import Unavailable
+from printshop.config.settings_provider import CAUSED_SECONDS
 from printshop.services import get_services
 
 get_services()

@@ -10,11 +10,11 @@ import psycopg
 import pytest
 from stripe import WebhookSignature
 
-from local.stack import ROOT, Stack
-from printshop.payments.stripe_gateway import API_VERSION
+from devstack.stack import ROOT, Stack
+from printshop.adapters.stripe import API_VERSION
 from tests.conftest import Client, sign_up
-from tests.invoices import refused, written
-from tests.stripe_history import new_id
+from tests.support.invoices import refused, written
+from tests.support.stripe_history import new_id
 
 CENTS = 11_000
 

@@ -8,13 +8,13 @@ import httpx
 import psycopg
 from psycopg.types.json import Jsonb
 
-from local.stack import Stack
+from devstack.stack import Stack
 from tests.conftest import Client, sign_up
 from tests.integration.api.traces import wait_until_quiet
 from tests.integration.schema.shop import PROFILE
-from tests.invoices import new_client, written
-from tests.models import cube_stl
-from tests.orders import SETTINGS, checked_out, sliced, uploaded, wait_for_slice
+from tests.support.invoices import new_client, written
+from tests.support.models import cube_stl
+from tests.support.orders import SETTINGS, checked_out, sliced, uploaded, wait_for_slice
 
 
 def round_of(stack: Stack) -> dict[str, Any]:

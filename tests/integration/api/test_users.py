@@ -9,8 +9,8 @@ import httpx
 import psycopg
 import pytest
 
-from local.stack import Stack
-from printshop.auth.logins import INVITATION
+from devstack.stack import Stack
+from printshop.accounts.logins import INVITATION
 from tests.conftest import Client, sign_up
 from tests.integration.api.refusals import refused
 from tests.integration.schema.shop import Customer, Shop

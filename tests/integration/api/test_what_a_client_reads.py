@@ -8,8 +8,8 @@ from uuid import uuid4
 import pytest
 
 from tests.conftest import Client
-from tests.models import cube_stl
-from tests.orders import sliced
+from tests.support.models import cube_stl
+from tests.support.orders import sliced
 
 LINE = {"description": "Design", "unitPriceCents": 9000}
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from local.audit import (
+from scripts.audit import (
     KNOWN_BAD_NPM,
     KNOWN_BAD_PYTHON,
     ROOT,
@@ -18,7 +18,7 @@ from local.audit import (
     locks,
     summary,
 )
-from local.lock import FILES
+from scripts.lock import FILES
 from tests.integration.audit.advisories import Advisories, advisories
 
 HASH = f"--hash=sha256:{'0' * 64}"
@@ -180,6 +180,6 @@ def test_one_file_that_was_not_checked_fails_the_others_with_it() -> None:
 
 def test_every_lock_of_the_repository_is_audited() -> None:
     python = {str(path.relative_to(ROOT)) for path in locks(ROOT, "requirements*.txt")}
-    assert python == {*FILES, "local/requirements-uv.txt"}
+    assert python == {*FILES, "requirements/uv.txt"}
     node = {str(path.relative_to(ROOT)) for path in locks(ROOT, "package-lock.json")}
-    assert node == {"layers/chromium/package-lock.json", "local/supabase/package-lock.json"}
+    assert node == {"layers/chromium/package-lock.json", "devstack/supabase/package-lock.json"}

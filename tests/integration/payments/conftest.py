@@ -4,10 +4,10 @@ from typing import Any
 import pytest
 import stripe
 
-from local.stack import Stack
+from devstack.stack import Stack
 from tests.conftest import Client, sign_up
 from tests.integration.payments.stripe_side import StripeSide
-from tests.invoices import written
+from tests.support.invoices import written
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,9 @@ from uuid import uuid4
 
 import pypdf
 
-from local.aws import Aws
+from devstack.aws import Aws
 from tests.conftest import Client
-from tests.invoices import keyed
+from tests.support.invoices import keyed
 
 SECONDS = 60
 

@@ -9,8 +9,8 @@ import httpx
 import stripe
 from stripe.checkout import Session
 
-from local.stack import Stack
-from local.stripe_stand_in import pay
+from devstack.stack import Stack
+from devstack.stripe import pay
 from tests.conftest import Client
 
 SECONDS = 20

@@ -7,14 +7,14 @@ from typing import Any
 import psycopg
 import pytest
 
-from local.stripe_stand_in import currencies
-from printshop.money import format_amount
-from printshop.payments.minor_units import card_obstacle, stripe_amount
+from devstack.stripe import currencies
+from printshop.kernel.currency import card_obstacle, stripe_amount
+from printshop.kernel.money import format_amount
 from tests.conftest import Client
 from tests.integration.payments.ledger import amounts, books
 from tests.integration.payments.papers import mail_text, paper_text
 from tests.integration.payments.stripe_side import StripeSide, click, page_of, paid_by_card
-from tests.invoices import keyed, refused, written
+from tests.support.invoices import keyed, refused, written
 
 type Invoice = dict[str, Any]
 

@@ -9,12 +9,12 @@ import httpx
 import psycopg
 import pytest
 
-from local.stripe_stand_in import pay
+from devstack.stripe import pay
 from tests.conftest import Client
 from tests.integration.api.test_upkeep import round_of
 from tests.integration.payments.ledger import amounts, books, key_of, let_pages_age, page_state
 from tests.integration.payments.stripe_side import StripeSide, click, page_of, paid_by_card
-from tests.invoices import actions, book, invoice_request, keyed, new_client, refused, written
+from tests.support.invoices import actions, book, invoice_request, keyed, new_client, refused, written
 
 SESSIONS = "/v1/checkout/sessions"
 

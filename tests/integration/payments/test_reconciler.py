@@ -6,8 +6,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from local.stack import Stack
-from local.stripe_stand_in import cards, pay
+from devstack.stack import Stack
+from devstack.stripe import cards, pay
 from tests.conftest import Client
 from tests.integration.api.test_upkeep import round_of
 from tests.integration.payments.ledger import (
@@ -20,7 +20,7 @@ from tests.integration.payments.ledger import (
     page_state,
 )
 from tests.integration.payments.stripe_side import StripeSide, click, page_of, paid_by_card
-from tests.invoices import written
+from tests.support.invoices import written
 
 DAY = 24 * 3600
 NOTHING = {"refunds": 0, "sessions": 0, "strayPages": 0, "events": 0}

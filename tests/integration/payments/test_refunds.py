@@ -8,13 +8,13 @@ import httpx
 import psycopg
 import pytest
 
-from local.stripe_stand_in import cards
-from local.stripe_stand_in.switches import FaultKind
+from devstack.stripe import cards
+from devstack.stripe.switches import FaultKind
 from tests.conftest import Client
 from tests.integration.api.test_upkeep import round_of
 from tests.integration.payments.ledger import UNHELD, amounts, books, job_of, key_of, let_refunds_age
 from tests.integration.payments.stripe_side import StripeSide, click, paid_by_card
-from tests.invoices import actions, book, keyed, refused, written
+from tests.support.invoices import actions, book, keyed, refused, written
 
 REFUNDS = "/v1/refunds"
 HELD = ("QUEUED", "money was refunded")

@@ -6,11 +6,11 @@ from typing import Any
 
 import psycopg
 
-from local.stripe_stand_in import pay
+from devstack.stripe import pay
 from tests.conftest import Client
 from tests.integration.payments.ledger import UNHELD, amounts, books, job_of
 from tests.integration.payments.stripe_side import StripeSide, click, page_of
-from tests.invoices import refused
+from tests.support.invoices import refused
 
 type Invoice = dict[str, Any]
 

@@ -6,12 +6,12 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from local.stripe_stand_in import pay
+from devstack.stripe import pay
 from tests.conftest import Client
 from tests.integration.api.test_upkeep import round_of
 from tests.integration.payments.ledger import page_state
 from tests.integration.payments.stripe_side import StripeSide, click, page_of
-from tests.invoices import refused
+from tests.support.invoices import refused
 
 type Invoice = dict[str, Any]
 

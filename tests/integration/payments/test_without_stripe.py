@@ -8,14 +8,14 @@ import httpx
 import psycopg
 import pytest
 
-from local.aws import Aws
-from local.gateway import Gateway
-from local.processes import free_port
-from local.stack import ROOT, SECRETS_ID, SENDER, Stack
+from devstack.aws import Aws
+from devstack.gateway import Gateway
+from devstack.processes import free_port
+from devstack.stack import ROOT, SECRETS_ID, SENDER, Stack
 from printshop.payments.links import NO_CARD_PAYMENTS
 from tests.conftest import Client
 from tests.integration.payments.papers import mail_text, paper_text
-from tests.invoices import keyed, refused, written
+from tests.support.invoices import keyed, refused, written
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from local.database import Postgres
+from devstack.database import Postgres
 from tests.integration.schema.bare import replay
 from tests.integration.schema.shop import call
-from tests.loads import load_invoices
+from tests.support.loads import load_invoices
 
 BIG = (
     "invoices",

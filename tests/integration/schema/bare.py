@@ -8,8 +8,8 @@ from pathlib import Path
 
 import psycopg
 
-from local.database import Postgres
-from local.supabase import as_role
+from devstack.database import Postgres
+from devstack.supabase import as_role
 
 HERE = Path(__file__).parent
 PROJECT = HERE.parents[2] / "supabase"

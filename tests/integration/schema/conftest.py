@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from local.database import Postgres
+from devstack.database import Postgres
 from tests.integration.schema.bare import replay
 from tests.integration.schema.shop import Shop
 

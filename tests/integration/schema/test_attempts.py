@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from printshop.auth.attempts import GUESSES, PASSWORDS, Limit
+from printshop.accounts.attempts import GUESSES, PASSWORDS, Limit
 from tests.integration.schema.shop import Shop, call
 
 Subjects = list[dict[str, Any]]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.integration.schema.shop import Shop
 from tests.integration.schema.test_payments import apply, opened, refund_event, refusal, session_event
-from tests.stripe_history import DISPUTED, REFUNDED, Event, History, kept_books, new_id
+from tests.support.stripe_history import DISPUTED, REFUNDED, Event, History, kept_books, new_id
 
 SEEDED = settings(
     derandomize=True,

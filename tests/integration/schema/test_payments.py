@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from printshop.payments.stripe_gateway import API_VERSION
+from printshop.adapters.stripe import API_VERSION
 from tests.integration.schema.shop import Shop, call
 
 

@@ -10,8 +10,8 @@ import httpx
 import psycopg
 import pytest
 
-from local.database import Postgres
-from local.supabase import Supabase
+from devstack.database import Postgres
+from devstack.supabase import Supabase
 from tests.integration.schema.shop import Shop
 
 BUCKETS = ("attachments", "pdfs", "tmp", "order-files")

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from printshop.payments.stripe_gateway import API_VERSION
+from printshop.adapters.stripe import API_VERSION
 from tests.integration.schema.shop import Shop, call
 from tests.integration.schema.test_payments import (
     apply,

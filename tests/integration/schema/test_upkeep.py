@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from printshop.storage.keys import pdf_filename
+from printshop.adapters.storage.keys import pdf_filename
 from tests.integration.schema.shop import Customer, Shop
 
 LONG_AGO = "update tmp_files set created_at = now() - interval '25 hours' where id = any (%s)"

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from local.by_hand import machine
+from scripts.command_line import machine
 
 SHAPES = Path("/usr/share/PrusaSlicer/shapes")
 BUNNY = SHAPES / "bunny.stl"

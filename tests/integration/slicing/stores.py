@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from printshop.errors import NotFound, PayloadTooLarge, Unavailable
-from printshop.settings import Settings
+from printshop.config.settings import Settings
+from printshop.kernel.errors import NotFound, PayloadTooLarge, Unavailable
 
 SETTINGS: dict[str, Any] = {
     "layerHeight": 0.2,

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from printshop.database import Database
+from printshop.adapters.database import Database
+from printshop.adapters.storage import Storage
 from printshop.slicing.claims import Claim, Claims, SliceMessage
-from printshop.storage import Storage
 from slicer_worker.claim_keeper import ClaimKeeper
 from slicer_worker.start import beat
 from slicer_worker.worker import SliceWorker

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from printshop.slicing.child import Ended, Limits, run_fenced
+from printshop.adapters.sandbox import Ended, Limits, run_fenced
 from tests.integration.slicing.own_processes import ALONE, needs_own_processes
 
 SECRET = "service-key-of-the-parent"
@@ -73,7 +73,7 @@ def test_the_parents_environment_and_memory_cannot_be_read(tmp_path: Path, user:
     tmp_path.chmod(0o777)
     script = (
         "import ctypes, os, sys; from pathlib import Path\n"
-        "from printshop.slicing.child import Limits, run_fenced\n"
+        "from printshop.adapters.sandbox import Limits, run_fenced\n"
         "os.chdir(sys.argv[1])\n"
         "if sys.argv[2] == 'nobody' and os.geteuid() == 0:\n"
         "    os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
@@ -96,7 +96,7 @@ def test_the_parents_environment_and_memory_cannot_be_read(tmp_path: Path, user:
 WORKER_AS_PID_1 = """
 import ctypes, os, sys
 from pathlib import Path
-from printshop.slicing.child import Limits, run_fenced
+from printshop.adapters.sandbox import Limits, run_fenced
 
 os.chdir(sys.argv[1])
 os.setgroups([]); os.setgid(65534); os.setuid(65534)
@@ -109,7 +109,7 @@ WORKER_WITH_THREE_RUNS = """
 import os, subprocess, sys, time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from printshop.slicing.child import Limits, adopt_orphans, run_fenced
+from printshop.adapters.sandbox import Limits, adopt_orphans, run_fenced
 
 scratch = Path(sys.argv[1])
 mark = f"300.{os.getpid()}"
@@ -151,7 +151,7 @@ except ChildProcessError:
 WORKER_WITH_A_TRACER = """
 import os, sys, time
 from pathlib import Path
-from printshop.slicing.child import Limits, adopt_orphans, run_fenced
+from printshop.adapters.sandbox import Limits, adopt_orphans, run_fenced
 
 program = '''
 import ctypes, os, time
@@ -278,7 +278,7 @@ def test_a_slow_callback_does_not_stretch_the_time_limit(tmp_path: Path) -> None
 def test_the_program_dies_with_a_worker_that_is_killed(tmp_path: Path) -> None:
     script = (
         "import sys; from pathlib import Path\n"
-        "from printshop.slicing.child import Limits, run_fenced\n"
+        "from printshop.adapters.sandbox import Limits, run_fenced\n"
         "sleep = ['/bin/sh', '-c', 'echo $$ > pid; exec sleep 300']\n"
         "run_fenced(sleep, scratch=Path(sys.argv[1]), limits=Limits(60))\n"
     )

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import trimesh
 
-from printshop.intake.geometry import Box, Geometry
-from printshop.intake.prepare import prepare_model
-from printshop.slicing.child import Limits
+from printshop.adapters.sandbox import Limits
+from printshop.geometry.dimensions import Box, Geometry
+from printshop.geometry.prepare import prepare_model
 from printshop.slicing.estimate import estimate
 from printshop.slicing.gcode import parse_duration
 from printshop.slicing.prusa import Sliced, SliceJob, find_slicer, run

@@ -16,8 +16,8 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from local.ecs_agent import OFF, ON, EcsAgent
-from printshop.slicing.child import MEMORY_BYTES
+from devstack.ecs_agent import OFF, ON, EcsAgent
+from printshop.adapters.sandbox import MEMORY_BYTES
 from printshop.slicing.claims import Claims
 from slicer_worker.ecs_task import sandbox_bytes
 from slicer_worker.lambda_handler import SqsHandler

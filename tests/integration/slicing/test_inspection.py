@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from printshop.intake.inspection import LIMITS, InspectionFailed, inspect
-from printshop.slicing.child import Limits
-from tests.models import cube_3mf
-from tests.unit.intake.meshes import ball, box, stl_of, together
+from printshop.adapters.sandbox import Limits
+from printshop.slicing.inspection import LIMITS, InspectionFailed, inspect
+from tests.support.models import cube_3mf
+from tests.unit.geometry.meshes import ball, box, stl_of, together
 
 
 def written(folder: Path, name: str, content: bytes) -> Path:
@@ -91,7 +91,7 @@ def test_a_worker_that_stops_ends_it(tmp_path: Path, scratch: Path) -> None:
 def test_the_parent_loads_no_numpy(tmp_path: Path, scratch: Path) -> None:
     model = written(tmp_path, "model.stl", stl_of(box()))
     script = (
-        "import sys; from pathlib import Path; from printshop.intake.inspection import inspect\n"
+        "import sys; from pathlib import Path; from printshop.slicing.inspection import inspect\n"
         "assert inspect(Path(sys.argv[1]), Path(sys.argv[2])).topology.bodies == 1\n"
         "print([name for name in ('numpy', 'PIL', 'scipy', 'trimesh') if name in sys.modules])\n"
     )

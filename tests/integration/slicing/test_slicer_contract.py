@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from printshop.slicing.child import Limits, run_fenced
+from printshop.adapters.sandbox import Limits, run_fenced
 from printshop.slicing.failures import SliceFailed, SliceStopped
 from printshop.slicing.gcode import read_statistics
 from printshop.slicing.profiles import load_files

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from printshop.slicing.child import MEMORY_BYTES
+from printshop.adapters.sandbox import MEMORY_BYTES
 from printshop.slicing.claims import Claims
 from printshop.slicing.prusa import find_slicer
 from slicer_worker.worker import LATER, SOON, SliceWorker

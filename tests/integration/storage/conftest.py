@@ -8,12 +8,12 @@ import httpx
 import psycopg
 import pytest
 
-from local.database import Postgres
-from local.supabase import Supabase
-from printshop.database import Database
-from printshop.settings import Settings, load_settings
-from printshop.storage import Storage
-from printshop.supabase import http_client
+from devstack.database import Postgres
+from devstack.supabase import Supabase
+from printshop.adapters.database import Database
+from printshop.adapters.storage import Storage
+from printshop.adapters.supabase import http_client
+from printshop.config.settings import Settings, load_settings
 
 
 @dataclass(frozen=True)

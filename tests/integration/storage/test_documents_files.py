@@ -8,10 +8,10 @@ import httpx
 import psycopg
 import pytest
 
-from printshop.database import Database
-from printshop.errors import Conflict, NotFound
-from printshop.storage import ATTACHMENTS, ORDER_FILES, PDFS, Storage
-from printshop.storage.attachments import (
+from printshop.adapters.database import Database
+from printshop.adapters.storage import ATTACHMENTS, ORDER_FILES, PDFS, Storage
+from printshop.documents.stored_pdfs import delete_pdf, get_pdf_signed_url, list_pdfs, upload_pdf
+from printshop.files.attachments import (
     Attachment,
     delete_invoice_attachment,
     delete_invoice_attachments,
@@ -19,7 +19,7 @@ from printshop.storage.attachments import (
     list_invoice_attachments,
     upload_invoice_attachment,
 )
-from printshop.storage.order_files import (
+from printshop.files.order_files import (
     OrderFile,
     delete_order_file,
     download_order_file_to_buffer,
@@ -31,7 +31,7 @@ from printshop.storage.order_files import (
     save_order_file,
     upload_order_file,
 )
-from printshop.storage.pdfs import delete_pdf, get_pdf_signed_url, list_pdfs, upload_pdf
+from printshop.kernel.errors import Conflict, NotFound
 from tests.integration.storage.conftest import Customer
 
 MODEL = b"solid bunny"

@@ -11,10 +11,10 @@ import httpx
 import jwt
 import pytest
 
-from printshop.errors import ApiError, Conflict, NotFound, PayloadTooLarge, Unavailable, Unprocessable
-from printshop.settings import Settings
-from printshop.storage import ATTACHMENTS, BUCKETS, ORDER_FILES, PDFS, TMP, Storage
-from printshop.storage.objects import Bucket
+from printshop.adapters.storage import ATTACHMENTS, BUCKETS, ORDER_FILES, PDFS, TMP, Storage
+from printshop.adapters.storage.objects import Bucket
+from printshop.config.settings import Settings
+from printshop.kernel.errors import ApiError, Conflict, NotFound, PayloadTooLarge, Unavailable, Unprocessable
 
 PDF = b"%PDF-1.4 a paper\n"
 

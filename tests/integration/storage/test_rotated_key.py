@@ -8,13 +8,13 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from local.aws import Aws
-from local.supabase import Supabase
-from printshop.database import Database, DatabaseError
-from printshop.rotation import CurrentSettings
-from printshop.storage import TMP, Storage
-from printshop.supabase import http_client
-from tests.aws import aws_of_this_process
+from devstack.aws import Aws
+from devstack.supabase import Supabase
+from printshop.adapters.database import Database, DatabaseError
+from printshop.adapters.storage import TMP, Storage
+from printshop.adapters.supabase import http_client
+from printshop.config.settings_provider import CurrentSettings
+from tests.support.aws import aws_of_this_process
 
 OLD = "sb_secret_replaced_long_ago"
 

@@ -8,10 +8,9 @@ import httpx
 import psycopg
 import pytest
 
-from printshop.database import Database
-from printshop.errors import Conflict, NotFound
-from printshop.storage import TMP, Storage
-from printshop.storage.tmp_files import (
+from printshop.adapters.database import Database
+from printshop.adapters.storage import TMP, Storage
+from printshop.files.tmp_files import (
     StoredTmpFile,
     create_tmp_file,
     delete_tmp_file,
@@ -24,6 +23,7 @@ from printshop.storage.tmp_files import (
     save_tmp_file,
     update_tmp_file,
 )
+from printshop.kernel.errors import Conflict, NotFound
 from tests.integration.storage.conftest import Customer
 
 MODEL = b"solid bunny"

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from printshop.errors import Unprocessable
-from printshop.intake.geometry import Box, Geometry
+from printshop.geometry.dimensions import Box, Geometry
+from printshop.kernel.errors import Unprocessable
 from printshop.slicing.estimate import Estimate, estimate
 from printshop.slicing.profiles import MATERIALS, PRINTERS
 from printshop.slicing.settings import PrintProfile, SliceSettings

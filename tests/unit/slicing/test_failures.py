@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from printshop.slicing.child import Ended
+from printshop.adapters.sandbox import Ended
 from printshop.slicing.failures import failure_of, no_gcode
 
 TERMINATED = "terminate called after throwing an instance of"

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from printshop.errors import Unprocessable
+from printshop.kernel.errors import Unprocessable
 from printshop.slicing.profiles import (
     MATERIALS,
     PRINTERS,

@@ -5,12 +5,12 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from printshop.auth.users import User
-from printshop.database import Database
-from printshop.invoices import InvoiceStatus
-from printshop.paging import decode_time_cursor, encode_cursor
+from printshop.accounts.users import User
+from printshop.adapters.database import Database
+from printshop.config.settings import Settings
+from printshop.invoices.schemas import InvoiceStatus
+from printshop.kernel.paging import decode_time_cursor, encode_cursor
 from printshop.payments.links import card_payment
-from printshop.settings import Settings
 
 
 class _Read(BaseModel):

@@ -11,9 +11,9 @@ from mangum import Mangum
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from printshop.errors import ApiError, BadRequest, PayloadTooLarge, Unprocessable
 from printshop.http.headers import secure
-from printshop.log import get_logger
+from printshop.kernel.errors import ApiError, BadRequest, PayloadTooLarge, Unprocessable
+from printshop.kernel.log import get_logger
 from printshop.services import get_services
 
 log = get_logger()

@@ -2,8 +2,8 @@
 
 from fastapi import Response
 
-from printshop.auth.accounts import Tokens
-from printshop.http.security import REFRESH_COOKIE, TOKEN_COOKIE
+from printshop.accounts.sessions import Tokens
+from printshop.http.dependencies import REFRESH_COOKIE, TOKEN_COOKIE
 
 REFRESH_SECONDS = 30 * 24 * 3600
 

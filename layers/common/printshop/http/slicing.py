@@ -6,10 +6,10 @@ from typing import Annotated
 from fastapi import Depends, Request
 from fastapi.concurrency import run_in_threadpool
 
-from printshop.auth.users import User
-from printshop.http.security import identity_and_body, own_password
+from printshop.accounts.users import User
+from printshop.files.slicing_context import SlicingContext, named_slice
+from printshop.http.dependencies import identity_and_body, own_password
 from printshop.http.services import Provided
-from printshop.quick_order.context import SlicingContext, named_slice
 
 
 @dataclass(frozen=True, slots=True)

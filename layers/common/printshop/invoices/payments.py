@@ -1,10 +1,10 @@
 """Payments by hand: recorded and taken back by the shop alone. Each is one transaction, once per key."""
 
-from printshop.auth.users import User
-from printshop.idempotency import body_hash
-from printshop.invoices.models import Invoice, invoice_of
+from printshop.accounts.users import User
 from printshop.invoices.requests import PaidRequest, PaymentRequest
 from printshop.invoices.retired_pages import expire_page
+from printshop.invoices.schemas import Invoice, invoice_of
+from printshop.kernel.idempotency import body_hash
 from printshop.services import Services
 
 

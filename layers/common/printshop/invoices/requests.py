@@ -6,8 +6,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AwareDatetime, BeforeValidator, EmailStr, Field, model_validator
 
-from printshop.document_lines import Cents, DocumentRequest, Id
-from printshop.http.envelope import Model
+from printshop.kernel.base_model import Model
+from printshop.pricing.document_lines import Cents, DocumentRequest, Id
 
 
 def _day(value: object) -> object:

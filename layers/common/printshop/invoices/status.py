@@ -2,13 +2,13 @@
 
 from typing import Any, Literal
 
-from printshop.auth.users import User
-from printshop.errors import Unavailable
-from printshop.idempotency import body_hash
-from printshop.invoices.models import Invoice, SentInvoice, invoice_of, sent_invoice_of
+from printshop.accounts.users import User
 from printshop.invoices.requests import SendRequest
 from printshop.invoices.retired_pages import expire_page
-from printshop.log import get_logger
+from printshop.invoices.schemas import Invoice, SentInvoice, invoice_of, sent_invoice_of
+from printshop.kernel.errors import Unavailable
+from printshop.kernel.idempotency import body_hash
+from printshop.kernel.log import get_logger
 from printshop.services import Services
 
 type Ending = Literal["void_invoice", "write_off_invoice", "revert_invoice"]

@@ -14,10 +14,10 @@ from typing import Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
+from printshop.documents.schemas import Business, Document, Quote
+from printshop.documents.service import Pdf
+from printshop.documents.template import figures_of, format_abn
 from printshop.mail.address import AddressRefused, mailbox, one_line
-from printshop.pdf.document import Business, Document, Quote
-from printshop.pdf.service import Pdf
-from printshop.pdf.template import figures_of, format_abn
 
 FOLDER: Final = Path(__file__).with_name("templates")
 

@@ -14,18 +14,18 @@ from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 from uuid import NAMESPACE_URL, uuid5
 
-from printshop.database import Database
-from printshop.errors import ApiError
-from printshop.log import get_logger
+from printshop.adapters.database import Database
+from printshop.adapters.ses import SECONDS, MailFailed, Sender
+from printshop.adapters.storage import Storage
+from printshop.config.settings import Settings
+from printshop.documents.archive import keep_sent
+from printshop.documents.loaders import invoice_paper, quote_paper
+from printshop.documents.schemas import Business, Document
+from printshop.documents.service import Pdf
+from printshop.kernel.errors import ApiError
+from printshop.kernel.log import get_logger
 from printshop.mail.address import AddressRefused, mailbox, named_mailbox
 from printshop.mail.compose import Letter, compose
-from printshop.mail.sender import SECONDS, MailFailed, Sender
-from printshop.pdf.document import Business, Document
-from printshop.pdf.papers import invoice_paper, quote_paper
-from printshop.pdf.sent import keep_sent
-from printshop.pdf.service import Pdf
-from printshop.settings import Settings
-from printshop.storage import Storage
 
 LEASE_SECONDS: Final = 90
 """Longer than the function may run, shorter than the queue hides a message whose mailer died."""

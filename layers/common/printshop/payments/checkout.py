@@ -3,12 +3,9 @@
 import time
 from typing import Any
 
-from printshop.auth.users import User
-from printshop.database import Database
-from printshop.errors import Conflict, Unavailable
-from printshop.payments.minor_units import BELOW_MINIMUM, CardObstacle, card_obstacle
-from printshop.payments.sessions import close_session
-from printshop.payments.stripe_gateway import (
+from printshop.accounts.users import User
+from printshop.adapters.database import Database
+from printshop.adapters.stripe import (
     CheckoutInvoice,
     CheckoutSession,
     StripeBusyError,
@@ -16,6 +13,9 @@ from printshop.payments.stripe_gateway import (
     StripeGateway,
     unavailable,
 )
+from printshop.kernel.currency import BELOW_MINIMUM, CardObstacle, card_obstacle
+from printshop.kernel.errors import Conflict, Unavailable
+from printshop.payments.sessions import close_session
 
 TRIES = 5
 BUSY_SECONDS = 0.3

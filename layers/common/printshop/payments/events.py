@@ -2,12 +2,12 @@
 
 from typing import TYPE_CHECKING, Any
 
-from printshop.database import Database
-from printshop.errors import ApiError
-from printshop.log import get_logger
+from printshop.adapters.database import Database
+from printshop.kernel.errors import ApiError
+from printshop.kernel.log import get_logger
 
 if TYPE_CHECKING:
-    from printshop.payments.stripe_gateway import StripeGateway
+    from printshop.adapters.stripe import StripeGateway
 
 log = get_logger()
 

@@ -2,8 +2,8 @@
 
 from typing import Any, TypedDict
 
-from printshop.payments.minor_units import card_obstacle
-from printshop.settings import Settings
+from printshop.config.settings import Settings
+from printshop.kernel.currency import card_obstacle
 
 OWED = frozenset({"PENDING", "OVERDUE"})
 NO_CARD_PAYMENTS = "Card payments are not available right now. Please pay by bank transfer, or ask us."

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from html import escape
 
-from printshop.errors import ApiError
 from printshop.http.headers import page_policy
+from printshop.kernel.errors import ApiError
 
 _STYLE = """
 body { font: 17px/1.5 system-ui, sans-serif; color: #1d2733; background: #f4f6f8; margin: 0;

@@ -10,13 +10,13 @@ from functools import partial
 from itertools import batched
 from typing import Any
 
-from printshop.database import Database, DatabaseError
-from printshop.errors import ApiError, Unavailable
-from printshop.log import get_logger
+from printshop.adapters.database import Database, DatabaseError
+from printshop.adapters.stripe import PAGE, StripeGateway
+from printshop.kernel.errors import ApiError, Unavailable
+from printshop.kernel.log import get_logger
 from printshop.payments.events import apply_event
 from printshop.payments.refunds import read_again
 from printshop.payments.sessions import apply_session
-from printshop.payments.stripe_gateway import PAGE, StripeGateway
 
 EVENTS_KEPT = timedelta(days=30)
 """How long Stripe keeps events."""

@@ -5,19 +5,19 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from printshop.auth.users import User
-from printshop.database import Database
-from printshop.errors import Conflict
-from printshop.http.envelope import Model
-from printshop.idempotency import body_hash
-from printshop.payments.events import apply_event
-from printshop.payments.stripe_gateway import (
+from printshop.accounts.users import User
+from printshop.adapters.database import Database
+from printshop.adapters.stripe import (
     RefundOrder,
     StripeBusyError,
     StripeFinalError,
     StripeGateway,
     unavailable,
 )
+from printshop.kernel.base_model import Model
+from printshop.kernel.errors import Conflict
+from printshop.kernel.idempotency import body_hash
+from printshop.payments.events import apply_event
 
 ROUTE = "invoices/refunds"
 KEY_LIVES = timedelta(hours=20)

@@ -3,10 +3,10 @@
 import time
 from typing import Any
 
-from printshop.database import Database
-from printshop.errors import Unavailable
+from printshop.adapters.database import Database
+from printshop.adapters.stripe import StripeGateway
+from printshop.kernel.errors import Unavailable
 from printshop.payments.events import apply_event
-from printshop.payments.stripe_gateway import StripeGateway
 
 
 def close_session(database: Database, stripe: StripeGateway, session_id: str) -> bool:

@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from printshop.database import Database
-from printshop.paging import decode_cursor, encode_cursor
+from printshop.adapters.database import Database
+from printshop.kernel.paging import decode_cursor, encode_cursor
 
 FLAGS = (
     "EXCESS: more than the balance, the rest is credit; SHORT: less than it; AMOUNT, SESSION: not the payment page "

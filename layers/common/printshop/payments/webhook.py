@@ -1,8 +1,8 @@
 """Stripe's deliveries: nothing is believed before its signature is."""
 
-from printshop.database import Database
+from printshop.adapters.database import Database
+from printshop.adapters.stripe import StripeGateway
 from printshop.payments.events import apply_event
-from printshop.payments.stripe_gateway import StripeGateway
 
 
 def receive(database: Database, stripe: StripeGateway, body: bytes, signature: str | None) -> str:

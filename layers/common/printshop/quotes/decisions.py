@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from printshop.auth.users import User
-from printshop.errors import Unavailable
-from printshop.idempotency import body_hash
-from printshop.invoices import Invoice, invoice_of
-from printshop.log import get_logger
-from printshop.quotes.models import DecisionRequest, Quote, SendRequest, SentQuote, quote_of
+from printshop.accounts.users import User
+from printshop.invoices.schemas import Invoice, invoice_of
+from printshop.kernel.errors import Unavailable
+from printshop.kernel.idempotency import body_hash
+from printshop.kernel.log import get_logger
+from printshop.quotes.schemas import DecisionRequest, Quote, SendRequest, SentQuote, quote_of
 from printshop.services import Services
 
 log = get_logger()

@@ -3,10 +3,10 @@
 from typing import Any
 from uuid import uuid4
 
-from printshop.errors import NotFound
-from printshop.log import get_logger
-from printshop.storage.keys import order_key
-from printshop.storage.objects import ORDER_FILES, Storage
+from printshop.adapters.storage.keys import order_key
+from printshop.adapters.storage.objects import ORDER_FILES, Storage
+from printshop.kernel.errors import NotFound
+from printshop.kernel.log import get_logger
 
 log = get_logger()
 

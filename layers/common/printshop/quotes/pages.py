@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from datetime import date
 from html import escape
 
-from printshop.errors import ApiError
 from printshop.http.headers import page_policy
-from printshop.invoices import InvoiceItem
-from printshop.money import format_amount
-from printshop.quotes.models import PublicQuote
+from printshop.invoices.schemas import InvoiceItem
+from printshop.kernel.errors import ApiError
+from printshop.kernel.money import format_amount
+from printshop.quotes.schemas import PublicQuote
 
 _STYLE = """
 body { font: 17px/1.5 system-ui, sans-serif; color: #1d2733; background: #f4f6f8; margin: 0 }

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from printshop.documents import Discount, Line, totals
-from printshop.money import round_half_up
-from printshop.pricing import RULE_VERSION, Material, Rates, price_print
-from printshop.print_factors import corrected_figures, correction_of
+from printshop.kernel.money import round_half_up
+from printshop.pricing.print_factors import corrected_figures, correction_of
+from printshop.pricing.print_price import RULE_VERSION, Material, Rates, price_print
+from printshop.pricing.totals import Discount, Line, totals
 
 MASS_TOLERANCE = Fraction(2, 100)
 

@@ -10,12 +10,12 @@ from typing import Any, Literal, Protocol, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
-from printshop.intake.geometry import Geometry
+from printshop.geometry.dimensions import Geometry
 from printshop.slicing.settings import PrintProfile, SliceSettings
 
 
 class Rpc(Protocol):
-    """What is needed of `printshop.database.Database`."""
+    """What is needed of `printshop.adapters.database.Database`."""
 
     def call(self, function: str, /, **params: Any) -> Any: ...
 
@@ -88,7 +88,7 @@ class Inspected(_Camel):
 
 
 class Claims:
-    """The slice queue's SQL functions, typed. Every method may raise `printshop.errors.Unavailable`."""
+    """The slice queue's SQL functions, typed. Every method may raise `printshop.kernel.errors.Unavailable`."""
 
     def __init__(self, database: Rpc) -> None:
         self._database = database

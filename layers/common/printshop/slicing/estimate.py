@@ -29,7 +29,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from printshop.intake.geometry import Geometry
+from printshop.geometry.dimensions import Geometry
 from printshop.slicing.profiles import values
 from printshop.slicing.settings import PrintProfile, SliceSettings
 

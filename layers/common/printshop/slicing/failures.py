@@ -10,7 +10,7 @@ import re
 import signal
 from dataclasses import dataclass
 
-from printshop.slicing.child import Ended
+from printshop.adapters.sandbox import Ended
 
 
 class SliceFailed(Exception):

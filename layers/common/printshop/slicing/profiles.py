@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final, Literal
 
-from printshop.errors import Unprocessable
+from printshop.kernel.errors import Unprocessable
 from printshop.slicing.settings import PrintProfile, SliceSettings, plain_number
 
 FOLDER: Final = Path(__file__).with_name("profiles")

@@ -14,7 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
-from printshop.slicing.child import Limits, run_fenced
+from printshop.adapters.sandbox import Limits, run_fenced
 from printshop.slicing.failures import SliceFailed, SliceStopped, failure_of, no_gcode
 from printshop.slicing.gcode import GcodeError, NoGcode, Statistics, read_statistics
 from printshop.slicing.profiles import load_files

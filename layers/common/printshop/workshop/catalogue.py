@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from printshop.database import Database
-from printshop.errors import Unprocessable
-from printshop.paging import decode_cursor, decode_time_cursor, encode_cursor
+from printshop.adapters.database import Database
+from printshop.kernel.errors import Unprocessable
+from printshop.kernel.paging import decode_cursor, decode_time_cursor, encode_cursor
 
 type CatalogueKind = Literal["printers", "materials", "product_templates"]
 type CatalogueSort = Literal["name", "-createdAt"]

@@ -7,10 +7,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from printshop.auth.users import User
-from printshop.database import Database
-from printshop.http.envelope import Model
-from printshop.paging import decode_cursor, decode_time_cursor, encode_cursor
+from printshop.accounts.users import User
+from printshop.adapters.database import Database
+from printshop.kernel.base_model import Model
+from printshop.kernel.paging import decode_cursor, decode_time_cursor, encode_cursor
 from printshop.workshop.catalogue import Id, Read
 from printshop.workshop.printers import PrinterStatus
 

@@ -4,9 +4,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from printshop.auth.users import User
-from printshop.database import Database
-from printshop.http.envelope import Model
+from printshop.accounts.users import User
+from printshop.adapters.database import Database
+from printshop.kernel.base_model import Model
 from printshop.slicing.profiles import MATERIALS
 from printshop.workshop.catalogue import CatalogueSort, Entry, known_profile, list_catalogue
 

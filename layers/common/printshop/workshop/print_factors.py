@@ -4,9 +4,9 @@ from typing import Annotated
 
 from pydantic import Field, computed_field
 
-from printshop.database import Database
-from printshop.paging import decode_cursor, encode_cursor
-from printshop.print_factors import Ratio
+from printshop.adapters.database import Database
+from printshop.kernel.paging import decode_cursor, encode_cursor
+from printshop.pricing.print_factors import Ratio
 from printshop.workshop.catalogue import Read
 
 

@@ -4,9 +4,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from printshop.auth.users import User
-from printshop.database import Database
-from printshop.http.envelope import Model
+from printshop.accounts.users import User
+from printshop.adapters.database import Database
+from printshop.kernel.base_model import Model
 from printshop.workshop.catalogue import CatalogueSort, Entry, Id, list_catalogue
 
 type PricingType = Literal["FIXED", "CALCULATED"]

@@ -1,0 +1,60 @@
+"""The stand-in as one ASGI application: API, payment page, switches, and the courier beside them."""
+
+import asyncio
+import os
+import signal
+import traceback
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
+
+from devstack.stripe import control, pages, sessions
+from devstack.stripe.api import Api
+from devstack.stripe.delivery import Courier
+from devstack.stripe.errors import Refusal
+from devstack.stripe.merchant import Merchant
+
+EXPIRY_CHECK_SECONDS = 1.0
+
+
+def build(merchant: Merchant, retry_seconds: Sequence[float]) -> FastAPI:
+    """The application for one merchant; `retry_seconds` are the pauses between attempts at a webhook."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        courier = Courier(merchant, retry_seconds)
+        merchant.on_mail = courier.wake
+        work = [asyncio.create_task(courier.run()), asyncio.create_task(_expire_on_time(merchant))]
+        for task in work:
+            task.add_done_callback(_end_if_broken)
+        yield
+        for task in work:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    app = FastAPI(title="Stripe stand-in", lifespan=lifespan, openapi_url=None)
+    app.include_router(control.router(merchant))
+    app.include_router(pages.router(merchant))
+    app.add_api_route("/v1/{rest:path}", Api(merchant).answer, methods=["GET", "POST", "DELETE"])
+
+    @app.exception_handler(Refusal)
+    async def refused(_: Request, refusal: Refusal) -> JSONResponse:
+        return JSONResponse({"error": refusal.message}, refusal.status)
+
+    return app
+
+
+def _end_if_broken(task: asyncio.Task[None]) -> None:
+    # A stand-in that has quietly stopped delivering would only show as a test that waits.
+    if not task.cancelled() and task.exception():
+        traceback.print_exception(task.exception())
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+async def _expire_on_time(merchant: Merchant) -> None:
+    while True:
+        await asyncio.sleep(EXPIRY_CHECK_SECONDS)
+        sessions.expire_due(merchant)

@@ -1,0 +1,1 @@
+"""Settings: read from the environment and the secrets, checked once, renewed when secrets rotate."""

@@ -1,0 +1,1 @@
+"""Files: uploaded models and their slices, order files, attachments."""

@@ -1,0 +1,71 @@
+"""What decides a slice, as the database tells it at one moment: the file, the material, the printers, the rates."""
+
+from typing import Any
+
+from printshop.files.tmp_files import StoredTmpFile
+from printshop.geometry.fit import BuildVolume
+from printshop.pricing.price_book import ShopRates, Stored, StoredMaterial
+from printshop.slicing.settings import PrintProfile
+
+
+class SlicedMaterial(StoredMaterial):
+    """A material with the name of its slicer profile."""
+
+    profile: str
+
+
+class SlicedPrinter(Stored):
+    """A printer to choose from: its build volume in mm, its nozzle, its slicer profile."""
+
+    id: int
+    name: str
+    profile: str
+    bed_mm: tuple[int, int, int]
+    nozzle_um: int
+
+    @property
+    def build_volume(self) -> BuildVolume:
+        return BuildVolume(self.id, self.name, self.bed_mm)
+
+
+class SlicingContext(Stored):
+    """One of the user's files, or None; the material asked for, or None; the active printers, smallest first, or all
+    of them while none is active."""
+
+    file: StoredTmpFile | None
+    material: SlicedMaterial | None
+    printers: list[SlicedPrinter]
+    rates: ShopRates
+
+    def profile(self, printer: SlicedPrinter | None, material: SlicedMaterial) -> PrintProfile:
+        """What the slicer is told of a printer (none: a shop without printers) and a material."""
+        machine = printer or _NO_PRINTER
+        return PrintProfile(
+            printer=machine.profile,
+            material=material.profile,
+            bed_mm=machine.bed_mm,
+            nozzle_um=machine.nozzle_um,
+            density_mg_cm3=material.density_mg_cm3,
+        )
+
+
+# A shop that has yet to enter its printers is priced on a common one.
+_NO_PRINTER = SlicedPrinter(
+    id=0, name="a common printer", profile="generic", bed_mm=(250, 210, 220), nozzle_um=400
+)
+
+
+def named_slice(body: Any) -> dict[str, Any]:
+    """What an unvalidated request names, as the database looks it up; what is malformed is left out, for the request
+    is refused anyway."""
+    body = body if isinstance(body, dict) else {}
+    file = body.get("file")
+    name = str(file.get("id")) if isinstance(file, dict) else ""
+    return {
+        "file": name if name.isascii() and name.isprintable() else "",
+        **{key: value for key in ("materialId", "printerId") if _is_id(value := body.get(key))},
+    }
+
+
+def _is_id(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 2**53

@@ -1,0 +1,67 @@
+"""Is this file the STL or 3MF that its name says? Extension and content must agree.
+
+`check_ends` needs only the first and the last bytes; `check_upload` reads all of the file.
+"""
+
+import os
+from enum import StrEnum
+from pathlib import Path, PurePath
+
+from printshop.geometry import package, stl
+from printshop.geometry.dimensions import Geometry
+from printshop.geometry.errors import ModelRefused
+
+HEAD_BYTES = 1024
+TAIL_BYTES = 64 * 1024
+"""How much of each end `check_ends` wants: `data[:HEAD_BYTES]` and `data[-TAIL_BYTES:]`, or all of less."""
+
+CHECK_SECONDS = 20.0
+"""The gateway waits for 29, and the file has to be fetched before and stored after."""
+
+
+class ModelKind(StrEnum):
+    STL_BINARY = "stl-binary"
+    STL_ASCII = "stl-ascii"
+    THREE_MF = "3mf"
+
+    @property
+    def suffix(self) -> str:
+        return ".3mf" if self is ModelKind.THREE_MF else ".stl"
+
+
+def check_ends(filename: str, size: int, head: bytes, tail: bytes) -> ModelKind:
+    """The kind of a file of `size` bytes, from its ends. Raises ModelRefused."""
+    suffix = PurePath(filename).suffix.lower()
+    if suffix not in {".stl", ".3mf"}:
+        raise ModelRefused("MODEL_TYPE", "Only .stl and .3mf models are accepted; export the model as one.")
+    if size == 0:
+        raise ModelRefused("MODEL_EMPTY", "The file is empty; export the model again.")
+    if suffix == ".3mf":
+        package.check_ends(size, head, tail)
+        return ModelKind.THREE_MF
+    if package.looks_like_zip(head):
+        raise ModelRefused("MODEL_NOT_STL", "The file is a 3MF or ZIP named .stl; give it its own name.")
+    binary = stl.check_ends(size, head, tail)
+    return ModelKind.STL_BINARY if binary else ModelKind.STL_ASCII
+
+
+def kind_of_file(path: Path, filename: str) -> ModelKind:
+    """The kind of the file at `path`, uploaded as `filename`, from its ends. Raises ModelRefused."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        head = file.read(HEAD_BYTES)
+        file.seek(max(0, size - TAIL_BYTES), os.SEEK_SET)
+        tail = file.read(TAIL_BYTES)
+    return check_ends(filename, size, head, tail)
+
+
+def check_upload(path: Path, filename: str, seconds: float = CHECK_SECONDS) -> tuple[ModelKind, Geometry]:
+    """Check all of the file at `path`, uploaded as `filename`, and measure it: one pass does both.
+
+    Raises ModelRefused, MODEL_TOO_COMPLEX when `seconds` are over. Memory is bounded whatever the size.
+    """
+    # numpy costs a tenth of a second: whoever measures nothing does without.
+    from printshop.geometry.measure import measure  # noqa: PLC0415
+
+    kind = kind_of_file(path, filename)
+    return kind, measure(path, kind, seconds)

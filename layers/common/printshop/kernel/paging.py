@@ -1,0 +1,50 @@
+"""Keyset pages: a cursor is the last row's place in the order, so that a list costs the same at any depth."""
+
+import base64
+import binascii
+import json
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import Query
+
+from printshop.kernel.errors import BadRequest
+
+Limit = Annotated[int, Query(ge=1, le=200, description="Rows a page, at most 200")]
+Cursor = Annotated[str | None, Query(max_length=2500, description="`nextCursor` of the page before")]
+Search = Annotated[str | None, Query(max_length=200, description="Text to find, taken literally")]
+
+
+def encode_cursor(*place: Any) -> str:
+    return base64.urlsafe_b64encode(json.dumps(place, ensure_ascii=False).encode()).decode().rstrip("=")
+
+
+def decode_cursor(cursor: str | None, kinds: tuple[type, ...]) -> tuple[Any, ...]:
+    """The place in the order, or as many Nones as it has parts. Raises BadRequest CURSOR_INVALID."""
+    if cursor is None:
+        return (None,) * len(kinds)
+    try:
+        place = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        json.dumps(place, ensure_ascii=False).encode()  # half a character is in no text of ours
+    except (ValueError, binascii.Error) as error:
+        raise _invalid() from error
+    if not isinstance(place, list) or [type(part) for part in place] != list(kinds):
+        raise _invalid()
+    if any(isinstance(part, int) and abs(part) >= 2**63 for part in place):
+        raise _invalid()
+    return tuple(place)
+
+
+def decode_time_cursor(cursor: str | None) -> tuple[str | None, int | None]:
+    """The place in an order by time: an ISO timestamp and an id. Raises BadRequest CURSOR_INVALID."""
+    moment, row_id = decode_cursor(cursor, (str, int))
+    if moment is not None:
+        try:
+            datetime.fromisoformat(moment)
+        except ValueError as error:
+            raise _invalid() from error
+    return moment, row_id
+
+
+def _invalid() -> BadRequest:
+    return BadRequest("CURSOR_INVALID", "Send the nextCursor of the page before, or none for the first page.")

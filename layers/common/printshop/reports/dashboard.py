@@ -1,0 +1,113 @@
+"""The shop at a glance. Every figure is read on an index, at one moment."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
+
+from printshop.adapters.database import Database
+
+
+class _Read(BaseModel):
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
+
+
+class Receivable(_Read):
+    """What is owed in a currency; overdue are the invoices that are OVERDUE, past due date and grace."""
+
+    currency: str
+    outstanding_count: int
+    outstanding_cents: int
+    overdue_count: int
+    overdue_cents: int
+
+
+class Ageing(_Read):
+    """What is owed in a currency by days past the due date, of the business's day; not yet due is current."""
+
+    currency: str
+    current_cents: int
+    days_1_to_30_cents: int
+    days_31_to_60_cents: int
+    days_61_to_90_cents: int
+    days_over_90_cents: int
+
+
+class Credit(_Read):
+    """What was paid beyond the totals and is to be given back."""
+
+    currency: str
+    invoice_count: int
+    credit_cents: int
+
+
+class Revenue(_Read):
+    """Payments less refunds, by the business's calendar months."""
+
+    currency: str
+    this_month_cents: int
+    last_month_cents: int
+
+
+class QuoteCounts(_Read):
+    """`waiting` for the client, drafts `toReview` that clients asked for, accepted and `toConvert`."""
+
+    waiting: int
+    to_review: int
+    to_convert: int
+
+
+class JobCount(_Read):
+    """Jobs that are not archived, in a status."""
+
+    status: str
+    count: int
+
+
+class PrinterCount(_Read):
+    """Printers in a status, and how many of them print."""
+
+    status: Literal["ACTIVE", "MAINTENANCE", "OFFLINE"]
+    count: int
+    busy: int
+
+
+class SliceCounts(_Read):
+    waiting: int
+    running: int
+    failed_last_day: int
+
+
+class Activity(_Read):
+    id: int
+    action: str
+    message: str
+    client_id: int | None
+    quote_id: int | None
+    invoice_id: int | None
+    job_id: int | None
+    printer_id: int | None
+    created_at: str
+
+
+class Dashboard(_Read):
+    """Amounts are minor units of their currency. A currency in which there is nothing has no row."""
+
+    today: str
+    receivables: list[Receivable]
+    ar_aging: list[Ageing]
+    credit: list[Credit]
+    revenue: list[Revenue]
+    quotes: QuoteCounts
+    jobs: list[JobCount]
+    held_jobs: int
+    printers: list[PrinterCount]
+    slices: SliceCounts
+    unread_messages: int
+    stripe_events_to_see: int
+    recent_activity: list[Activity]
+
+
+def get_dashboard(database: Database) -> Dashboard:
+    """The figures of this moment."""
+    return Dashboard.model_validate(database.call("dashboard"))

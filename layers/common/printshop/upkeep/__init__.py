@@ -1,0 +1,1 @@
+"""Upkeep: the janitor's rounds and the health checks."""
