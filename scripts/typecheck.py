@@ -10,7 +10,14 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-SHARED = ["layers/common/printshop", "slicer-container/slicer_worker", "devstack", "scripts", "tests", "benchmarks"]
+SHARED = [
+    "layers/common/printshop",
+    "slicer-container/slicer_worker",
+    "devstack",
+    "scripts",
+    "tests",
+    "benchmarks",
+]
 
 
 def main() -> int:

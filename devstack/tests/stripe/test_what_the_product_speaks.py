@@ -21,12 +21,12 @@ import stripe.params.checkout as pc
 
 from devstack.stack import ROOT
 from devstack.stripe import pay
-from printshop.adapters.stripe_event_types import HANDLED_EVENTS
-from printshop.adapters.stripe import API_VERSION, CheckoutInvoice, RefundOrder, StripeGateway
-from printshop.config.settings import load_settings
 from devstack.tests.stripe.published import hints, misfits
 from devstack.tests.stripe.receiver import Receiver
 from devstack.tests.stripe.shop import SECRET_KEY, WEBHOOK_SECRET, Shop
+from printshop.adapters.stripe import API_VERSION, CheckoutInvoice, RefundOrder, StripeGateway
+from printshop.adapters.stripe_event_types import HANDLED_EVENTS
+from printshop.config.settings import load_settings
 from tests.serving import QuietHandler, serving
 
 # The SDK hands httpx its form as `data`, which httpx would rather have as `content`.
