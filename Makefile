@@ -17,7 +17,7 @@ export WEBHOOK_URL := $(value URL)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-sam setup-tests setup-audit setup-bench demo up test test-full lint format bench build deploy admin \
-	stripe-webhook verify-quote audit contract image image-test lock openapi preview clean
+	stripe-webhook verify-quote audit contract image image-test lock notice openapi preview clean
 
 help: ## What there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -93,6 +93,9 @@ image-test: image ## The same figures from PrusaSlicer 2.9 in the image
 
 lock: setup ## Resolve the requirement files again, with hashes
 	@$(PYTHON) -m scripts.lock
+
+notice: setup ## List the licences of everything that is shipped, in NOTICE
+	@$(PYTHON) -m scripts.notice
 
 openapi: setup ## Describe every route anew, in functions/docs/openapi.json
 	@$(PYTHON) -m scripts.openapi
