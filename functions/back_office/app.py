@@ -16,8 +16,9 @@ from printshop.reports.dashboard import Dashboard, get_dashboard
 from printshop.reports.exports import AR_AGING, INVOICES, JOBS, PAYMENTS, Export, Period, export_url
 from printshop.services import Services
 from printshop.shop.logo import as_data_url
+from printshop.shop.reads import get_settings
 from printshop.shop.schemas import SettingsRequest, ShopSettings
-from printshop.shop.stored import get_settings, save_logo, save_settings
+from printshop.shop.writes import save_logo, save_settings
 
 app = create_app("Back office")
 handler = lambda_handler(app)

@@ -10,19 +10,15 @@ from printshop.http.errors import refusals
 from printshop.http.services import Provided
 from printshop.kernel.base_model import Data, Page
 from printshop.kernel.paging import Cursor, Limit
-from printshop.messages.messages import (
+from printshop.messages.reads import list_invoice_messages, list_messages, list_threads
+from printshop.messages.schemas import (
     InvoiceRelatedRequest,
     Message,
     MessageRequest,
     Thread,
     ThreadMessageRequest,
-    list_invoice_messages,
-    list_messages,
-    list_threads,
-    write_invoice_message,
-    write_message,
-    write_to_thread,
 )
+from printshop.messages.writes import write_invoice_message, write_message, write_to_thread
 
 app = create_app("Messages")
 handler = lambda_handler(app)

@@ -104,7 +104,7 @@ def test_a_bomb_is_refused_before_it_is_unpacked() -> None:
 def test_the_image_library_is_loaded_by_pictures_alone() -> None:
     program = (
         "import sys\n"
-        "from printshop.shop import logo, stored\n"
+        "from printshop.shop import logo, reads, writes\n"
         "logo.as_data_url(b'<svg xmlns=\"http://www.w3.org/2000/svg\"/>')\n"
         "assert 'PIL' not in sys.modules\n"
     )

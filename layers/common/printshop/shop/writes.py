@@ -1,13 +1,8 @@
-"""Reading and replacing the settings."""
+"""Replace the shop's settings and its logo."""
 
 from printshop.accounts.users import User
 from printshop.adapters.database import Database
 from printshop.shop.schemas import SettingsRequest, ShopSettings
-
-
-def get_settings(database: Database) -> ShopSettings:
-    """The settings of now."""
-    return ShopSettings.model_validate(database.call("get_settings"))
 
 
 def save_settings(database: Database, admin: User, request: SettingsRequest) -> ShopSettings:

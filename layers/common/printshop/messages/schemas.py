@@ -1,0 +1,67 @@
+"""What a message and a thread look like in requests and answers."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from printshop.kernel.base_model import Model
+
+Id = Annotated[int, Field(ge=1, le=2**53)]
+Body = Annotated[str, Field(min_length=1, max_length=5000, examples=["When will my order be ready?"])]
+
+
+class MessageRequest(Model):
+    """A message."""
+
+    body: Body
+
+
+class InvoiceRelatedRequest(MessageRequest):
+    """A message that may be about an invoice of the client."""
+
+    invoice_id: Annotated[Id | None, Field(examples=[None])] = None
+
+
+class ThreadMessageRequest(InvoiceRelatedRequest):
+    """A message; the shop names the client's login to whom it writes."""
+
+    user_id: Annotated[Id | None, Field(description="The shop only: whose thread", examples=[None])] = None
+
+
+class _Read(BaseModel):
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid")
+
+
+class Sender(_Read):
+    """Who wrote."""
+
+    id: int
+    role: Literal["ADMIN", "CLIENT"]
+    name: str
+
+
+class Message(_Read):
+    """A message of a thread. `sender` is null for the system's own; `readAt` null is unread."""
+
+    id: int
+    user_id: int
+    """Whose thread it is."""
+    invoice_id: int | None
+    invoice_number: str | None
+    body: str
+    sender: Sender | None
+    read_at: str | None
+    created_at: str
+
+
+class Thread(_Read):
+    """A client's thread as the shop's list shows it: what he wrote and nobody read, and the latest message."""
+
+    user_id: int
+    user_name: str
+    user_email: str
+    client_id: int | None
+    client_name: str | None
+    unread: int
+    latest: Message
