@@ -11,7 +11,7 @@ from pathlib import Path
 
 from devstack.database import Postgres
 from devstack.supabase import Supabase
-from printshop.adapters.storage import PDFS, Storage
+from printshop.adapters.storage.objects import PDFS, Storage
 from printshop.adapters.supabase import http_client
 from printshop.config.settings import load_settings
 from printshop.documents.cache import PdfCache

@@ -15,8 +15,7 @@ from pathlib import Path
 
 import stripe
 
-from printshop.adapters.stripe import API_VERSION, TIMEOUT_SECONDS
-from printshop.adapters.stripe_event_types import HANDLED_EVENTS
+from printshop.adapters.stripe import API_VERSION, HANDLED_EVENTS, TIMEOUT_SECONDS
 
 ROOT = Path(__file__).resolve().parents[1]
 ROUTE = "/api/stripe/webhook"

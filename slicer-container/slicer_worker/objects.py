@@ -5,7 +5,7 @@ from typing import Literal, Protocol
 
 
 class ObjectStore(Protocol):
-    """What is needed of `printshop.adapters.storage.Storage`."""
+    """What is needed of `printshop.adapters.storage.objects.Storage`."""
 
     def download_to(self, bucket: Literal["tmp"], key: str, path: Path) -> str: ...
 

@@ -2,7 +2,7 @@
 
 from printshop.adapters.database import Database, DatabaseError
 from printshop.adapters.sandbox import MEMORY_BYTES, adopt_orphans, make_undumpable
-from printshop.adapters.storage import Storage
+from printshop.adapters.storage.objects import Storage
 from printshop.adapters.supabase import http_client
 from printshop.config.settings import Settings
 from printshop.kernel.errors import ApiError

@@ -14,8 +14,7 @@ from devstack.stripe.endpoints import EVENT_TYPES
 from devstack.tests.stripe.conftest import open_shop
 from devstack.tests.stripe.receiver import receiving
 from devstack.tests.stripe.shop import SECRET_KEY, WEBHOOK_SECRET, Shop
-from printshop.adapters.stripe import API_VERSION
-from printshop.adapters.stripe_event_types import HANDLED_EVENTS
+from printshop.adapters.stripe import API_VERSION, HANDLED_EVENTS
 from scripts.stripe_webhook import ROOT, ensure_endpoint
 
 OLDER = "2026-09-30.endive"

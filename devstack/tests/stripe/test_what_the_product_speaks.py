@@ -24,8 +24,7 @@ from devstack.stripe import pay
 from devstack.tests.stripe.published import hints, misfits
 from devstack.tests.stripe.receiver import Receiver
 from devstack.tests.stripe.shop import SECRET_KEY, WEBHOOK_SECRET, Shop
-from printshop.adapters.stripe import API_VERSION, CheckoutInvoice, RefundOrder, StripeGateway
-from printshop.adapters.stripe_event_types import HANDLED_EVENTS
+from printshop.adapters.stripe import API_VERSION, HANDLED_EVENTS, CheckoutInvoice, RefundOrder, StripeGateway
 from printshop.config.settings import load_settings
 from tests.serving import QuietHandler, serving
 

@@ -8,7 +8,7 @@ import httpx
 from printshop.accounts.tokens import TokenVerifier
 from printshop.accounts.users import Users
 from printshop.adapters.database import Database
-from printshop.adapters.storage import Storage
+from printshop.adapters.storage.objects import Storage
 from printshop.adapters.supabase import http_client
 from printshop.config.settings import Settings
 from printshop.config.settings_provider import current

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from printshop.adapters.database import Database
-from printshop.adapters.storage import Storage
+from printshop.adapters.storage.objects import Storage
 from printshop.slicing.claims import Claim, Claims, SliceMessage
 from slicer_worker.claim_keeper import ClaimKeeper
 from slicer_worker.start import beat

@@ -11,7 +11,7 @@ import pytest
 from devstack.database import Postgres
 from devstack.supabase import Supabase
 from printshop.adapters.database import Database
-from printshop.adapters.storage import Storage
+from printshop.adapters.storage.objects import Storage
 from printshop.adapters.supabase import http_client
 from printshop.config.settings import Settings, load_settings
 

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from printshop.adapters.database import Database
-from printshop.adapters.storage import ATTACHMENTS, ORDER_FILES, PDFS, Storage
+from printshop.adapters.storage.objects import ATTACHMENTS, ORDER_FILES, PDFS, Storage
 from printshop.documents.stored_pdfs import delete_pdf, get_pdf_signed_url, list_pdfs, upload_pdf
 from printshop.files.attachments import (
     Attachment,

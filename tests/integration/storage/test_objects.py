@@ -11,8 +11,7 @@ import httpx
 import jwt
 import pytest
 
-from printshop.adapters.storage import ATTACHMENTS, BUCKETS, ORDER_FILES, PDFS, TMP, Storage
-from printshop.adapters.storage.objects import Bucket
+from printshop.adapters.storage.objects import ATTACHMENTS, BUCKETS, ORDER_FILES, PDFS, TMP, Bucket, Storage
 from printshop.config.settings import Settings
 from printshop.kernel.errors import ApiError, Conflict, NotFound, PayloadTooLarge, Unavailable, Unprocessable
 

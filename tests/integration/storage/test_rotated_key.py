@@ -11,7 +11,7 @@ import pytest
 from devstack.aws import Aws
 from devstack.supabase import Supabase
 from printshop.adapters.database import Database, DatabaseError
-from printshop.adapters.storage import TMP, Storage
+from printshop.adapters.storage.objects import TMP, Storage
 from printshop.adapters.supabase import http_client
 from printshop.config.settings_provider import CurrentSettings
 from tests.support.aws import aws_of_this_process

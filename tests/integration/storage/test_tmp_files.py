@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from printshop.adapters.database import Database
-from printshop.adapters.storage import TMP, Storage
+from printshop.adapters.storage.objects import TMP, Storage
 from printshop.files.tmp_files import (
     StoredTmpFile,
     create_tmp_file,

@@ -5,8 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from printshop.adapters.storage import ObjectInfo
-from printshop.adapters.storage.objects import Bucket
+from printshop.adapters.storage.objects import Bucket, ObjectInfo
 from printshop.kernel.errors import ApiError, NotFound, Unavailable
 
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import stripe
 
-from printshop.adapters.stripe_event_types import HANDLED_EVENTS
 from printshop.config.settings import Settings
 from printshop.config.settings_provider import current
 from printshop.kernel.currency import stripe_amount
@@ -20,6 +19,23 @@ API_VERSION = "2026-10-28.endive"
 TIMEOUT_SECONDS = 12
 """The SDK's own 80 s would outlive the gateway's 30."""
 WEBHOOK_TOLERANCE_SECONDS = 300
+
+HANDLED_EVENTS = (
+    "checkout.session.completed",
+    "checkout.session.async_payment_succeeded",
+    "checkout.session.async_payment_failed",
+    "checkout.session.expired",
+    "charge.refunded",
+    "refund.created",
+    "refund.updated",
+    "refund.failed",
+    "charge.dispute.created",
+    "charge.dispute.updated",
+    "charge.dispute.funds_withdrawn",
+    "charge.dispute.funds_reinstated",
+    "charge.dispute.closed",
+)
+"""What the webhook endpoint subscribes to; any other event type is recorded and changes nothing."""
 
 MISSING = "resource_missing"
 PAGE = 100

@@ -5,8 +5,8 @@ from typing import Literal
 
 from printshop.accounts.users import User
 from printshop.adapters.database import Database
-from printshop.adapters.storage import PDFS, Storage
 from printshop.adapters.storage.keys import pdf_filename, sent_pdf_key
+from printshop.adapters.storage.objects import PDFS, Storage
 from printshop.documents.service import PDF_TYPE, Pdf
 from printshop.kernel.errors import Conflict
 

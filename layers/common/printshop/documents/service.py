@@ -15,9 +15,8 @@ from datetime import date
 from functools import partial
 from typing import Final, Literal, Protocol
 
-from printshop.adapters.storage import PDFS, ObjectInfo
 from printshop.adapters.storage.keys import pdf_filenames
-from printshop.adapters.storage.objects import ORDER_FILES, Bucket
+from printshop.adapters.storage.objects import ORDER_FILES, PDFS, Bucket, ObjectInfo
 from printshop.documents.cache import PdfCache
 from printshop.documents.metadata import describe
 from printshop.documents.schemas import (
@@ -61,7 +60,7 @@ class PdfPrinter(Protocol):
 
 
 class PdfStore(Protocol):
-    """The part of printshop.adapters.storage.Storage that PDFs need."""
+    """The part of printshop.adapters.storage.objects.Storage that PDFs need."""
 
     def info(self, bucket: Bucket, key: str) -> ObjectInfo: ...
 
@@ -82,7 +81,7 @@ class PdfStore(Protocol):
 
 
 class PdfShelf(Protocol):
-    """The part of printshop.adapters.storage.Storage that hands a PDF out by its address."""
+    """The part of printshop.adapters.storage.objects.Storage that hands a PDF out by its address."""
 
     def info(self, bucket: Bucket, key: str) -> ObjectInfo: ...
 

@@ -16,7 +16,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 from printshop.adapters.database import Database
 from printshop.adapters.ses import SECONDS, MailFailed, Sender
-from printshop.adapters.storage import Storage
+from printshop.adapters.storage.objects import Storage
 from printshop.config.settings import Settings
 from printshop.documents.archive import keep_sent
 from printshop.documents.loaders import invoice_paper, quote_paper

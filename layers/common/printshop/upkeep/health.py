@@ -10,8 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from printshop.adapters.database import DatabaseError
-from printshop.adapters.storage import BUCKETS
-from printshop.adapters.storage.objects import Bucket, Storage
+from printshop.adapters.storage.objects import BUCKETS, Bucket, Storage
 from printshop.config.settings import SettingsError
 from printshop.kernel.errors import ApiError
 from printshop.kernel.log import get_logger
