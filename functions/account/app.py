@@ -13,7 +13,7 @@ from printshop.http.cookies import clear_session, set_session
 from printshop.http.dependencies import REFRESH_COOKIE, AnyCaller, OwnPages, SourceIp, check_origin
 from printshop.http.errors import refusals
 from printshop.http.services import Provided
-from printshop.kernel.base_model import Data, Model
+from printshop.kernel.base_model import Data, StrictModel
 from printshop.kernel.errors import Unauthorized
 
 app = create_app("Account")
@@ -27,7 +27,7 @@ WEAK = "422 WEAK_PASSWORD"
 FOREIGN = "403 ORIGIN_MISMATCH"
 
 
-class SignUp(Model):
+class SignUp(StrictModel):
     """A new client."""
 
     email: Email
@@ -37,40 +37,40 @@ class SignUp(Model):
     phone: Annotated[str, Field(max_length=50, examples=["+61 2 5550 1234"])] = ""
 
 
-class LogIn(Model):
+class LogIn(StrictModel):
     """Who, and the proof."""
 
     email: Email
     password: KnownPassword
 
 
-class EmailAddress(Model):
+class EmailAddress(StrictModel):
     """Where the mail goes."""
 
     email: Email
 
 
-class RefreshToken(Model):
+class RefreshToken(StrictModel):
     """Left out where the cookie `sb:refresh-token` is sent."""
 
     refresh_token: Annotated[str | None, Field(max_length=2000, examples=["v1.MjAyNg"])] = None
 
 
-class ChangePassword(Model):
+class ChangePassword(StrictModel):
     """The old password and the new one."""
 
     current_password: KnownPassword
     new_password: Password
 
 
-class ResetPassword(Model):
+class ResetPassword(StrictModel):
     """The hash of the mail's link, and the new password."""
 
     token_hash: Annotated[str, Field(min_length=1, max_length=500, examples=["pkce_3f9a1c"])]
     new_password: Password
 
 
-class Session(Model):
+class Session(StrictModel):
     """A login. The tokens stand in the cookies as well."""
 
     user: User
@@ -79,7 +79,7 @@ class Session(Model):
     expires_in: Annotated[int, Field(description="Seconds that the access token lives", examples=[3600])]
 
 
-class Outcome(Model):
+class Outcome(StrictModel):
     """What was done: the mail is on its way, or the session is closed."""
 
     status: Literal["CONFIRM_EMAIL", "LOGGED_OUT", "SENT_IF_KNOWN"]

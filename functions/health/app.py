@@ -7,14 +7,14 @@ from fastapi import Response
 from printshop.http.app import create_app, lambda_handler
 from printshop.http.dependencies import AdminUser
 from printshop.http.services import Provided
-from printshop.kernel.base_model import Data, Model
+from printshop.kernel.base_model import Data, StrictModel
 from printshop.upkeep.health import Readiness, readiness
 
 app = create_app("Health")
 handler = lambda_handler(app)
 
 
-class Alive(Model):
+class Alive(StrictModel):
     """The function answers; nothing else was tried."""
 
     status: Literal["alive"] = "alive"

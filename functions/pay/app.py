@@ -10,7 +10,7 @@ from printshop.http.app import create_app, lambda_handler
 from printshop.http.dependencies import AdminUser, ClientOrAdmin, IdempotencyKey
 from printshop.http.errors import refusals
 from printshop.http.services import Provided
-from printshop.kernel.base_model import Data, Model
+from printshop.kernel.base_model import Data, StrictModel
 from printshop.kernel.errors import ApiError
 from printshop.payments.checkout import page_for_invoice, page_for_token
 from printshop.payments.pages import PAGE_HEADERS, refusal_page
@@ -20,7 +20,7 @@ app = create_app("Pay")
 handler = lambda_handler(app)
 
 
-class PaymentSession(Model):
+class PaymentSession(StrictModel):
     """Stripe's payment page for the balance."""
 
     url: Annotated[str, Field(examples=["https://checkout.stripe.com/c/pay/cs_test_a1b2c3"])]

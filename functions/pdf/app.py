@@ -17,7 +17,7 @@ from printshop.http.app import create_app, lambda_handler
 from printshop.http.dependencies import AdminUser, ClientOrAdmin
 from printshop.http.errors import refusals
 from printshop.http.services import Provided
-from printshop.kernel.base_model import Data, Model
+from printshop.kernel.base_model import Data, StrictModel
 from printshop.services import Services
 
 app = create_app("PDF")
@@ -48,7 +48,7 @@ MAX_ANSWER = 4 * 1024 * 1024
 RENDERER_DOWN = ("503 RENDERER_UNAVAILABLE", "503 RENDER_FAILED")
 
 
-class Deleted(Model):
+class Deleted(StrictModel):
     """Whether a PDF was kept."""
 
     deleted: bool

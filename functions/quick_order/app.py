@@ -28,7 +28,7 @@ from printshop.http.errors import refusals
 from printshop.http.services import Provided
 from printshop.http.slicing import SlicingCaller
 from printshop.invoices.schemas import Invoice, invoice_of
-from printshop.kernel.base_model import Data, Model, Page
+from printshop.kernel.base_model import Data, Page, StrictModel
 from printshop.kernel.paging import Cursor, Limit, decode_cursor, encode_cursor
 from printshop.orders.checkout import CheckoutRequest, checkout, price
 from printshop.orders.pricing import PriceBreakdown, PriceRequest
@@ -51,13 +51,13 @@ UNPRICED = (
 )
 
 
-class UploadsRequest(Model):
+class UploadsRequest(StrictModel):
     """Models that are about to come."""
 
     files: Annotated[list[UploadedModel], Field(min_length=1, max_length=20)]
 
 
-class Uploads(Model):
+class Uploads(StrictModel):
     """Where each model goes, in the order asked."""
 
     files: list[Upload]

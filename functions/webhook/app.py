@@ -9,7 +9,7 @@ from printshop.http.app import create_app, lambda_handler
 from printshop.http.dependencies import AdminUser
 from printshop.http.errors import refusals
 from printshop.http.services import Provided
-from printshop.kernel.base_model import Data, Model, Page
+from printshop.kernel.base_model import Data, Page, StrictModel
 from printshop.kernel.errors import BadRequest, NotFound
 from printshop.kernel.paging import Cursor, Limit
 from printshop.payments.unmatched import UnmatchedEvent, list_unmatched
@@ -22,7 +22,7 @@ handler = lambda_handler(app)
 SECRET_MAY_BE_NEWER = ("WEBHOOK_SIGNATURE_INVALID", "ROUTE_NOT_FOUND")
 
 
-class Received(Model):
+class Received(StrictModel):
     """What became of the event. FLAGGED and UNMATCHED ones wait for the shop's look."""
 
     outcome: Literal["APPLIED", "DUPLICATE", "RECORDED", "FLAGGED", "UNMATCHED"]

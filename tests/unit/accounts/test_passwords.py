@@ -6,10 +6,10 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from printshop.accounts.passwords import KnownPassword, Password, one_time_password
-from printshop.kernel.base_model import Model
+from printshop.kernel.base_model import StrictModel
 
 
-class Body(Model):
+class Body(StrictModel):
     name: str = ""
     password: Password
 

@@ -11,8 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
 
 import httpx
-from pydantic import BaseModel, ConfigDict, EmailStr, Field
-from pydantic.alias_generators import to_camel
+from pydantic import EmailStr, Field
 from supabase_auth import SyncGoTrueAdminAPI
 from supabase_auth import User as AuthUser
 
@@ -22,7 +21,7 @@ from printshop.accounts.users import User
 from printshop.adapters.database import Database
 from printshop.adapters.supabase import service_headers
 from printshop.config.settings import Settings
-from printshop.kernel.base_model import Model
+from printshop.kernel.base_model import CamelModel, StrictModel
 from printshop.kernel.errors import ApiError, Conflict, NotFound, Unprocessable
 from printshop.kernel.log import get_logger
 from printshop.kernel.paging import decode_time_cursor, encode_cursor
@@ -35,7 +34,7 @@ ABANDONED = timedelta(minutes=1)
 """No request lives as long: an invitation older than this that has no profile will never get one."""
 
 
-class Invitation(Model):
+class Invitation(StrictModel):
     """Who may log in: an ADMIN, or a CLIENT for the client that `clientId` names."""
 
     email: EmailStr
@@ -44,10 +43,8 @@ class Invitation(Model):
     client_id: Annotated[int | None, Field(ge=1, le=2**53)] = None
 
 
-class LoginSummary(BaseModel):
+class LoginSummary(CamelModel):
     """A login in the shop's list."""
-
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
 
     id: int
     email: str

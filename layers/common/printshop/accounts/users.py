@@ -6,11 +6,9 @@ from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
-from pydantic.alias_generators import to_camel
-
 from printshop.accounts.tokens import Identity
 from printshop.adapters.database import Database
+from printshop.kernel.base_model import CamelModel
 from printshop.pricing.price_book import PriceBook
 
 CACHE_SECONDS = 30
@@ -18,10 +16,8 @@ CACHE_SECONDS = 30
 CACHE_SIZE = 1024
 
 
-class User(BaseModel):
+class User(CamelModel):
     """A login of the bureau. A CLIENT is bound to one client; an ADMIN is the shop."""
-
-    model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True)
 
     id: int
     auth_user_id: UUID

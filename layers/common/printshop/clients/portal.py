@@ -2,29 +2,25 @@
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import Field
 
 from printshop.accounts.users import User
 from printshop.adapters.database import Database
 from printshop.config.settings import Settings
 from printshop.invoices.schemas import InvoiceStatus
+from printshop.kernel.base_model import CamelModel
 from printshop.kernel.paging import decode_time_cursor, encode_cursor
 from printshop.payments.links import card_payment
 
 
-class _Read(BaseModel):
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
-
-
-class Amount(_Read):
+class Amount(CamelModel):
     """`cents` are minor units of `currency`."""
 
     currency: str
     cents: int
 
 
-class PortalJob(_Read):
+class PortalJob(CamelModel):
     """A print of the client's. `estimatedHours` has at most 2 decimals."""
 
     id: int
@@ -38,7 +34,7 @@ class PortalJob(_Read):
     completed_at: str | None
 
 
-class PortalDashboard(_Read):
+class PortalDashboard(CamelModel):
     """What waits for the client: to pay, to answer, to read; and the newest 20 active jobs."""
 
     open_invoices: int
@@ -48,7 +44,7 @@ class PortalDashboard(_Read):
     unread_messages: int
 
 
-class PortalInvoice(_Read):
+class PortalInvoice(CamelModel):
     """An invoice of the client's; `payUrl` while something is left to pay."""
 
     id: int
@@ -66,7 +62,7 @@ class PortalInvoice(_Read):
     created_at: str
 
 
-class PortalMaterial(_Read):
+class PortalMaterial(CamelModel):
     """A material to choose for a print."""
 
     id: int

@@ -6,24 +6,24 @@ from pydantic import Field
 
 from printshop.accounts.users import User
 from printshop.adapters.database import Database
-from printshop.kernel.base_model import Model
+from printshop.kernel.base_model import StrictModel
 from printshop.slicing.settings import Millimetres, Percent, Supports
 
 
-class PreferredShipping(Model):
+class PreferredShipping(StrictModel):
     """Where parcels usually go."""
 
     state: Annotated[str, Field(max_length=40, examples=["NSW"])] = ""
     postcode: Annotated[str, Field(max_length=12, examples=["2000"])] = ""
 
 
-class Notifications(Model):
+class Notifications(StrictModel):
     """How the client wants to hear from the shop."""
 
     email: bool = True
 
 
-class Preferences(Model):
+class Preferences(StrictModel):
     """What a client's orders begin with; each print may differ. Null: no preference."""
 
     material_id: Annotated[int | None, Field(ge=1, le=2**53)] = None

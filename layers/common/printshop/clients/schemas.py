@@ -2,12 +2,11 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, validate_email
-from pydantic.alias_generators import to_camel
+from pydantic import AfterValidator, Field, validate_email
 
 from printshop.clients.preferences import Preferences
 from printshop.kernel.abn import Abn
-from printshop.kernel.base_model import Model
+from printshop.kernel.base_model import CamelModel, StrictModel
 
 type ClientSort = Literal["-createdAt", "createdAt", "name"]
 
@@ -19,7 +18,7 @@ def _address_or_none(text: str) -> str:
     return validate_email(text)[1] if text else ""
 
 
-class ClientAddress(Model):
+class ClientAddress(StrictModel):
     """Where a client is; the country is ISO 3166's two letters."""
 
     line1: Annotated[str, Field(max_length=200, examples=["1 George Street"])] = ""
@@ -30,7 +29,7 @@ class ClientAddress(Model):
     country: Annotated[str, Field(pattern=r"^[A-Z]{2}$", examples=["AU"])] = "AU"
 
 
-class ClientRequest(Model):
+class ClientRequest(StrictModel):
     """A whole client: what is left out is empty. `paymentTerm` is a code of the settings; without, their default."""
 
     name: Annotated[str, Field(min_length=1, max_length=200, examples=["Ada Lovelace"])]
@@ -44,15 +43,11 @@ class ClientRequest(Model):
     payment_term: Annotated[str | None, Field(min_length=1, max_length=40, examples=["NET14"])] = None
 
 
-class NoteRequest(Model):
+class NoteRequest(StrictModel):
     body: Annotated[str, Field(min_length=1, max_length=2000, examples=["Prefers matte black PETG."])]
 
 
-class _Read(BaseModel):
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
-
-
-class Address(_Read):
+class Address(CamelModel):
     line1: str
     line2: str
     suburb: str
@@ -61,7 +56,7 @@ class Address(_Read):
     country: str
 
 
-class ClientTotals(_Read):
+class ClientTotals(CamelModel):
     """What a client was billed in one currency, in its minor units. VOID invoices are not billed; `outstandingCents`
     is what PENDING and OVERDUE ones still ask for."""
 
@@ -73,7 +68,7 @@ class ClientTotals(_Read):
     credit_cents: int
 
 
-class ClientSummary(_Read):
+class ClientSummary(CamelModel):
     """A client in a list. `totals` has one entry for each currency that it was billed in."""
 
     id: int
@@ -89,7 +84,7 @@ class ClientSummary(_Read):
     updated_at: str
 
 
-class ClientNote(_Read):
+class ClientNote(CamelModel):
     """What the shop noted, and who did; the name stays when the login is gone."""
 
     id: int
@@ -99,7 +94,7 @@ class ClientNote(_Read):
     created_at: str
 
 
-class ClientLogin(_Read):
+class ClientLogin(CamelModel):
     id: int
     email: str
     name: str
@@ -107,7 +102,7 @@ class ClientLogin(_Read):
     created_at: str
 
 
-class ClientActivity(_Read):
+class ClientActivity(CamelModel):
     """An entry of the activity log. `metadata` differs by action; `userId` in it is who acted."""
 
     id: int

@@ -10,10 +10,10 @@ from decimal import Decimal
 from typing import Annotated, Final, Literal
 
 from babel import Locale
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import BeforeValidator, Field
 
 from printshop.adapters.storage.keys import pdf_filename
+from printshop.kernel.base_model import CamelModel
 
 __all__ = [
     "Account",
@@ -67,11 +67,7 @@ Cents = int
 """Minor units of the document's currency."""
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True)
-
-
-class Address(_Model):
+class Address(CamelModel):
     line1: OptionalText = None
     line2: OptionalText = None
     suburb: OptionalText = None
@@ -94,7 +90,7 @@ class Address(_Model):
         return str(Locale("en").territories.get(self.country, self.country))
 
 
-class Client(_Model):
+class Client(CamelModel):
     name: Text
     company: OptionalText = None
     email: OptionalText = None
@@ -103,7 +99,7 @@ class Client(_Model):
     address: Address | None = None
 
 
-class PrintDetails(_Model):
+class PrintDetails(CamelModel):
     """What a printed line is made of: layer height in mm, infill in percent; `grams` and `time_sec` of one piece."""
 
     file_id: int | None = None
@@ -116,7 +112,7 @@ class PrintDetails(_Model):
     infill: float | None = None
 
 
-class Item(_Model):
+class Item(CamelModel):
     position: int = 0
     description: Text
     quantity: Decimal = Field(max_digits=15, decimal_places=3)
@@ -128,7 +124,7 @@ class Item(_Model):
     details: PrintDetails | None = None
 
 
-class Payment(_Model):
+class Payment(CamelModel):
     """Money received, or given back when negative."""
 
     date: date
@@ -138,7 +134,7 @@ class Payment(_Model):
     """What the bank or the card's company calls it."""
 
 
-class _Document(_Model):
+class _Document(CamelModel):
     number: Text = Field(min_length=1)
     issue_date: date
     currency: str = Field(pattern=r"^[A-Z]{3}$")
@@ -208,7 +204,7 @@ class Quote(_Document):
     accept_url: Link | None = None
 
 
-class Entry(_Model):
+class Entry(CamelModel):
     """A line of an account. Above zero the client owes more by it, below zero less; `balance_cents` is what he owes
     after it."""
 
@@ -221,7 +217,7 @@ class Entry(_Model):
     balance_cents: Cents
 
 
-class Ageing(_Model):
+class Ageing(CamelModel):
     """What is owed at the end of a period by the days since it was due, less what is to the client's credit."""
 
     current_cents: Cents
@@ -232,7 +228,7 @@ class Ageing(_Model):
     credit_cents: Cents
 
 
-class Account(_Model):
+class Account(CamelModel):
     """A client's account in one currency: `opening_cents` and the entries sum to `closing_cents`, and so does its
     ageing. Below zero is to the client's credit."""
 
@@ -243,7 +239,7 @@ class Account(_Model):
     ageing: Ageing
 
 
-class Statement(_Model):
+class Statement(CamelModel):
     """What moved a client's accounts from `first` to `last`, both included, in the business's days."""
 
     kind: Literal["statement"] = "statement"
@@ -271,7 +267,7 @@ type Paper = Document | Receipt | Statement
 """Whatever is printed."""
 
 
-class Business(_Model):
+class Business(CamelModel):
     """Who issues the document, from the settings."""
 
     name: Text

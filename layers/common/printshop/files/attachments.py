@@ -8,14 +8,13 @@ object goes. So a file is whole and checked, or it is not there, and the old one
 from typing import Annotated
 from uuid import uuid4
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import Field
 
 from printshop.adapters.database import Database
 from printshop.adapters.storage.keys import attachment_key
 from printshop.adapters.storage.objects import ATTACHMENTS, Storage
 from printshop.files.attachment_types import END_BYTES, MIME_TYPES, is_what_it_says, mime_type_of
-from printshop.kernel.base_model import Model
+from printshop.kernel.base_model import CamelModel, StrictModel
 from printshop.kernel.errors import Conflict, NotFound, PayloadTooLarge, Unprocessable
 from printshop.kernel.log import get_logger
 
@@ -26,7 +25,7 @@ UPLOAD_URL_SECONDS = 7200
 log = get_logger()
 
 
-class AttachmentRequest(Model):
+class AttachmentRequest(StrictModel):
     """A file that is about to be uploaded: pdf, png, jpg, webp, txt or zip, of at most 25 MB."""
 
     filename: Annotated[str, Field(min_length=1, max_length=255, examples=["drawing.pdf"])]
@@ -36,10 +35,8 @@ class AttachmentRequest(Model):
     ] = None
 
 
-class Attachment(BaseModel):
+class Attachment(CamelModel):
     """A row of `attachments`; without `uploadedAt` its upload is still under way."""
-
-    model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True)
 
     id: int
     invoice_id: int
@@ -51,10 +48,8 @@ class Attachment(BaseModel):
     uploaded_at: str | None
 
 
-class AttachmentUpload(BaseModel):
+class AttachmentUpload(CamelModel):
     """Where a file goes: PUT its bytes to `uploadUrl`, then complete the attachment by its id."""
-
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
 
     id: int
     invoice_id: int

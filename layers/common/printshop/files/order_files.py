@@ -3,21 +3,17 @@
 from typing import Any, Literal
 from uuid import uuid4
 
-from pydantic import BaseModel, ConfigDict
-from pydantic.alias_generators import to_camel
-
 from printshop.adapters.database import Database
 from printshop.adapters.storage.keys import order_key
 from printshop.adapters.storage.objects import ORDER_FILES, Storage
+from printshop.kernel.base_model import CamelModel
 from printshop.kernel.errors import NotFound
 
 DOWNLOAD_SECONDS = 300
 
 
-class OrderFile(BaseModel):
+class OrderFile(CamelModel):
     """A row of `order_files`; it belongs to an invoice or a quote, and to its client."""
-
-    model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True)
 
     id: int
     invoice_id: int | None

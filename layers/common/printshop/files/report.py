@@ -9,7 +9,7 @@ from printshop.files.slicing_context import SlicedPrinter, SlicingContext
 from printshop.geometry.dimensions import Geometry
 from printshop.geometry.fit import Fit, fit
 from printshop.geometry.warnings import ModelWarning, warnings_of
-from printshop.pricing.price_book import Stored
+from printshop.kernel.base_model import CamelModel
 from printshop.pricing.print_price import price_print
 from printshop.slicing.estimate import Range, estimate
 from printshop.slicing.inspection import MeshTopology, TopologyWarning
@@ -22,7 +22,7 @@ USUAL_SETTINGS = SliceSettings(
 """What a model is estimated by until its customer has chosen."""
 
 
-class ModelEstimate(Stored):
+class ModelEstimate(CamelModel):
     """About what one piece will take, from its geometry alone. It is no offer: the slicer's figures replace it."""
 
     settings: SliceSettings
@@ -33,7 +33,7 @@ class ModelEstimate(Stored):
     currency: Annotated[str, Field(examples=["AUD"])]
 
 
-class ModelReport(Stored):
+class ModelReport(CamelModel):
     """Of a model whose upload is complete."""
 
     fits: list[Fit]

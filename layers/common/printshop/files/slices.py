@@ -18,10 +18,9 @@ from printshop.files.slicing_context import SlicedMaterial, SlicedPrinter, Slici
 from printshop.files.tmp_files import StoredTmpFile, TmpFile
 from printshop.geometry.dimensions import Box, Geometry
 from printshop.geometry.fit import Fit
-from printshop.kernel.base_model import Model
+from printshop.kernel.base_model import CamelModel, StrictModel
 from printshop.kernel.errors import NotFound, Unavailable, Unprocessable
 from printshop.kernel.log import get_logger
-from printshop.pricing.price_book import Stored
 from printshop.slicing.inspection import MeshTopology
 from printshop.slicing.profiles import check_layer_height, digest
 from printshop.slicing.settings import SliceSettings, settings_hash
@@ -54,7 +53,7 @@ class SliceFile(SliceSettings):
         return SliceSettings(**{name: getattr(self, name) for name in SliceSettings.model_fields})
 
 
-class SliceRequest(Model):
+class SliceRequest(StrictModel):
     """`materialId` defaults to the shop's; `printerId` to the smallest active printer that the model fits and
     whose nozzle lays such layers (of all printers, while none is active)."""
 
@@ -63,7 +62,7 @@ class SliceRequest(Model):
     printer_id: Annotated[int | None, Field(ge=1, le=2**53)] = None
 
 
-class SliceFigures(Stored):
+class SliceFigures(CamelModel):
     """What the slicer found, of one piece."""
 
     mass_mg: int

@@ -4,7 +4,8 @@ from typing import Any
 
 from printshop.files.tmp_files import StoredTmpFile
 from printshop.geometry.fit import BuildVolume
-from printshop.pricing.price_book import ShopRates, Stored, StoredMaterial
+from printshop.kernel.base_model import CamelModel
+from printshop.pricing.price_book import ShopRates, StoredMaterial
 from printshop.slicing.settings import PrintProfile
 
 
@@ -14,7 +15,7 @@ class SlicedMaterial(StoredMaterial):
     profile: str
 
 
-class SlicedPrinter(Stored):
+class SlicedPrinter(CamelModel):
     """A printer to choose from: its build volume in mm, its nozzle, its slicer profile."""
 
     id: int
@@ -28,7 +29,7 @@ class SlicedPrinter(Stored):
         return BuildVolume(self.id, self.name, self.bed_mm)
 
 
-class SlicingContext(Stored):
+class SlicingContext(CamelModel):
     """One of the user's files, or None; the material asked for, or None; the active printers, smallest first, or all
     of them while none is active."""
 

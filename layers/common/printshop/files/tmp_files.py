@@ -7,21 +7,17 @@ leaves at most an object without a row, which the janitor finds.
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from pydantic import BaseModel, ConfigDict
-from pydantic.alias_generators import to_camel
-
 from printshop.adapters.database import Database
 from printshop.adapters.storage.keys import tmp_key
 from printshop.adapters.storage.objects import TMP, Storage
 from printshop.geometry.dimensions import Geometry
+from printshop.kernel.base_model import CamelModel
 from printshop.kernel.errors import NotFound
 from printshop.slicing.settings import PrintProfile
 
 
-class TmpFile(BaseModel):
+class TmpFile(CamelModel):
     """A row of `tmp_files`. `metadata` of a model: attempts, settings, metrics, fallback, error, output."""
-
-    model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True)
 
     id: int
     storage_key: str

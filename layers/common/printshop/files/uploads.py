@@ -20,7 +20,7 @@ from printshop.files.tmp_files import StoredTmpFile, TmpFile, delete_tmp_file
 from printshop.geometry.dimensions import Geometry
 from printshop.geometry.errors import ModelRefused
 from printshop.geometry.model_file import check_upload
-from printshop.kernel.base_model import Model
+from printshop.kernel.base_model import StrictModel
 from printshop.kernel.errors import Conflict, NotFound, PayloadTooLarge, Unavailable, Unprocessable
 from printshop.kernel.log import get_logger
 
@@ -33,7 +33,7 @@ WAITING_LIMIT = 50
 log = get_logger()
 
 
-class UploadedModel(Model):
+class UploadedModel(StrictModel):
     """A model that is about to be uploaded."""
 
     filename: Annotated[str, Field(min_length=1, max_length=255, examples=["bunny.stl"])]

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import Field
+
+from printshop.kernel.base_model import CamelModel
 
 MAX_COORDINATE = 1e6
 """How far from the origin a corner may lie, in the model's unit and in mm. Keeps infinity and NaN out as well."""
@@ -23,11 +24,7 @@ UNIT_MM: Mapping[Unit, float] = {
 """How many mm each unit of a 3MF has."""
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True)
-
-
-class Box(_Frozen):
+class Box(CamelModel):
     """A bounding box's edges in mm, to 0.001."""
 
     x: Annotated[float, Field(examples=[64.2])]
@@ -35,7 +32,7 @@ class Box(_Frozen):
     z: Annotated[float, Field(examples=[48.1])]
 
 
-class Geometry(_Frozen):
+class Geometry(CamelModel):
     """A model in mm, as it will stand on the bed: all build items of a 3MF, with their transforms."""
 
     triangles: Annotated[int, Field(examples=[5682])]

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import Field
 
 from printshop.geometry.dimensions import Box
+from printshop.kernel.base_model import CamelModel
 
 _SLACK_MM = 0.001
 """A box is known to 0.001 mm."""
@@ -28,10 +28,8 @@ class BuildVolume:
     bed_mm: tuple[float, float, float]
 
 
-class Fit(BaseModel):
+class Fit(CamelModel):
     """How a model stands to one printer."""
-
-    model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True)
 
     printer_id: Annotated[int, Field(examples=[1])]
     printer: Annotated[str, Field(examples=["Prusa MK4"])]

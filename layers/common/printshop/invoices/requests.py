@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AwareDatetime, BeforeValidator, EmailStr, Field, model_validator
 
-from printshop.kernel.base_model import Model
+from printshop.kernel.base_model import StrictModel
 from printshop.pricing.document_lines import Cents, DocumentRequest, Id
 
 
@@ -47,7 +47,7 @@ class InvoiceRequest(DocumentRequest):
         return self
 
 
-class PaidRequest(Model):
+class PaidRequest(StrictModel):
     """How the balance was paid. `paidAt` is now when left out."""
 
     method: Annotated[Literal["BANK_TRANSFER", "CASH", "OTHER"], Field(examples=["BANK_TRANSFER"])] = "OTHER"
@@ -62,7 +62,7 @@ class PaymentRequest(PaidRequest):
     amount_cents: Annotated[Cents, Field(ge=1, examples=[5000])]
 
 
-class SendRequest(Model):
+class SendRequest(StrictModel):
     """To whom an invoice goes: the client's own address unless `to` names one."""
 
     to: Annotated[EmailStr, Field(max_length=254, examples=["clara@example.com"])] | None = None

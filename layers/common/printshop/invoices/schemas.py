@@ -2,10 +2,10 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import Field
 
 from printshop.config.settings import Settings
+from printshop.kernel.base_model import CamelModel
 from printshop.payments.links import card_payment
 from printshop.pricing.price_book import for_customer
 from printshop.pricing.totals import DiscountType
@@ -29,11 +29,7 @@ type JobStatus = Literal[
 ]
 
 
-class _Read(BaseModel):
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
-
-
-class InvoiceSummary(_Read):
+class InvoiceSummary(CamelModel):
     """An invoice in a list. `creditCents`, what was paid above the total, is the shop's to see alone."""
 
     id: int
@@ -54,7 +50,7 @@ class InvoiceSummary(_Read):
     updated_at: str
 
 
-class InvoiceAddress(_Read):
+class InvoiceAddress(CamelModel):
     line1: str
     line2: str
     suburb: str
@@ -63,7 +59,7 @@ class InvoiceAddress(_Read):
     country: str
 
 
-class InvoiceClient(_Read):
+class InvoiceClient(CamelModel):
     """For whom the invoice is."""
 
     id: int
@@ -75,7 +71,7 @@ class InvoiceClient(_Read):
     address: InvoiceAddress | None
 
 
-class InvoiceItem(_Read):
+class InvoiceItem(CamelModel):
     """A line. `details` is what priced a print: its slice, material and rates; to a client, what is printed."""
 
     position: int
@@ -89,7 +85,7 @@ class InvoiceItem(_Read):
     details: dict[str, Any] | None
 
 
-class InvoicePayment(_Read):
+class InvoicePayment(CamelModel):
     """Money received, or given back when negative. `date` is the business's day of it."""
 
     id: int
@@ -112,7 +108,7 @@ class Payment(InvoicePayment):
     created_at: str
 
 
-class InvoiceJob(_Read):
+class InvoiceJob(CamelModel):
     id: int
     status: JobStatus
     priority: Literal["NORMAL", "FAST_TRACK", "URGENT"]
@@ -144,7 +140,7 @@ class Invoice(InvoiceSummary):
     pay_note: Annotated[str | None, Field(description="Why there is no `payUrl` while something is owed")]
 
 
-class QueuedMail(_Read):
+class QueuedMail(CamelModel):
     id: int
     status: Literal["QUEUED"]
 
@@ -155,7 +151,7 @@ class SentInvoice(Invoice):
     mail: QueuedMail | None
 
 
-class Activity(_Read):
+class Activity(CamelModel):
     """Something that happened to an invoice. `metadata` (who did it, with what) is the shop's alone."""
 
     id: int

@@ -2,16 +2,15 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import Field
 
-from printshop.kernel.base_model import Model
+from printshop.kernel.base_model import CamelModel, StrictModel
 
 Id = Annotated[int, Field(ge=1, le=2**53)]
 Body = Annotated[str, Field(min_length=1, max_length=5000, examples=["When will my order be ready?"])]
 
 
-class MessageRequest(Model):
+class MessageRequest(StrictModel):
     """A message."""
 
     body: Body
@@ -29,11 +28,7 @@ class ThreadMessageRequest(InvoiceRelatedRequest):
     user_id: Annotated[Id | None, Field(description="The shop only: whose thread", examples=[None])] = None
 
 
-class _Read(BaseModel):
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid")
-
-
-class Sender(_Read):
+class Sender(CamelModel, extra="forbid"):
     """Who wrote."""
 
     id: int
@@ -41,7 +36,7 @@ class Sender(_Read):
     name: str
 
 
-class Message(_Read):
+class Message(CamelModel, extra="forbid"):
     """A message of a thread. `sender` is null for the system's own; `readAt` null is unread."""
 
     id: int
@@ -55,7 +50,7 @@ class Message(_Read):
     created_at: str
 
 
-class Thread(_Read):
+class Thread(CamelModel, extra="forbid"):
     """A client's thread as the shop's list shows it: what he wrote and nobody read, and the latest message."""
 
     user_id: int

@@ -5,11 +5,10 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from printshop.kernel.base_model import Model
+from printshop.kernel.base_model import CamelModel, StrictModel
 from printshop.pricing.price_book import (
     ShopRates,
     SliceHash,
-    Stored,
     StoredMaterial,
     StoredModel,
     StoredSlice,
@@ -21,7 +20,7 @@ from printshop.pricing.shipping import ShippingRegion, region_for
 from printshop.pricing.totals import Totals, totals
 
 
-class OrderedModel(Model):
+class OrderedModel(StrictModel):
     """One line of an order: a sliced file, by the hash of the slice, and how many pieces."""
 
     file_id: Annotated[int, Field(ge=1, le=2**53, examples=[12])]
@@ -30,14 +29,14 @@ class OrderedModel(Model):
     fast_track: bool = False
 
 
-class Address(Model):
+class Address(StrictModel):
     """Where the parcel goes; state and postcode choose the shipping region."""
 
     state: Annotated[str, Field(max_length=40, examples=["NSW"])] = ""
     postcode: Annotated[str, Field(max_length=12, examples=["2000"])] = ""
 
 
-class PriceRequest(Model):
+class PriceRequest(StrictModel):
     """What to price."""
 
     items: Annotated[list[OrderedModel], Field(min_length=1, max_length=50)]
@@ -46,7 +45,7 @@ class PriceRequest(Model):
     """An admin orders for this client; a client for himself."""
 
 
-class LineBreakdown(Stored):
+class LineBreakdown(CamelModel):
     """What one line costs and why. Material, machine time and so on add up to `totalCents`."""
 
     file_id: int
@@ -69,7 +68,7 @@ class LineBreakdown(Stored):
     total_cents: Annotated[int, Field(examples=[5954])]
 
 
-class ShippingChoice(Stored):
+class ShippingChoice(CamelModel):
     """The region that the address falls into, and its price."""
 
     code: Annotated[str, Field(examples=["metro"])]
@@ -77,7 +76,7 @@ class ShippingChoice(Stored):
     cents: Annotated[int, Field(examples=[1250])]
 
 
-class PriceBreakdown(Stored):
+class PriceBreakdown(CamelModel):
     """An order's price, in minor units of `currency`."""
 
     currency: str
@@ -92,7 +91,7 @@ class PriceBreakdown(Stored):
     total_cents: Annotated[int, Field(description="Send it as expectedTotalCents", examples=[7924])]
 
 
-class OrderInputs(Stored):
+class OrderInputs(CamelModel):
     """Everything that prices an order, read at one moment."""
 
     models: list[StoredModel | None]

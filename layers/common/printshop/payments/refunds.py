@@ -14,7 +14,7 @@ from printshop.adapters.stripe import (
     StripeGateway,
     unavailable,
 )
-from printshop.kernel.base_model import Model
+from printshop.kernel.base_model import StrictModel
 from printshop.kernel.errors import Conflict
 from printshop.kernel.idempotency import body_hash
 from printshop.payments.events import apply_event
@@ -24,7 +24,7 @@ KEY_LIVES = timedelta(hours=20)
 """Stripe forgets an idempotency key after a day: what is older is looked for before it is sent again."""
 
 
-class RefundRequest(Model):
+class RefundRequest(StrictModel):
     """How much of which card payment goes back: all that is left, of the newest one, where nothing is said."""
 
     amount_cents: (
@@ -35,7 +35,7 @@ class RefundRequest(Model):
     note: Annotated[str, Field(max_length=2000)] = ""
 
 
-class Refund(Model):
+class Refund(StrictModel):
     """A refund as far as it has come: PENDING until the money has gone, FAILED when it came back."""
 
     id: int

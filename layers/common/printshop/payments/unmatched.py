@@ -3,10 +3,10 @@
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import Field
 
 from printshop.adapters.database import Database
+from printshop.kernel.base_model import CamelModel
 from printshop.kernel.paging import decode_cursor, encode_cursor
 
 FLAGS = (
@@ -16,10 +16,8 @@ FLAGS = (
 )
 
 
-class UnmatchedEvent(BaseModel):
+class UnmatchedEvent(CamelModel):
     """UNMATCHED: a payment that names no invoice here, booked nowhere. FLAGGED: one that was not as asked for."""
-
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
 
     id: int
     stripe_event_id: str

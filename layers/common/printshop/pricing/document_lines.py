@@ -14,7 +14,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from printshop.kernel.base_model import Model
+from printshop.kernel.base_model import StrictModel
 from printshop.kernel.errors import Unprocessable
 from printshop.kernel.money import QUANTITY_SCALE, round_half_up
 from printshop.pricing.price_book import (
@@ -51,7 +51,7 @@ Quantity = Annotated[
 Pieces = Annotated[int, Field(ge=1, le=1000)]
 
 
-class SlicedPrint(Model):
+class SlicedPrint(StrictModel):
     """A finished slice of a file that the caller uploaded."""
 
     file_id: Id
@@ -60,7 +60,7 @@ class SlicedPrint(Model):
     fast_track: bool = False
 
 
-class PrintFigures(Model):
+class PrintFigures(StrictModel):
     """A print that the shop figured by hand: mm³ of filament and seconds, a piece."""
 
     volume_mm3: Annotated[int, Field(ge=1, le=10**9, alias="volumeMm3", examples=[3346])]
@@ -71,7 +71,7 @@ class PrintFigures(Model):
     fast_track: bool = False
 
 
-class _Discounted(Model):
+class _Discounted(StrictModel):
     discount_type: DiscountType = "NONE"
     discount_bps: Bps = 0
     discount_fixed_cents: Cents = 0

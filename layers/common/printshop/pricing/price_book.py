@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import Field
 
+from printshop.kernel.base_model import CamelModel
 from printshop.kernel.errors import Conflict, NotFound
 from printshop.pricing.print_factors import PrintFactor
 from printshop.pricing.print_price import AS_SLICED, Correction, Material, Rates
@@ -20,13 +20,7 @@ SliceHash = Annotated[
 ]
 
 
-class Stored(BaseModel):
-    """JSON of the database, camelCase."""
-
-    model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True)
-
-
-class StoredMaterial(Stored):
+class StoredMaterial(CamelModel):
     """A material of the catalogue."""
 
     id: int
@@ -40,7 +34,7 @@ class StoredMaterial(Stored):
         return Material(self.cost_per_kg_cents, self.density_mg_cm3)
 
 
-class StoredSlice(Stored):
+class StoredSlice(CamelModel):
     mass_mg: int
     volume_mm3: Annotated[int, Field(alias="volumeMm3")]
     filament_mm: int
@@ -52,7 +46,7 @@ class StoredSlice(Stored):
     """Of the printer that it was made for; None where that was not kept."""
 
 
-class StoredObject(Stored):
+class StoredObject(CamelModel):
     storage_key: str
     filename: str
     size_bytes: int
@@ -82,7 +76,7 @@ class StoredModel(StoredObject):
     """Of the printer and material that it was sliced for; None where the shop prices as sliced."""
 
 
-class ShopRates(Stored):
+class ShopRates(CamelModel):
     """The shop's prices. `currency` null is the deployment's STRIPE_CURRENCY."""
 
     currency: str | None
@@ -100,7 +94,7 @@ class ShopRates(Stored):
         )
 
 
-class StoredTemplate(Stored):
+class StoredTemplate(CamelModel):
     """A product template: FIXED has its price, CALCULATED is priced by volume and time."""
 
     id: int

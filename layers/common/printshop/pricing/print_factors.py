@@ -13,9 +13,9 @@ from fractions import Fraction
 from math import ceil, sqrt
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, computed_field
-from pydantic.alias_generators import to_camel
+from pydantic import Field, computed_field
 
+from printshop.kernel.base_model import CamelModel
 from printshop.kernel.money import BASIS_POINTS, round_half_up
 from printshop.pricing.print_price import AS_SLICED, Correction
 
@@ -28,11 +28,7 @@ FAIR_BPS = 1500
 type Sureness = Literal["TOO_FEW", "ROUGH", "FAIR", "SURE"]
 
 
-class _Stored(BaseModel):
-    model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True)
-
-
-class Ratio(_Stored):
+class Ratio(CamelModel):
     """Printed by sliced, of time or of filament, by so many prints. No print, no factor."""
 
     prints: Annotated[int, Field(description="Those that count, of the last 50", examples=[23])]
@@ -65,7 +61,7 @@ class Ratio(_Stored):
         )
 
 
-class PrintFactor(_Stored):
+class PrintFactor(CamelModel):
     """What corrects the figures of one slice: the ratios of its printer and material that enough prints agree on."""
 
     printer_id: int

@@ -3,16 +3,14 @@
 from collections.abc import Sequence
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import Field
 
+from printshop.kernel.base_model import CamelModel
 from printshop.kernel.errors import Unprocessable
 
 
-class ShippingRegion(BaseModel):
+class ShippingRegion(CamelModel, extra="forbid"):
     """A region of the settings. Prices are minor units, ex tax."""
-
-    model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True, extra="forbid")
 
     id: int
     code: str = Field(min_length=1, max_length=40)

@@ -4,12 +4,11 @@ import re
 from datetime import date
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, EmailStr, Field
-from pydantic.alias_generators import to_camel
+from pydantic import BeforeValidator, EmailStr, Field
 
 from printshop.config.settings import Settings
 from printshop.invoices.schemas import InvoiceItem
-from printshop.kernel.base_model import Model
+from printshop.kernel.base_model import CamelModel, StrictModel
 from printshop.payments.links import accept_link
 from printshop.pricing.document_lines import DocumentRequest, Id
 from printshop.pricing.price_book import for_customer
@@ -37,24 +36,20 @@ class QuoteRequest(DocumentRequest):
     valid_until: Annotated[Day | None, Field(description="A business day, today at the earliest")] = None
 
 
-class SendRequest(Model):
+class SendRequest(StrictModel):
     """To whom a quote goes: the client's own address unless `to` names one."""
 
     to: Annotated[EmailStr, Field(max_length=254, examples=["clara@example.com"])] | None = None
     message: Annotated[str, Field(max_length=5000, examples=["Here is the quote you asked for."])] = ""
 
 
-class DecisionRequest(Model):
+class DecisionRequest(StrictModel):
     """What the client wants to say with it."""
 
     note: Annotated[str, Field(max_length=2000, examples=["Please print it in black."])] | None = None
 
 
-class _Read(BaseModel):
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
-
-
-class QuoteSummary(_Read):
+class QuoteSummary(CamelModel):
     """A quote in a list. Amounts are minor units of `currency`."""
 
     id: int
@@ -75,7 +70,7 @@ class QuoteSummary(_Read):
     updated_at: str
 
 
-class QuoteAddress(_Read):
+class QuoteAddress(CamelModel):
     line1: str
     line2: str
     suburb: str
@@ -84,7 +79,7 @@ class QuoteAddress(_Read):
     country: str
 
 
-class QuoteClient(_Read):
+class QuoteClient(CamelModel):
     """For whom the quote is."""
 
     id: int
@@ -123,7 +118,7 @@ class QuoteDetail(Quote):
     snapshot: dict[str, Any] | None
 
 
-class QueuedMail(_Read):
+class QueuedMail(CamelModel):
     id: int
     status: Literal["QUEUED"]
 
@@ -134,7 +129,7 @@ class SentQuote(Quote):
     mail: QueuedMail | None
 
 
-class QuoteBusiness(_Read):
+class QuoteBusiness(CamelModel):
     """Who quotes."""
 
     name: str

@@ -2,17 +2,11 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
-from pydantic.alias_generators import to_camel
-
 from printshop.adapters.database import Database
+from printshop.kernel.base_model import CamelModel
 
 
-class _Read(BaseModel):
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
-
-
-class Receivable(_Read):
+class Receivable(CamelModel):
     """What is owed in a currency; overdue are the invoices that are OVERDUE, past due date and grace."""
 
     currency: str
@@ -22,7 +16,7 @@ class Receivable(_Read):
     overdue_cents: int
 
 
-class Ageing(_Read):
+class Ageing(CamelModel):
     """What is owed in a currency by days past the due date, of the business's day; not yet due is current."""
 
     currency: str
@@ -33,7 +27,7 @@ class Ageing(_Read):
     days_over_90_cents: int
 
 
-class Credit(_Read):
+class Credit(CamelModel):
     """What was paid beyond the totals and is to be given back."""
 
     currency: str
@@ -41,7 +35,7 @@ class Credit(_Read):
     credit_cents: int
 
 
-class Revenue(_Read):
+class Revenue(CamelModel):
     """Payments less refunds, by the business's calendar months."""
 
     currency: str
@@ -49,7 +43,7 @@ class Revenue(_Read):
     last_month_cents: int
 
 
-class QuoteCounts(_Read):
+class QuoteCounts(CamelModel):
     """`waiting` for the client, drafts `toReview` that clients asked for, accepted and `toConvert`."""
 
     waiting: int
@@ -57,14 +51,14 @@ class QuoteCounts(_Read):
     to_convert: int
 
 
-class JobCount(_Read):
+class JobCount(CamelModel):
     """Jobs that are not archived, in a status."""
 
     status: str
     count: int
 
 
-class PrinterCount(_Read):
+class PrinterCount(CamelModel):
     """Printers in a status, and how many of them print."""
 
     status: Literal["ACTIVE", "MAINTENANCE", "OFFLINE"]
@@ -72,13 +66,13 @@ class PrinterCount(_Read):
     busy: int
 
 
-class SliceCounts(_Read):
+class SliceCounts(CamelModel):
     waiting: int
     running: int
     failed_last_day: int
 
 
-class Activity(_Read):
+class Activity(CamelModel):
     id: int
     action: str
     message: str
@@ -90,7 +84,7 @@ class Activity(_Read):
     created_at: str
 
 
-class Dashboard(_Read):
+class Dashboard(CamelModel):
     """Amounts are minor units of their currency. A currency in which there is nothing has no row."""
 
     today: str

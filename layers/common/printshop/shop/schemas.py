@@ -9,17 +9,14 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     EmailStr,
     Field,
     model_validator,
 )
-from pydantic.alias_generators import to_camel
 
 from printshop.kernel.abn import Abn
-from printshop.kernel.base_model import Model
+from printshop.kernel.base_model import CamelModel, StrictModel
 from printshop.pricing.shipping import ShippingRegion
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -72,14 +69,14 @@ def _unique(field: str, values: Iterable[object]) -> None:
         raise ValueError(f"{field} must be unique: {', '.join(twice)}")
 
 
-class PaymentTerm(Model):
+class PaymentTerm(StrictModel):
     """How long a client has to pay."""
 
     code: Annotated[Code, Field(examples=["NET14"])]
     days: Annotated[int, Field(ge=0, le=365, examples=[14])]
 
 
-class Region(Model):
+class Region(StrictModel):
     """A delivery region, as `shipping.ShippingRegion` reads it. States and prefixes are compared without case."""
 
     id: Annotated[int, Field(ge=1, le=2**31 - 1)]
@@ -99,7 +96,7 @@ class Region(Model):
         return self
 
 
-class SettingsRequest(Model):
+class SettingsRequest(StrictModel):
     """All settings: what is sent replaces what was there. What GET answers may be sent back as it is."""
 
     business_name: Annotated[Line, Field(max_length=200, examples=["3D Print Bureau"])]
@@ -190,16 +187,12 @@ class SettingsRequest(Model):
         return self
 
 
-class _Read(BaseModel):
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
-
-
-class StoredPaymentTerm(_Read):
+class StoredPaymentTerm(CamelModel):
     code: str
     days: int
 
 
-class ShopSettings(_Read):
+class ShopSettings(CamelModel):
     """The settings. Amounts are minor units of `currency`, ex tax; `currency` null is the deployment's own."""
 
     business_name: str

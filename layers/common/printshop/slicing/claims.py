@@ -7,10 +7,10 @@ worker reports, and its token makes a late worker's word worthless.
 from collections.abc import Mapping
 from typing import Any, Literal, Protocol, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
-from pydantic.alias_generators import to_camel
+from pydantic import BaseModel, Field, model_validator
 
 from printshop.geometry.dimensions import Geometry
+from printshop.kernel.base_model import CamelModel
 from printshop.slicing.settings import PrintProfile, SliceSettings
 
 
@@ -20,14 +20,8 @@ class Rpc(Protocol):
     def call(self, function: str, /, **params: Any) -> Any: ...
 
 
-class _Camel(BaseModel):
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True)
-
-
-class SliceMessage(_Camel):
+class SliceMessage(CamelModel):
     """The body of a message in the slice queues: a slice that was asked for, or a model to be looked at."""
-
-    model_config = ConfigDict(extra="ignore")
 
     file_id: int = Field(gt=0, le=2**53)
     task: Literal["slice", "inspect"] = "slice"
@@ -40,7 +34,7 @@ class SliceMessage(_Camel):
         return self
 
 
-class Claim(_Camel):
+class Claim(CamelModel):
     """The right to slice one file, for as long as it is reported on."""
 
     claim_token: str
@@ -57,13 +51,13 @@ class Claim(_Camel):
     """The printer's name, for people."""
 
 
-class Busy(_Camel):
+class Busy(CamelModel):
     """Another worker holds a live claim."""
 
     retry_after_seconds: int
 
 
-class Result(_Camel):
+class Result(CamelModel):
     """A slice's figures (milligrams, mm³, mm, seconds), what made them, and the gzipped g-code as stored."""
 
     mass_mg: int
@@ -78,7 +72,7 @@ class Result(_Camel):
     gcode_bytes: int
 
 
-class Inspected(_Camel):
+class Inspected(CamelModel):
     """A model that is to be looked at."""
 
     file_id: int

@@ -26,10 +26,10 @@ from dataclasses import dataclass
 from math import hypot, sqrt
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import Field
 
 from printshop.geometry.dimensions import Geometry
+from printshop.kernel.base_model import CamelModel
 from printshop.slicing.profiles import values
 from printshop.slicing.settings import PrintProfile, SliceSettings
 
@@ -50,11 +50,7 @@ _SUPPORT_SHARE = {"normal": 0.05, "tree": 0.035}
 _SUPPORT_SLOWNESS = 2.7, 5.0
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True)
-
-
-class Range(_Frozen):
+class Range(CamelModel):
     """Where the slicer's figure is expected, and where most likely."""
 
     low: Annotated[int, Field(examples=[5400])]
@@ -62,7 +58,7 @@ class Range(_Frozen):
     high: Annotated[int, Field(examples=[6600])]
 
 
-class Estimate(_Frozen):
+class Estimate(CamelModel):
     """Milligrams and seconds of one piece, before it is sliced."""
 
     mass_mg: Range

@@ -13,10 +13,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic.alias_generators import to_camel
+from pydantic import Field, ValidationError
 
 from printshop.adapters.sandbox import Ended, Limits, run_fenced
+from printshop.kernel.base_model import CamelModel
 from printshop.slicing import inspector
 
 LIMITS = Limits(timeout_s=60, memory_bytes=1200 * 1024**2, file_bytes=8 * 1024**2)
@@ -55,20 +55,14 @@ class InspectionFailed(Exception):
         super().__init__(f"{code}: {_SENTENCES[code]}")
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(
-        frozen=True, alias_generator=to_camel, populate_by_name=True, serialize_by_alias=True
-    )
-
-
-class TopologyWarning(_Frozen):
+class TopologyWarning(CamelModel, serialize_by_alias=True):
     """One thing to look at: a stable code and a sentence that says what to do."""
 
     code: Annotated[TopologyWarningCode, Field(examples=["OPEN_EDGES"])]
     message: str
 
 
-class MeshTopology(_Frozen):
+class MeshTopology(CamelModel, serialize_by_alias=True):
     """How the triangles hang together. Corners are one when their coordinates are equal."""
 
     triangles: Annotated[int, Field(ge=0, examples=[5682])]
@@ -117,7 +111,7 @@ class MeshTopology(_Frozen):
         return found
 
 
-class Inspection(_Frozen):
+class Inspection(CamelModel, serialize_by_alias=True):
     """What was found. One of topology and picture may be missing; then `lacking` says why."""
 
     topology: MeshTopology | None
@@ -130,7 +124,7 @@ class Inspection(_Frozen):
         return self.topology.warnings if self.topology else []
 
 
-class _Told(_Frozen):
+class _Told(CamelModel, serialize_by_alias=True):
     drawn: bool
     topology: MeshTopology | None
     lacking: Literal["OUT_OF_MEMORY", "UNREADABLE"] | None

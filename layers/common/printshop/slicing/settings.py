@@ -10,8 +10,9 @@ import hashlib
 import json
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import AfterValidator, ConfigDict, Field
+
+from printshop.kernel.base_model import CamelModel
 
 # 0.1 + 0.2 in a browser is 0.30000000000000004: the same layer height must be the same slice.
 Millimetres = Annotated[
@@ -26,15 +27,11 @@ BrimMillimetres = Annotated[
 ]
 
 
-class _Strict(BaseModel):
+class _Strict(CamelModel):
     model_config = ConfigDict(
         strict=True,
         extra="forbid",
-        frozen=True,
         allow_inf_nan=False,
-        alias_generator=to_camel,
-        validate_by_alias=True,
-        validate_by_name=True,
         serialize_by_alias=True,
     )
 

@@ -6,12 +6,12 @@ from functools import partial
 from typing import Annotated, Any
 from uuid import uuid4
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import BaseModel, Field
 
 from printshop.adapters.database import DatabaseError
 from printshop.adapters.storage.objects import BUCKETS, Bucket, Storage
 from printshop.config.settings import SettingsError
+from printshop.kernel.base_model import CamelModel
 from printshop.kernel.errors import ApiError
 from printshop.kernel.log import get_logger
 from printshop.services import Services
@@ -22,10 +22,8 @@ STALE_AFTER_SECONDS = {"janitor": 30 * 60}
 log = get_logger()
 
 
-class Part(BaseModel):
+class Part(CamelModel, extra="allow"):
     """What was found of one part. Besides these, what its heartbeat tells, such as the janitor's counts."""
-
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="allow")
 
     ok: bool
     ms: Annotated[int | None, Field(description="How long the try took", examples=[4])] = None

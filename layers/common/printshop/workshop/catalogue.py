@@ -3,10 +3,10 @@
 from collections.abc import Collection
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import Field
 
 from printshop.adapters.database import Database
+from printshop.kernel.base_model import CamelModel
 from printshop.kernel.errors import Unprocessable
 from printshop.kernel.paging import decode_cursor, decode_time_cursor, encode_cursor
 
@@ -16,13 +16,7 @@ type CatalogueSort = Literal["name", "-createdAt"]
 Id = Annotated[int, Field(ge=1, le=2**53)]
 
 
-class Read(BaseModel):
-    """A part of an answer: camelCase names."""
-
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
-
-
-class Entry(Read):
+class Entry(CamelModel):
     """An entry of the catalogue. Timestamps are ISO 8601."""
 
     id: int

@@ -9,9 +9,9 @@ from pydantic import Field, model_validator
 
 from printshop.accounts.users import User
 from printshop.adapters.database import Database
-from printshop.kernel.base_model import Model
+from printshop.kernel.base_model import CamelModel, StrictModel
 from printshop.kernel.paging import decode_cursor, decode_time_cursor, encode_cursor
-from printshop.workshop.catalogue import Id, Read
+from printshop.workshop.catalogue import Id
 from printshop.workshop.printers import PrinterStatus
 
 type JobStatus = Literal[
@@ -32,13 +32,13 @@ type LeftOut = Literal["NOT_PRINTED", "SEVERAL_PRINTERS", "NOT_SLICED", "SEVERAL
 type JobSort = Literal["queue", "-createdAt", "createdAt"]
 
 
-class AssignedPrinter(Read):
+class AssignedPrinter(CamelModel):
     id: int
     name: str
     status: PrinterStatus
 
 
-class JobSummary(Read):
+class JobSummary(CamelModel):
     """A job in a list. Times are whole seconds, `printedSeconds` with the clock that runs while it is PRINTING."""
 
     id: int
@@ -66,7 +66,7 @@ class JobSummary(Read):
     updated_at: str
 
 
-class JobFile(Read):
+class JobFile(CamelModel):
     """An order file of the job; GET /api/order-files/{id} answers where to fetch it."""
 
     id: int
@@ -76,7 +76,7 @@ class JobFile(Read):
     size_bytes: int
 
 
-class PrintRecord(Read):
+class PrintRecord(CamelModel):
     """What a completed job took by what the slicer said: 10000 basis points are as it said, null is not known."""
 
     sliced_seconds: int
@@ -96,7 +96,7 @@ class Job(JobSummary):
     files: list[JobFile]
 
 
-class JobChanges(Model):
+class JobChanges(StrictModel):
     """What changes; a field that is left out stays. Null, where it may be sent, means no printer, not held, and not
     weighed."""
 
@@ -114,14 +114,14 @@ class JobChanges(Model):
     ) = None
 
 
-class JobMove(Model):
+class JobMove(StrictModel):
     """The next status, and the printer that the job is on from then on; the one it has when left out."""
 
     status: JobStatus
     printer_id: Id | None = None
 
 
-class Reordering(Model):
+class Reordering(StrictModel):
     """Either `jobIds`, which take in this order the places that they hold together; or `jobId`, which goes right
     before `beforeId` or after `afterId`."""
 
@@ -145,7 +145,7 @@ class Reordering(Model):
         return self
 
 
-class QueueOrder(Read):
+class QueueOrder(CamelModel):
     """Every job that is neither finished nor archived, first to last."""
 
     job_ids: list[int]

@@ -6,14 +6,14 @@ from pydantic import Field
 
 from printshop.accounts.users import User
 from printshop.adapters.database import Database
-from printshop.kernel.base_model import Model
+from printshop.kernel.base_model import StrictModel
 from printshop.slicing.profiles import MATERIALS
 from printshop.workshop.catalogue import CatalogueSort, Entry, known_profile, list_catalogue
 
 PLA = "pla"
 
 
-class MaterialRequest(Model):
+class MaterialRequest(StrictModel):
     """A material as a whole. One that is not active is priced no more, and stays where it was used."""
 
     name: Annotated[str, Field(min_length=1, max_length=100, examples=["PETG"])]

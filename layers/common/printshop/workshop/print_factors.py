@@ -5,12 +5,12 @@ from typing import Annotated
 from pydantic import Field, computed_field
 
 from printshop.adapters.database import Database
+from printshop.kernel.base_model import CamelModel
 from printshop.kernel.paging import decode_cursor, encode_cursor
 from printshop.pricing.print_factors import Ratio
-from printshop.workshop.catalogue import Read
 
 
-class TaughtFactor(Read):
+class TaughtFactor(CamelModel):
     """What prints on one printer in one material took by what the slicer said of them, and how sure that is.
 
     A completed job counts when it was printed on one printer, in one material, whole from slices.

@@ -6,9 +6,9 @@ from pydantic import Field
 
 from printshop.accounts.users import User
 from printshop.adapters.database import Database
-from printshop.kernel.base_model import Model
+from printshop.kernel.base_model import CamelModel, StrictModel
 from printshop.slicing.profiles import PRINTERS
-from printshop.workshop.catalogue import CatalogueSort, Entry, Read, known_profile, list_catalogue
+from printshop.workshop.catalogue import CatalogueSort, Entry, known_profile, list_catalogue
 
 GENERIC = "generic"
 
@@ -17,7 +17,7 @@ type PrinterStatus = Literal["ACTIVE", "MAINTENANCE", "OFFLINE"]
 Bed = Annotated[int, Field(ge=1, le=5000, description="Millimetres", examples=[250])]
 
 
-class PrinterRequest(Model):
+class PrinterRequest(StrictModel):
     """A printer as a whole: what is left out gets its default."""
 
     name: Annotated[str, Field(min_length=1, max_length=100, examples=["Prusa MK4 left"])]
@@ -33,7 +33,7 @@ class PrinterRequest(Model):
     notes: Annotated[str, Field(max_length=2000)] = ""
 
 
-class PrinterJob(Read):
+class PrinterJob(CamelModel):
     """The job on a printer's bed. Times are whole seconds, `printedSeconds` with the clock that runs."""
 
     id: int

@@ -6,13 +6,13 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from printshop.accounts.users import User
 from printshop.adapters.database import Database
-from printshop.kernel.base_model import Model
+from printshop.kernel.base_model import StrictModel
 from printshop.workshop.catalogue import CatalogueSort, Entry, Id, list_catalogue
 
 type PricingType = Literal["FIXED", "CALCULATED"]
 
 
-class ProductTemplateRequest(Model):
+class ProductTemplateRequest(StrictModel):
     """A template as a whole. FIXED has its price; CALCULATED may name the material that it is printed in."""
 
     name: Annotated[str, Field(min_length=1, max_length=200, examples=["Design hour"])]
