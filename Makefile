@@ -11,12 +11,16 @@ BESIDE ?=
 ONLY ?=
 BUILT ?=
 STAGE ?= dev
+# pytest keeps the test modules that it has rewritten, which saves seconds from the second run on.
+export PYTHONDONTWRITEBYTECODE :=
+# Two workers, whatever the machine: tests that hold a time against the clock are made for two processors.
+PARALLEL := -n 2 --dist worksteal
 # As it was typed: a name may hold what make or the shell would read as theirs.
 export DEMO_MODEL := $(value MODEL)
 export WEBHOOK_URL := $(value URL)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-sam setup-tests setup-audit setup-bench demo up test test-full lint format bench build deploy admin \
+.PHONY: help setup setup-sam setup-tests setup-audit setup-bench demo up check unit test test-full lint format bench build deploy admin \
 	stripe-webhook verify-quote audit contract image image-test lock notice openapi preview clean
 
 help: ## What there is
@@ -43,11 +47,17 @@ demo: $(if $(BUILT),build,setup) ## From sign-up to a paid invoice (MODEL=path.s
 up: $(if $(BUILT),build,setup) ## Serve the stack in the foreground; .local/stack.json says where
 	@$(PYTHON) -m devstack.stack $(if $(BUILT),--built)
 
+check: ## What one runs at every save: lint and the unit tests, side by side
+	@$(MAKE) --no-print-directory -j2 lint unit
+
+unit: setup
+	@$(PYTHON) -m pytest tests/unit -m "not full" $(PARALLEL)
+
 test: setup-tests ## Unit, integration, contract, template and end-to-end tests
-	@$(PYTHON) -m pytest -m "not full"
+	@$(PYTHON) -m pytest -m "not full" $(PARALLEL)
 
 test-full: setup-tests ## The same, with the full sizes of load, race and fuzz tests
-	@$(PYTHON) -m pytest
+	@$(PYTHON) -m pytest $(PARALLEL)
 
 lint: setup ## ruff and mypy, strict
 	@$(BIN)/ruff check .

@@ -12,10 +12,16 @@ import psycopg
 import pytest
 
 from devstack.stack import Stack
+from tests.support.sharing import in_two_halves
 
 PARAMETERS = {"MaxModelMb": "100", "FurtherOrigins": "https://staff.example.com,http://localhost:3001"}
 # The gateway speaks plain HTTP; loading the machine's certificates would cost 40 ms a request.
 NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+@pytest.hookimpl(trylast=True)  # after the marks have taken theirs away
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items[:] = in_two_halves(items)
 
 
 def an_address() -> str:
