@@ -120,6 +120,8 @@ LOOKS: list[tuple[st.SearchStrategy[str], list[Callable[[str], str]]]] = [
             lambda s: f"<{s}>",
             lambda s: f"mailto:{s}",
             lambda s: f"https://h/?email={quote(s)}&x=1",
+            lambda s: f"https://h/?next={quote(f'/invite?email={quote(s)}', safe='')}&x=1",
+            lambda s: quote(json.dumps({"to": s}), safe=""),
             lambda s: f"Key (email)=({s}) already exists.",
             lambda s: repr({"to": [s]}),
         ],
@@ -248,6 +250,24 @@ PLAIN = st.one_of(
 @given(nested(PLAIN))
 def test_what_is_no_secret_is_written_as_it_is(data: Any) -> None:
     assert json.dumps(redact(data)) == json.dumps(data)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (
+            "https://h/?email=jaaaaaaaaaaaaaaaa%2Bx%40example.com&x=1",
+            "https://h/?email=j***@example.com&x=1",
+        ),
+        ("to j%6Fe.smith%2540example.com", "to j***@example.com"),
+        ("%22password%22%3A%22hunter%2022%22", f'"password":{MASK}'),
+        ("next=%2Fapi%2Fpay%2Fabcdef%3Fx", f"next=%2Fapi%2Fpay%2F{MASK}"),
+        ("%61pikey%3Dabcdef", f"apikey={MASK}"),
+        ("100%25 of bunny%20v2.stl", "100%25 of bunny%20v2.stl"),
+    ],
+)
+def test_what_is_percent_encoded_is_masked_as_well(text: str, shown: str) -> None:
+    assert redact(text) == shown
 
 
 def test_a_token_in_base64_is_masked_too() -> None:

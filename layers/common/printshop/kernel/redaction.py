@@ -1,19 +1,24 @@
-"""What must not be written anywhere, masked: by the name that it stands under, and by its look in any text.
+"""Masks secrets and personal data before they are logged: by the name of their field, and by their form in any text.
 
 Secrets (passwords, tokens, keys, cookies, signatures), links that open something to whoever holds them, and persons
-(names, companies, phones, addresses; of an e-mail the first letter and the host stay). A person's name in the midst
-of a sentence has no look: who writes a log line names the id instead.
+(names, companies, phones, addresses; of an e-mail the first letter and the host stay), also percent-encoded. No rule
+can tell a person's name in the middle of a sentence: a log line gives the id instead.
 """
 
 import dataclasses
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import unquote
 
 MASK = "[redacted]"
 DEPTH = 12
-"""Deeper data is left out: a ring of references must not hang the log."""
+"""Levels of nesting; deeper data is left out, so that a circular reference cannot hang the log."""
 
+ENCODINGS = 3
+"""How often a text may be percent-encoded: a link in a link's parameter, once more in a log of it."""
+
+_WORD = re.compile(r"\S+")
 _WORDS = (
     r"(?:pass[_-]?(?:word|code|phrase)|passwd|secret|token|authorization|cookie|api[_-]?key|signature|private"
     r"|credential|idempotency[_-]?key)"
@@ -67,7 +72,7 @@ _RULES: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...]
         (r"(Failing row contains )\([^\r\n]*", 0, rf"\1({MASK})"),
         (r"(invalid input (?:syntax|value) for [\w ]{1,60}: )\\*\".*?\"", 0, rf"\1{MASK}"),
         # Persons
-        (r"\b([\w])[\w.+'-]{0,64}(?:@|%40)([\w-]+\.[\w.-]+)", 0, r"\1***@\2"),
+        (r"\b([\w])(?:[\w.+'-]|%(?!40)[0-9A-Fa-f]{2}){0,64}(?:@|%40)([\w-]+\.[\w.-]+)", 0, r"\1***@\2"),
         (r"(?<![\w.:+-])(?:\+|%2B)[1-9]\d?[\d ().-]{6,16}\d(?![\w:])", 0, MASK),
         (r"(?<![\w.:/-])\(?0[2-478]\)?(?:[ -]?\d){8}(?![\w:-])", 0, MASK),
     )
@@ -118,6 +123,24 @@ def _series(values: list[Any], depth: int) -> list[Any]:
 
 
 def _text(text: str) -> str:
+    masked = _by_rules(text)
+    return _WORD.sub(_masked_encoded, masked) if "%" in masked else masked
+
+
+def _by_rules(text: str) -> str:
     for pattern, shown in _RULES:
         text = pattern.sub(shown, text)
     return text
+
+
+def _masked_encoded(match: re.Match[str]) -> str:
+    """A word that hides something behind percent-encoding, decoded and masked; any other word as it is."""
+    word = decoded = match.group()
+    for _ in range(ENCODINGS):
+        encoded, decoded = decoded, unquote(decoded)
+        if decoded == encoded:
+            break
+        masked = _by_rules(decoded)
+        if masked != decoded:
+            return masked
+    return word
