@@ -39,6 +39,7 @@ class Aws:
         self._log = run_dir / "logs" / "aws.log"
         self._port = free_port()
         self._process: Process | None = None
+        self._clients: dict[tuple[str, str], Any] = {}
 
     @property
     def endpoint_url(self) -> str:
@@ -79,15 +80,17 @@ class Aws:
     def client(self, service: str, *, signed_as: str = ...) -> Any: ...
 
     def client(self, service: str, *, signed_as: str = "local") -> Any:
-        """A boto3 client; `signed_as` is the access key, and so the name in the recorded calls."""
-        return boto3.client(
-            service,
-            region_name=REGION,
-            endpoint_url=self.endpoint_url,
-            aws_access_key_id=signed_as,
-            aws_secret_access_key="local",
-            config=Config(retries={"total_max_attempts": 2}, connect_timeout=5, read_timeout=30),
-        )
+        """A boto3 client, made once; `signed_as` is the access key, and so the name in the recorded calls."""
+        if (service, signed_as) not in self._clients:
+            self._clients[service, signed_as] = boto3.client(
+                service,
+                region_name=REGION,
+                endpoint_url=self.endpoint_url,
+                aws_access_key_id=signed_as,
+                aws_secret_access_key="local",
+                config=Config(retries={"total_max_attempts": 2}, connect_timeout=5, read_timeout=30),
+            )
+        return self._clients[service, signed_as]
 
     def put_secret(self, name: str, values: Mapping[str, str]) -> None:
         """Create a Secrets Manager secret that is a JSON object, or give it a new value."""

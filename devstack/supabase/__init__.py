@@ -150,6 +150,8 @@ class Supabase:
             "PATH": os.environ["PATH"],
             "TZ": "UTC",
             "DO_NOT_TRACK": "1",
+            # The least that bcrypt takes: nobody attacks this machine's accounts, and each sign-up waits for it.
+            "LITE_AUTH_BCRYPT_COST": "4",
             "NODE_COMPILE_CACHE": str(home / "compile-cache"),
             "SUPABASE_PACKAGES": str(home),
             "SUPABASE_PORT": str(self.keys.port),

@@ -97,7 +97,7 @@ async function create(service, params) {
     newUser(service, id, {
       email,
       role: params.role,
-      encrypted_password: params.password_hash ?? bcrypt.hashSync(password, 10),
+      encrypted_password: params.password_hash ?? bcrypt.hashSync(password, settings.passwordCost),
       confirmed_at: params.email_confirm ? new Date().toISOString() : null,
       raw_user_meta_data: { ...params.user_metadata, email_verified: Boolean(params.email_confirm) },
       raw_app_meta_data: { provider: 'email', providers: ['email'], ...params.app_metadata },
@@ -127,7 +127,7 @@ async function update(service, user, params) {
   }
   if (params.password !== undefined) {
     service.assertPasswordStrong(params.password)
-    change.encrypted_password = bcrypt.hashSync(params.password, 10)
+    change.encrypted_password = bcrypt.hashSync(params.password, settings.passwordCost)
   }
   if (params.email_confirm && !user.email_confirmed_at) change.confirmed_at = new Date().toISOString()
   if (params.role) change.role = params.role

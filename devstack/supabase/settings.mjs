@@ -34,4 +34,6 @@ export const settings = Object.freeze({
   mailIntervalSeconds: number('SUPABASE_MAIL_INTERVAL', 60),
   mailExpirySeconds: number('SUPABASE_MAIL_EXPIRY', 3600),
   minimumPasswordLength: number('SUPABASE_PASSWORD_LENGTH', 6),
+  // lite's own variable; its sign-ups read it as well.
+  passwordCost: number('LITE_AUTH_BCRYPT_COST', 10),
 })
