@@ -1,4 +1,4 @@
-"""Workshop: jobs and their queue, what prints taught, printers, materials, product templates. The shop's alone."""
+"""Workshop: jobs and their queue, print factors, printers, materials, product templates. Admins only."""
 
 from typing import Annotated
 
@@ -10,37 +10,42 @@ from printshop.http.errors import refusals
 from printshop.http.services import Provided
 from printshop.kernel.base_model import Data, Page
 from printshop.kernel.paging import Cursor, Limit, Search
-from printshop.workshop.catalogue import CatalogueSort
-from printshop.workshop.jobs import (
+from printshop.workshop.reads import (
+    get_job,
+    list_jobs,
+    list_materials,
+    list_print_factors,
+    list_printers,
+    list_product_templates,
+)
+from printshop.workshop.schemas import (
+    CatalogueSort,
     Job,
     JobChanges,
     JobMove,
     JobSort,
     JobStatus,
     JobSummary,
-    QueueOrder,
-    Reordering,
-    archive_job,
-    change_job,
-    get_job,
-    list_jobs,
-    move_job,
-    reorder_jobs,
-)
-from printshop.workshop.materials import (
     Material,
     MaterialRequest,
-    delete_material,
-    list_materials,
-    save_material,
-)
-from printshop.workshop.print_factors import TaughtFactor, list_print_factors
-from printshop.workshop.printers import Printer, PrinterRequest, delete_printer, list_printers, save_printer
-from printshop.workshop.product_templates import (
+    Printer,
+    PrinterRequest,
     ProductTemplate,
     ProductTemplateRequest,
+    QueueOrder,
+    Reordering,
+    TaughtFactor,
+)
+from printshop.workshop.writes import (
+    archive_job,
+    change_job,
+    delete_material,
+    delete_printer,
     delete_product_template,
-    list_product_templates,
+    move_job,
+    reorder_jobs,
+    save_material,
+    save_printer,
     save_product_template,
 )
 
