@@ -15,9 +15,10 @@ from pathlib import Path
 import trimesh
 
 from printshop.geometry.dimensions import Box, Geometry
+from printshop.slicing.command_line import build_arguments
 from printshop.slicing.estimate import Estimate, Range, estimate
-from printshop.slicing.prusa import Slicer, arguments, find_slicer
 from printshop.slicing.settings import PrintProfile, SliceSettings, Supports
+from printshop.slicing.slicer import Slicer, find_slicer
 from scripts.command_line import figures_of
 from scripts.sample_models import gallery
 
@@ -77,7 +78,7 @@ def compare(slicer: Slicer, model: Path, settings: SliceSettings, profile: Print
     expected: Estimate = estimate(measured(model), settings, profile)
     with tempfile.TemporaryDirectory() as folder:
         gcode = Path(folder) / "model.gcode"
-        line, _ = arguments(slicer, settings, profile, str(model), str(gcode))
+        line, _ = build_arguments(slicer, settings, profile, str(model), str(gcode))
         environment = {"LC_ALL": "C.UTF-8", "HOME": folder}
         subprocess.run([slicer.binary, *line], check=True, capture_output=True, env=environment)
         grams, seconds = figures_of(gcode.read_text())

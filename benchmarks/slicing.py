@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from devstack.stack import Stack
-from printshop.slicing.gcode import read_statistics
+from printshop.slicing.gcode_statistics import read_statistics
 from scripts.command_line import slice_by_hand
 from tests.conftest import Client, sign_up
 from tests.e2e.round_trips import kinds_of

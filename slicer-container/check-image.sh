@@ -19,7 +19,7 @@ for root in "layers/common/printshop", "slicer-container/slicer_worker":
 sys.path.append("/dev-packages")  # last: what the image has, it uses
 import pytest
 import awslambdaric, slicer_worker.lambda_handler, slicer_worker.poller
-from printshop.slicing.prusa import find_slicer
+from printshop.slicing.slicer import find_slicer
 print(find_slicer("/usr/bin/prusa-slicer"), "Python", sys.version.split()[0], flush=True)
 sys.exit(pytest.main(["-p", "no:cacheprovider", "--override-ini=pythonpath=.", *sys.argv[1:]]))
 '

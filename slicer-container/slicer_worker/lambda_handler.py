@@ -6,8 +6,8 @@ from typing import Any
 
 from printshop.config.settings_provider import current
 from printshop.kernel.log import get_logger
-from slicer_worker.queue import Lanes, slice_lanes
-from slicer_worker.start import memory_for_each, start_worker
+from slicer_worker.factory import build_worker, memory_per_child
+from slicer_worker.slice_queues import SliceQueues, slice_queues
 from slicer_worker.worker import SliceWorker
 
 log = get_logger()
@@ -16,7 +16,7 @@ log = get_logger()
 class SqsHandler:
     """Delivers the records of an event, one after the other; those to be tried again are reported, and shown soon."""
 
-    def __init__(self, worker: SliceWorker, lanes: Lanes) -> None:
+    def __init__(self, worker: SliceWorker, lanes: SliceQueues) -> None:
         self._worker = worker
         self._lanes = lanes
 
@@ -28,7 +28,7 @@ class SqsHandler:
             seconds = self._worker.deliver(record["body"])
             if seconds is not None:
                 # Without this it would stay hidden for the queue's whole visibility timeout.
-                lane.show_again(record["receiptHandle"], seconds)
+                lane.change_visibility(record["receiptHandle"], seconds)
                 failures.append({"itemIdentifier": record["messageId"]})
         return {"batchItemFailures": failures}
 
@@ -37,7 +37,7 @@ class SqsHandler:
 def _cold_start() -> SqsHandler:
     settings = current.read()
     sandbox = int(os.environ["AWS_LAMBDA_FUNCTION_MEMORY_SIZE"]) * 1024**2
-    return SqsHandler(start_worker(settings, memory_for_each(sandbox, 1)), slice_lanes(settings))
+    return SqsHandler(build_worker(settings, memory_per_child(sandbox, 1)), slice_queues(settings))
 
 
 @log.defects("slicer.defect")

@@ -19,8 +19,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from printshop.config.settings_provider import current
 from printshop.kernel.log import get_logger
 from slicer_worker.ecs_task import ScaleInProtection, sandbox_bytes
-from slicer_worker.queue import Lanes, Message, SliceQueue, slice_lanes
-from slicer_worker.start import beat, memory_for_each, start_worker
+from slicer_worker.factory import beat, build_worker, memory_per_child
+from slicer_worker.slice_queues import Message, SliceQueue, SliceQueues, slice_queues
 from slicer_worker.worker import SliceWorker
 
 HEARTBEAT_SECONDS = 60
@@ -46,7 +46,7 @@ class Poller:
     def __init__(
         self,
         worker: SliceWorker,
-        lanes: Lanes,
+        lanes: SliceQueues,
         threads: int,
         protection: ScaleInProtection,
         *,
@@ -124,7 +124,7 @@ class Poller:
             self._draining.wait(QUEUE_PAUSE_SECONDS)
             return False
         if message and self._draining.is_set():
-            lane.show_again(message.receipt, 0)
+            lane.change_visibility(message.receipt, 0)
         elif message:
             self._deliver(lane, message)
         return message is not None
@@ -135,7 +135,7 @@ class Poller:
         if seconds is None:
             lane.delete(message.receipt)
         else:
-            lane.show_again(message.receipt, seconds)
+            lane.change_visibility(message.receipt, seconds)
 
     @contextmanager
     def _kept_hidden(self, lane: SliceQueue, message: Message) -> Iterator[None]:
@@ -144,7 +144,7 @@ class Poller:
 
         def renew() -> None:
             while not done.wait(self._renew_seconds):
-                lane.show_again(message.receipt, self._worker.lease_seconds)
+                lane.change_visibility(message.receipt, self._worker.lease_seconds)
 
         thread = threading.Thread(target=renew, name="visibility", daemon=True)
         thread.start()
@@ -164,10 +164,10 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     settings = current.read()
     threads = settings.slicer_concurrency
-    memory = memory_for_each(sandbox_bytes(os.environ.get("ECS_CONTAINER_METADATA_URI_V4")), threads)
+    memory = memory_per_child(sandbox_bytes(os.environ.get("ECS_CONTAINER_METADATA_URI_V4")), threads)
     poller = Poller(
-        start_worker(settings, memory),
-        slice_lanes(settings),
+        build_worker(settings, memory),
+        slice_queues(settings),
         threads,
         ScaleInProtection(os.environ.get("ECS_AGENT_URI")),
         renew_seconds=options.renew_seconds,

@@ -9,15 +9,16 @@ from pathlib import Path
 from isal import igzip
 
 from printshop.adapters.sandbox import Limits
-from printshop.geometry.errors import ModelRefused
+from printshop.geometry.errors import ModelError
 from printshop.geometry.fit import BuildVolume, fit
-from printshop.geometry.prepare import prepare_model
+from printshop.geometry.slicer_input import prepare_slicer_input
 from printshop.kernel.errors import NotFound, PayloadTooLarge, Unprocessable
 from printshop.kernel.log import get_logger
 from printshop.slicing.claims import Claim, Result
 from printshop.slicing.failures import SliceFailed
-from printshop.slicing.prusa import Progress, Sliced, SliceJob, Slicer, find_slicer, run
-from slicer_worker.objects import ObjectStore
+from printshop.slicing.run import ProgressCallback, SlicedModel, SliceJob, run_slicer
+from printshop.slicing.slicer import Slicer, find_slicer
+from slicer_worker.object_store import ObjectStore
 
 GCODE_TYPE = "application/gzip"
 _COMPRESSION = 1
@@ -35,24 +36,24 @@ class SliceMaker:
     binary: str
     limits: Limits
 
-    def make(self, claim: Claim, scratch: Path, progress: Progress) -> Result:
+    def make(self, claim: Claim, scratch: Path, on_progress: ProgressCallback) -> Result:
         """Slice the claimed file and store its g-code. Nothing is written to the database.
 
         Raises SliceFailed, SliceStopped, Unprocessable, NotFound, PayloadTooLarge, OSError.
         """
         slicer = find_slicer(self.binary)
-        turned = _turned(claim)
+        is_turned = _is_turned(claim)
         upload = scratch / "upload"
         if self.objects.download_to("tmp", claim.storage_key, upload) != claim.content_hash:
             raise SliceFailed(
                 "MODEL_CHANGED",
                 "The stored model is not the one that was accepted; upload it again.",
-                can_heal=False,
+                can_retry=False,
             )
-        model = prepare_model(upload, claim.filename)
+        model = prepare_slicer_input(upload, claim.filename)
         started = time.monotonic()
-        job = SliceJob(model, claim.settings, claim.profile, scratch, self.limits, turned=turned)
-        sliced = run(slicer, job, progress)
+        job = SliceJob(model, claim.settings, claim.profile, scratch, self.limits, is_turned=is_turned)
+        sliced = run_slicer(slicer, job, on_progress)
         _log_metrics(claim, slicer, sliced, time.monotonic() - started)
         key, size = self._store(sliced.gcode)
         statistics = sliced.statistics
@@ -83,13 +84,13 @@ class SliceMaker:
         return key, packed.stat().st_size
 
 
-def _turned(claim: Claim) -> bool:
+def _is_turned(claim: Claim) -> bool:
     """Whether the model fits only when turned. Raises SliceFailed MODEL_TOO_LARGE when it does not fit at all."""
     printer = BuildVolume(0, claim.printer or "the printer", claim.profile.bed_mm)
     (place,) = fit(claim.geometry.box, [printer], claim.settings.scale, claim.settings.brim_width)
     if not place.fits:
         raise SliceFailed(
-            "MODEL_TOO_LARGE", f"The model is {place.reason}; scale it down or split it.", can_heal=False
+            "MODEL_TOO_LARGE", f"The model is {place.reason}; scale it down or split it.", can_retry=False
         )
     return place.is_turned
 
@@ -101,25 +102,25 @@ def failure_of(
     match error:
         case SliceFailed():
             return error
-        case ModelRefused():
-            return SliceFailed(error.code, error.message, can_heal=False)
+        case ModelError():
+            return SliceFailed(error.code, error.message, can_retry=False)
         case Unprocessable():  # a profile that is gone, a file that storage does not take
             log.error(scope="slicer.worker", error=error)
-            return SliceFailed(error.code, "The slice could not be prepared; ask the shop.", can_heal=True)
+            return SliceFailed(error.code, "The slice could not be prepared; ask the shop.", can_retry=True)
         case NotFound():
             return SliceFailed(
-                "MODEL_MISSING", "The uploaded model is gone; upload it again.", can_heal=False
+                "MODEL_MISSING", "The uploaded model is gone; upload it again.", can_retry=False
             )
         case PayloadTooLarge():
             message = "The g-code is too large to store; use a larger layer height, or split the model."
-            return SliceFailed("GCODE_TOO_LARGE", message, can_heal=False)
+            return SliceFailed("GCODE_TOO_LARGE", message, can_retry=False)
         case OSError():
             log.error(scope="slicer.worker", error=error)
             message = "The worker ran out of disk or processes; the slice starts again."
-            return SliceFailed("WORKER_EXHAUSTED", message, can_heal=True)
+            return SliceFailed("WORKER_EXHAUSTED", message, can_retry=True)
 
 
-def _log_metrics(claim: Claim, slicer: Slicer, sliced: Sliced, seconds: float) -> None:
+def _log_metrics(claim: Claim, slicer: Slicer, sliced: SlicedModel, seconds: float) -> None:
     log.info(
         scope="slicer.metrics",
         message="Metrics extracted",

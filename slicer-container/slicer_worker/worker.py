@@ -12,11 +12,11 @@ from printshop.kernel.errors import ApiError, NotFound, PayloadTooLarge, Unavail
 from printshop.kernel.log import get_logger
 from printshop.slicing.claims import Busy, Claim, Claims, Result, SliceMessage
 from printshop.slicing.failures import SliceFailed, SliceStopped
-from printshop.slicing.prusa import Slicer, find_slicer
-from printshop.slicing.scratch import is_writable, scratch_folder
-from slicer_worker.claim_keeper import LEASE_SECONDS, ClaimKeeper
-from slicer_worker.inspections import InspectionStopped, make_inspection
-from slicer_worker.objects import ObjectStore
+from printshop.slicing.scratch_folder import is_writable, scratch_folder
+from printshop.slicing.slicer import Slicer, find_slicer
+from slicer_worker.inspection_job import InspectionStopped, make_inspection
+from slicer_worker.lease_renewer import LEASE_SECONDS, LeaseRenewer
+from slicer_worker.object_store import ObjectStore
 from slicer_worker.slice_job import SliceMaker, failure_of
 
 MESSAGE_MARGIN_SECONDS = 60
@@ -123,10 +123,10 @@ class SliceWorker:
     def _attempt(self, claim: Claim) -> int | None:
         if self._disabled:
             message = "Automatic slicing is switched off; the shop prices this model."
-            return self._fail(claim, SliceFailed("SLICER_DISABLED", message, can_heal=False))
+            return self._fail(claim, SliceFailed("SLICER_DISABLED", message, can_retry=False))
         try:
             with (
-                ClaimKeeper(self._claims, claim, self.stopping) as keeper,
+                LeaseRenewer(self._claims, claim, self.stopping) as keeper,
                 scratch_folder(self._scratch_parent) as scratch,
             ):
                 result = self._maker.make(claim, scratch, keeper.tell)
@@ -160,7 +160,7 @@ class SliceWorker:
 
     def _fail(self, claim: Claim, failure: SliceFailed) -> int | None:
         outcome = self._claims.fail(
-            claim, failure.code, failure.message, final=not failure.can_heal, log_tail=failure.log_tail
+            claim, failure.code, failure.message, final=not failure.can_retry, log_tail=failure.log_tail
         )
         log.warn(
             scope="slicer.failure",

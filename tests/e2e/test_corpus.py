@@ -17,7 +17,7 @@ from scripts.sample_models import gallery
 from tests.conftest import Client, sign_up
 from tests.integration.api.traces import nothing_left_behind, wait_until_quiet
 from tests.support.orders import put, slice_request, wait_for_slice
-from tests.unit.geometry.corpus import ACCEPTED, REFUSED, SLICED, Hostile
+from tests.unit.geometry.hostile_files import ACCEPTED, REFUSED, SLICED, Hostile
 
 MARKER = Path("/tmp/printshop-corpus-was-here")
 """What the command inside one of the files would make."""

@@ -21,7 +21,7 @@ import boto3
 from printshop.slicing.claims import Claims
 from slicer_worker.ecs_task import ScaleInProtection
 from slicer_worker.poller import Poller
-from slicer_worker.queue import Lanes, SliceQueue
+from slicer_worker.slice_queues import SliceQueue, SliceQueues
 from slicer_worker.worker import SliceWorker
 from tests.integration.slicing.stores import SETTINGS, FolderObjects, MemoryDatabase, job_of, worker_settings
 from tests.unit.slicing.model_makers import binary_stl, box
@@ -78,7 +78,7 @@ client.meta.events.register(
 )
 poller = Poller(
     worker,
-    Lanes(SliceQueue(client, options.small_url), SliceQueue(client, options.large_url)),
+    SliceQueues(SliceQueue(client, options.small_url), SliceQueue(client, options.large_url)),
     options.threads,
     ScaleInProtection(os.environ.get("ECS_AGENT_URI"), renew_seconds=1, quiet_seconds=1),
     renew_seconds=options.renew_seconds,

@@ -11,12 +11,13 @@ import trimesh
 
 from printshop.adapters.sandbox import Limits
 from printshop.geometry.dimensions import Box, Geometry
-from printshop.geometry.prepare import prepare_model
+from printshop.geometry.slicer_input import prepare_slicer_input
 from printshop.slicing.estimate import estimate
-from printshop.slicing.gcode import parse_duration
-from printshop.slicing.prusa import Sliced, SliceJob, find_slicer, run
+from printshop.slicing.gcode_statistics import parse_duration
+from printshop.slicing.run import SlicedModel, SliceJob, run_slicer
 from printshop.slicing.settings import PrintProfile, SliceSettings
-from tests.integration.slicing.by_hand import BUNNY, SCREW, SHAPES, slice_by_hand
+from printshop.slicing.slicer import find_slicer
+from tests.integration.slicing.command_line import BUNNY, SCREW, SHAPES, slice_by_hand
 from tests.unit.slicing.model_makers import ascii_stl, binary_stl, box, cube_model, three_mf
 
 OFF = {"enabled": False, "pattern": "normal", "angle": 45}
@@ -36,16 +37,16 @@ def slice_upload(
     material: str = "pla",
     turned: bool = False,
     **settings: Any,
-) -> Sliced:
+) -> SlicedModel:
     """What the worker does with a file, without its queue; in a folder of its own inside `folder`."""
     body = {"layerHeight": 0.2, "infill": 15, "supports": OFF} | settings
     job_folder = Path(mkdtemp(dir=folder))
     (job_folder / "upload").write_bytes(upload.read_bytes())
-    model = prepare_model(job_folder / "upload", filename)
+    model = prepare_slicer_input(job_folder / "upload", filename)
     profile = PrintProfile.model_validate(MK4 | {"printer": printer, "material": material})
     limits = Limits(timeout_s=60)
-    job = SliceJob(model, SliceSettings.model_validate(body), profile, job_folder, limits, turned=turned)
-    sliced = run(find_slicer(), job)
+    job = SliceJob(model, SliceSettings.model_validate(body), profile, job_folder, limits, is_turned=turned)
+    sliced = run_slicer(find_slicer(), job)
     assert sliced.gcode.parent == job_folder
     return sliced
 
@@ -54,7 +55,7 @@ type Figures = tuple[float, float, int]
 """Grams, cm³, seconds."""
 
 
-def figures(sliced: Sliced) -> Figures:
+def figures(sliced: SlicedModel) -> Figures:
     statistics = sliced.statistics
     return statistics.mass_mg / 1000, statistics.volume_mm3 / 1000, statistics.time_s
 
@@ -72,7 +73,7 @@ def same(one: Figures, other: Figures) -> bool:
 TRIES = 12
 
 
-def agree(ours: Callable[[], Sliced], theirs: Callable[[], Figures]) -> bool:
+def agree(ours: Callable[[], SlicedModel], theirs: Callable[[], Figures]) -> bool:
     """Whether the product and the same slicer by hand come to one result.
 
     PrusaSlicer 2.5 is not always equal to itself: its threads give the screw at 33.33 % infill 150 to 154 s in 30

@@ -16,13 +16,15 @@ from typing import Any
 
 import pytest
 
-from printshop.adapters.sandbox import Limits, run_fenced
+from printshop.adapters.sandbox import Limits, run_sandboxed
+from printshop.slicing.command_line import build_arguments
 from printshop.slicing.failures import SliceFailed, SliceStopped
-from printshop.slicing.gcode import read_statistics
-from printshop.slicing.profiles import load_files
-from printshop.slicing.prusa import Sliced, SliceJob, Slicer, arguments, find_slicer, run
+from printshop.slicing.gcode_statistics import read_statistics
+from printshop.slicing.profiles import profile_files
+from printshop.slicing.run import SlicedModel, SliceJob, run_slicer
 from printshop.slicing.settings import PrintProfile, SliceSettings
-from tests.integration.slicing.by_hand import BUNNY, SHAPES
+from printshop.slicing.slicer import Slicer, find_slicer
+from tests.integration.slicing.command_line import BUNNY, SHAPES
 from tests.unit.slicing.model_makers import ascii_stl, box, three_mf
 
 LIMITS = Limits(timeout_s=60)
@@ -61,16 +63,18 @@ def cube(folder: Path, size: float = 20) -> Path:
 
 
 def sliced(
-    slicer: Slicer, model: Path, profile: PrintProfile = MK4, *, turned: bool = False, **changes: Any
-) -> Sliced:
-    return run(slicer, SliceJob(model, asked(**changes), profile, model.parent, LIMITS, turned=turned))
+    slicer: Slicer, model: Path, profile: PrintProfile = MK4, *, is_turned: bool = False, **changes: Any
+) -> SlicedModel:
+    return run_slicer(
+        slicer, SliceJob(model, asked(**changes), profile, model.parent, LIMITS, is_turned=is_turned)
+    )
 
 
-def gcode_of(slicer: Slicer, model: Path, *, turned: bool = False, **changes: Any) -> str:
+def gcode_of(slicer: Slicer, model: Path, *, is_turned: bool = False, **changes: Any) -> str:
     """The g-code, without asking for figures that Slic3r does not write."""
     output = model.parent / "contract.gcode"
-    line, _ = arguments(slicer, asked(**changes), MK4, str(model), str(output), turned=turned)
-    ended = run_fenced([slicer.binary, *line], scratch=model.parent, limits=LIMITS)
+    line, _ = build_arguments(slicer, asked(**changes), MK4, str(model), str(output), is_turned=is_turned)
+    ended = run_sandboxed([slicer.binary, *line], scratch=model.parent, limits=LIMITS)
     assert ended.code == 0, ended.tail
     return output.read_text()
 
@@ -134,7 +138,7 @@ def test_both_profiles_arrive(slicer: Slicer, tmp_path: Path) -> None:
 def test_every_key_of_the_profiles_is_known_and_kept(slicer: Slicer, tmp_path: Path) -> None:
     gcode = gcode_of(slicer, cube(tmp_path))
     known = set(re.findall(r"^; (\w+) = ", gcode, re.M))
-    for file in load_files(MK4):
+    for file in profile_files(MK4):
         keys = {line.split(" =")[0] for line in file.read_text().splitlines() if line and line[0] != "#"}
         assert keys <= known
     assert setting(gcode, "bed_shape") == "0x0,250x0,250x210,0x210"
@@ -163,7 +167,7 @@ def test_a_turned_model_lies_the_other_way(slicer: Slicer, tmp_path: Path) -> No
     model.write_bytes(ascii_stl([tuple((x * 3, y, z) for x, y, z in corners) for corners in box(10)]))  # type: ignore[misc]
     x, y, _ = extent(gcode_of(slicer, model))
     assert (x, y) == pytest.approx((30, 10), abs=0.8)
-    x, y, _ = extent(gcode_of(slicer, model, turned=True))
+    x, y, _ = extent(gcode_of(slicer, model, is_turned=True))
     assert (x, y) == pytest.approx((10, 30), abs=0.8)
 
 
@@ -199,11 +203,11 @@ def test_tree_supports_are_organic_from_2_6_on_and_snug_before_with_a_note(
 def test_slic3r_makes_normal_supports_and_leaves_the_time_to_the_shop(tmp_path: Path) -> None:
     (slicer,) = [slicer for slicer in SLICERS if slicer.product == "Slic3r"]
     model = cube(tmp_path)
-    _, notes = arguments(slicer, asked(supports=TREE), MK4, str(model), "x.gcode")
+    _, notes = build_arguments(slicer, asked(supports=TREE), MK4, str(model), "x.gcode")
     assert notes == [f"Slic3r {slicer.version_text} has no tree supports; normal supports were made instead."]
     with pytest.raises(SliceFailed, match=r"print time") as failure:
         sliced(slicer, model)
-    assert (failure.value.code, failure.value.can_heal) == ("NO_STATISTICS", False)
+    assert (failure.value.code, failure.value.can_retry) == ("NO_STATISTICS", False)
 
 
 @every_prusa
@@ -214,7 +218,7 @@ def test_a_model_larger_than_the_bed_is_refused_however_the_slicer_ends(
     # 2.5 aborts (134), 2.9 says so and ends with 0.
     with pytest.raises(SliceFailed) as failure:
         sliced(slicer, cube(tmp_path, size))
-    assert (failure.value.code, failure.value.can_heal) == ("MODEL_OUTSIDE_BED", False)
+    assert (failure.value.code, failure.value.can_retry) == ("MODEL_OUTSIDE_BED", False)
 
 
 @every
@@ -224,7 +228,7 @@ def test_a_speck_is_nothing_to_print(slicer: Slicer, tmp_path: Path) -> None:
     # 2.9 looks for its place first, and finds none.
     modern = slicer.product == "PrusaSlicer" and slicer.version >= (2, 9, 0)
     code = "MODEL_OUTSIDE_BED" if modern else "MODEL_NOTHING_TO_PRINT"
-    assert (failure.value.code, failure.value.can_heal) == (code, False)
+    assert (failure.value.code, failure.value.can_retry) == (code, False)
 
 
 @every
@@ -233,7 +237,7 @@ def test_what_is_no_model_is_unreadable(slicer: Slicer, tmp_path: Path) -> None:
     model.write_bytes(b"no model" * 100)
     with pytest.raises(SliceFailed) as failure:
         sliced(slicer, model)
-    assert (failure.value.code, failure.value.can_heal) == ("MODEL_UNREADABLE", False)
+    assert (failure.value.code, failure.value.can_retry) == ("MODEL_UNREADABLE", False)
 
 
 @every_prusa
@@ -243,7 +247,7 @@ def test_settings_that_the_slicer_itself_refuses_are_a_failure_though_it_may_end
     fine = MK4.model_copy(update={"nozzle_um": 100})
     with pytest.raises(SliceFailed) as failure:
         sliced(slicer, cube(tmp_path), fine, layerHeight=0.2)
-    assert (failure.value.code, failure.value.can_heal) == ("SETTINGS_REFUSED", False)
+    assert (failure.value.code, failure.value.can_retry) == ("SETTINGS_REFUSED", False)
 
 
 @every_prusa
@@ -273,9 +277,9 @@ def test_a_script_inside_a_3mf_never_runs_and_nobody_is_waited_for(slicer: Slice
 def test_closed_input_ends_the_question_whether_to_run_a_script(slicer: Slicer, tmp_path: Path) -> None:
     # 2.9 asks on the terminal before it runs a script, and 2.5 runs it: the product always blanks it.
     gcode = tmp_path / "model.gcode"
-    line, _ = arguments(slicer, asked(), MK4, str(cube(tmp_path)), str(gcode))
+    line, _ = build_arguments(slicer, asked(), MK4, str(cube(tmp_path)), str(gcode))
     line[line.index("--post-process") + 1] = "/bin/true"
-    ended = run_fenced([slicer.binary, *line], scratch=tmp_path, limits=LIMITS)
+    ended = run_sandboxed([slicer.binary, *line], scratch=tmp_path, limits=LIMITS)
     assert not ended.timed_out
     if slicer.version >= (2, 9, 0):
         assert not gcode.exists()
@@ -291,7 +295,7 @@ def test_progress_rises_and_comes_at_most_once_a_second(slicer: Slicer, tmp_path
         told.append((time.monotonic(), percent, stage))
         return True
 
-    run(slicer, SliceJob(model, asked(layerHeight=0.1), MK4, tmp_path, LIMITS), progress)
+    run_slicer(slicer, SliceJob(model, asked(layerHeight=0.1), MK4, tmp_path, LIMITS), progress)
     times = [at for at, _, _ in told]
     percents = [percent for _, percent, _ in told]
     assert told
@@ -306,7 +310,7 @@ def test_a_slice_that_nobody_wants_any_more_stops(slicer: Slicer, tmp_path: Path
     shutil.copy(BUNNY, model)
     job = SliceJob(model, asked(layerHeight=0.1), MK4, tmp_path, LIMITS)
     with pytest.raises(SliceStopped):
-        run(slicer, job, lambda _percent, _stage: False)
+        run_slicer(slicer, job, lambda _percent, _stage: False)
 
 
 @every

@@ -18,9 +18,9 @@ import pytest
 
 from printshop.adapters.sandbox import MEMORY_BYTES
 from printshop.slicing.claims import Claims
-from printshop.slicing.prusa import find_slicer
+from printshop.slicing.slicer import find_slicer
 from slicer_worker.worker import LATER, SOON, SliceWorker
-from tests.integration.slicing.by_hand import BUNNY, SCREW, slice_by_hand
+from tests.integration.slicing.command_line import BUNNY, SCREW, slice_by_hand
 from tests.integration.slicing.stores import (
     SETTINGS,
     FolderObjects,
@@ -256,7 +256,9 @@ def test_a_worker_killed_in_mid_job_leaves_a_counted_attempt_and_a_scratch_folde
     )
     slicer = wait_for_slicer(bench.scratch)
     assert len(list(bench.scratch.iterdir())) == 1
-    sweep = "from printshop.slicing.scratch import sweep_scratch; from pathlib import Path; import sys;"
+    sweep = (
+        "from printshop.slicing.scratch_folder import sweep_scratch; from pathlib import Path; import sys;"
+    )
     sweep += "print(sweep_scratch(Path(sys.argv[1])))"
 
     def swept() -> int:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from printshop.geometry.errors import ModelRefused
+from printshop.geometry.errors import ModelError
 from printshop.geometry.model_file import check_upload
-from printshop.geometry.prepare import prepare_model
-from tests.unit.geometry.corpus import REFUSED, Hostile
+from printshop.geometry.slicer_input import prepare_slicer_input
+from tests.unit.geometry.hostile_files import REFUSED, Hostile
 from tests.unit.slicing.model_makers import ascii_stl, binary_stl, box, cube_model, sphere, three_mf_bytes
 
 BLANK = ascii_stl(box(20)).replace(b"endsolid", b"\n" * 20_000_000 + b"endsolid")
@@ -32,7 +32,7 @@ def test_no_time_at_all_is_too_little_for_any_model(tmp_path: Path, name: str, d
     path = tmp_path / name
     path.write_bytes(data)
     check_upload(path, name)
-    with pytest.raises(ModelRefused) as refused:
+    with pytest.raises(ModelError) as refused:
         check_upload(path, name, seconds=0)
     assert refused.value.code == "MODEL_TOO_COMPLEX"
     assert refused.value.message.endswith("; reduce its triangles, or export it as binary STL.")
@@ -47,7 +47,7 @@ def test_a_model_is_given_up_soon_after_its_time(tmp_path: Path, name: str, data
     path = tmp_path / name
     path.write_bytes(data)
     began = time.process_time()
-    with pytest.raises(ModelRefused) as refused:
+    with pytest.raises(ModelError) as refused:
         check_upload(path, name, seconds=0.1)
     assert refused.value.code == "MODEL_TOO_COMPLEX"
     assert time.process_time() - began < 1  # of some four
@@ -66,7 +66,7 @@ def test_an_end_that_is_none_costs_next_to_nothing(tmp_path: Path, file: Hostile
     path = tmp_path / file.filename
     path.write_bytes(file.build())
     began = time.process_time()
-    with pytest.raises(ModelRefused):
+    with pytest.raises(ModelError):
         check_upload(path, path.name)
     assert time.process_time() - began < 0.5
 
@@ -74,8 +74,8 @@ def test_an_end_that_is_none_costs_next_to_nothing(tmp_path: Path, file: Hostile
 def test_the_worker_gives_a_3mf_up_and_an_stl_never(tmp_path: Path) -> None:
     upload = tmp_path / "upload"
     upload.write_bytes(three_mf_bytes())
-    with pytest.raises(ModelRefused) as refused:
-        prepare_model(upload, "a.3mf", seconds=0)
+    with pytest.raises(ModelError) as refused:
+        prepare_slicer_input(upload, "a.3mf", seconds=0)
     assert refused.value.code == "MODEL_TOO_COMPLEX"
     upload.write_bytes(ascii_stl(box(20)))
-    assert prepare_model(upload, "a.stl", seconds=0).name == "model.stl"
+    assert prepare_slicer_input(upload, "a.stl", seconds=0).name == "model.stl"

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from printshop.geometry.errors import ModelRefused
+from printshop.geometry.errors import ModelError
 from printshop.geometry.mesh import load_triangles
 from printshop.geometry.model_file import HEAD_BYTES, TAIL_BYTES, check_ends, check_upload
-from printshop.geometry.prepare import prepare_model
+from printshop.geometry.slicer_input import prepare_slicer_input
 from tests.unit.slicing.model_makers import ascii_stl, binary_stl, box, three_mf_bytes
 
 SIZES = [pytest.param(150), pytest.param(5000, marks=pytest.mark.full)]
@@ -47,13 +47,13 @@ def answers(data: bytes, name: str) -> list[str | int]:
         found: list[str | int] = []
         try:
             found.append(check_upload(upload, name)[1].triangles)
-        except ModelRefused as refusal:
+        except ModelError as refusal:
             found.append(refusal.code)
             if name.endswith(".stl"):
                 return [refusal.code, refusal.code]
         try:
-            found.append(len(load_triangles(prepare_model(upload, name))))
-        except ModelRefused as refusal:
+            found.append(len(load_triangles(prepare_slicer_input(upload, name))))
+        except ModelError as refusal:
             found.append(refusal.code)
         return found
 
@@ -67,7 +67,7 @@ def test_any_bytes_are_a_model_or_refused_with_a_code(examples: int) -> None:
         assert by_api == by_worker
         try:
             check_ends(name, len(data), data[:HEAD_BYTES], data[-TAIL_BYTES:])
-        except ModelRefused as refusal:
+        except ModelError as refusal:
             assert refusal.code == by_api, "the ends were refused, but the whole file was not"
 
     check()

@@ -41,16 +41,17 @@ def test_no_function_loads_numpy_at_its_start(folder: Path) -> None:
 
 def test_what_the_api_knows_of_intake_at_its_start_needs_no_numpy() -> None:
     modules = (
-        "contents, dimensions, errors, fit, model_file, model_xml, package, prepare, stl, threemf, warnings"
+        "dimensions, errors, fit, model_file, near_origin, slicer_input, stl, "
+        "threemf_model, threemf_package, threemf_reader, threemf_rebuild, warnings"
     )
     assert not loads_numpy(f"from printshop.geometry import {modules}", ROOT)
 
 
 def test_a_file_refused_by_its_ends_is_refused_without_numpy() -> None:
     program = (
-        "from printshop.geometry.model_file import check_ends; from printshop.geometry.errors import ModelRefused\n"
+        "from printshop.geometry.model_file import check_ends; from printshop.geometry.errors import ModelError\n"
         "try: check_ends('a.stl', 3, b'G28', b'G28'); raise SystemExit('accepted')\n"
-        "except ModelRefused: pass\n"
+        "except ModelError: pass\n"
     )
     assert not loads_numpy(program, ROOT)
 
@@ -66,8 +67,8 @@ def test_what_the_worker_does_to_an_accepted_model_needs_no_numpy(
     model = tmp_path / "upload"
     model.write_bytes(data)
     program = (
-        "import sys; from pathlib import Path; from printshop.geometry.prepare import prepare_model\n"
-        "assert prepare_model(Path(sys.argv[1]), sys.argv[2]).exists()"
+        "import sys; from pathlib import Path; from printshop.geometry.slicer_input import prepare_slicer_input\n"
+        "assert prepare_slicer_input(Path(sys.argv[1]), sys.argv[2]).exists()"
     )
     assert not loads_numpy(program, ROOT, str(model), name)
 

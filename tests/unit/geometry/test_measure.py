@@ -199,8 +199,8 @@ def test_memory_does_not_grow_with_a_binary_stl(tmp_path: Path, megabytes: int) 
     script = (
         "import sys; from pathlib import Path\n"
         "from printshop.geometry.model_file import check_upload\n"
-        "from printshop.geometry.prepare import prepare_model\n"
-        "path = Path(sys.argv[1]); check_upload(path, path.name); prepare_model(path, 'model.stl')\n"
+        "from printshop.geometry.slicer_input import prepare_slicer_input\n"
+        "path = Path(sys.argv[1]); check_upload(path, path.name); prepare_slicer_input(path, 'model.stl')\n"
         "print(Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0])\n"
     )
     answer = subprocess.run(

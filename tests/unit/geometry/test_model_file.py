@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from printshop.geometry.errors import ModelRefused
+from printshop.geometry.errors import ModelError
 from printshop.geometry.model_file import HEAD_BYTES, TAIL_BYTES, ModelKind, check_ends, check_upload
-from printshop.geometry.prepare import prepare_model
+from printshop.geometry.slicer_input import prepare_slicer_input
 from printshop.kernel.errors import Unprocessable
 from tests.unit.slicing.model_makers import ROOT, ascii_stl, binary_stl, box, sphere, three_mf
 
@@ -87,9 +87,9 @@ def test_a_3mf_is_recognised(tmp_path: Path) -> None:
 def test_what_the_ends_give_away_is_refused_with_its_code(
     tmp_path: Path, name: str, data: bytes, code: str
 ) -> None:
-    with pytest.raises(ModelRefused) as from_ends:
+    with pytest.raises(ModelError) as from_ends:
         ends(name, data)
-    with pytest.raises(ModelRefused) as from_all:
+    with pytest.raises(ModelError) as from_all:
         full(tmp_path, name, data)
     assert from_ends.value.code == from_all.value.code == code
     assert from_ends.value.message.endswith(".")
@@ -111,7 +111,7 @@ def test_what_only_the_whole_file_shows_is_refused_by_the_worker(
     tmp_path: Path, data: bytes, code: str
 ) -> None:
     assert ends("part.stl", data)
-    with pytest.raises(ModelRefused) as refusal:
+    with pytest.raises(ModelError) as refusal:
         full(tmp_path, "part.stl", data)
     assert refusal.value.code == code
 
@@ -120,14 +120,14 @@ def test_a_zip_without_a_model_is_no_3mf(tmp_path: Path) -> None:
     path = tmp_path / "x.3mf"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("word/document.xml", "<w/>")
-    with pytest.raises(ModelRefused) as refusal:
+    with pytest.raises(ModelError) as refusal:
         ends("x.3mf", path.read_bytes())
     assert refusal.value.code == "MODEL_NOT_3MF"
 
 
 def test_a_3mf_cut_off_by_a_broken_upload_is_truncated(tmp_path: Path) -> None:
     data = three_mf(tmp_path / "x.3mf").read_bytes()
-    with pytest.raises(ModelRefused) as refusal:
+    with pytest.raises(ModelError) as refusal:
         ends("x.3mf", data[: len(data) // 2])
     assert refusal.value.code == "MODEL_TRUNCATED"
 
@@ -139,20 +139,20 @@ def test_a_3mf_damaged_inside_is_truncated(tmp_path: Path) -> None:
     data[at : at + 4] = b"\xff\xff\xff\xff"
     upload = tmp_path / "upload"
     upload.write_bytes(data)
-    with pytest.raises(ModelRefused) as refusal:
-        prepare_model(upload, "x.3mf")
+    with pytest.raises(ModelError) as refusal:
+        prepare_slicer_input(upload, "x.3mf")
     assert refusal.value.code in {"MODEL_TRUNCATED", "MODEL_3MF_INVALID"}
 
 
 def test_a_refusal_is_a_422_of_the_api() -> None:
-    assert ModelRefused("MODEL_EMPTY", "The file is empty.").status == Unprocessable.status == 422
+    assert ModelError("MODEL_EMPTY", "The file is empty.").status == Unprocessable.status == 422
 
 
 def test_a_binary_stl_that_the_slicer_would_take_for_text_is_marked_as_binary(tmp_path: Path) -> None:
     upload = tmp_path / "upload"
     upload.write_bytes(binary_stl(box(190)))
     assert max(upload.read_bytes()[84:212]) < 128
-    model = prepare_model(upload, "box.stl")
+    model = prepare_slicer_input(upload, "box.stl")
     data = model.read_bytes()
     assert max(data[84:212]) > 127
     assert model.name == "model.stl"
@@ -163,7 +163,7 @@ def test_a_binary_stl_that_the_slicer_would_take_for_text_is_marked_as_binary(tm
 def test_a_text_stl_with_an_accented_name_is_made_plain_text(tmp_path: Path) -> None:
     upload = tmp_path / "upload"
     upload.write_bytes(ascii_stl(box(20), name="Gehäuse" * 20))
-    data = prepare_model(upload, "box.stl").read_bytes()
+    data = prepare_slicer_input(upload, "box.stl").read_bytes()
     assert max(data[84:212]) < 128
     assert data.count(b"vertex") == 36
 
@@ -171,14 +171,14 @@ def test_a_text_stl_with_an_accented_name_is_made_plain_text(tmp_path: Path) -> 
 def test_an_ordinary_stl_reaches_the_slicer_byte_for_byte(tmp_path: Path) -> None:
     upload = tmp_path / "upload"
     upload.write_bytes(binary_stl(sphere(10, 40)))
-    assert prepare_model(upload, "ball.stl").read_bytes() == binary_stl(sphere(10, 40))
+    assert prepare_slicer_input(upload, "ball.stl").read_bytes() == binary_stl(sphere(10, 40))
 
 
 def test_a_3mf_is_replaced_by_its_geometry(tmp_path: Path) -> None:
     upload = three_mf(
         tmp_path / "upload", parts={"Metadata/Slic3r_PE.config": "; post_process = touch /tmp/x"}
     )
-    model = prepare_model(upload, "cube.3mf")
+    model = prepare_slicer_input(upload, "cube.3mf")
     assert not upload.exists()
     with zipfile.ZipFile(model) as archive:
         assert archive.namelist() == ["[Content_Types].xml", "_rels/.rels", ROOT]

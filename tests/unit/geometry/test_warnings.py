@@ -3,7 +3,7 @@
 import pytest
 
 from printshop.geometry.dimensions import Box, Geometry, Unit
-from printshop.geometry.warnings import warnings_of
+from printshop.geometry.warnings import find_warnings
 
 
 def solid(
@@ -50,13 +50,13 @@ def solid(
     ],
 )
 def test_what_is_odd_has_its_code_and_what_is_plain_has_none(geometry: Geometry, codes: list[str]) -> None:
-    found = warnings_of(geometry)
+    found = find_warnings(geometry)
     assert [warning.code for warning in found] == codes
     assert all(warning.message.endswith(".") for warning in found)
 
 
 def test_a_model_in_inches_is_told_the_scale_and_what_it_would_measure() -> None:
-    (warning,) = warnings_of(solid(2, 1.5, 1))
+    (warning,) = find_warnings(solid(2, 1.5, 1))
     assert "scale 2540 (50.8 × 38.1 × 25.4 mm)" in warning.message
 
 
@@ -70,4 +70,4 @@ def test_a_wire_across_a_large_box_is_no_empty_surface() -> None:
         is_inverted=False,
         unit=None,
     )
-    assert warnings_of(wire) == []
+    assert find_warnings(wire) == []

@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from printshop.adapters.sandbox import Ended
+from printshop.adapters.sandbox import ProcessResult
 from printshop.slicing.failures import failure_of, no_gcode
 
 TERMINATED = "terminate called after throwing an instance of"
@@ -30,12 +30,12 @@ UNREADABLE_SLIC3R = (
 NO_MEMORY = f"{TERMINATED} 'std::bad_alloc'\n  what():  std::bad_alloc"
 
 
-def ended(code: int, tail: str = "", *, timed_out: bool = False) -> Ended:
-    return Ended(code=code, timed_out=timed_out, stopped=False, tail=tail)
+def ended(code: int, tail: str = "", *, timed_out: bool = False) -> ProcessResult:
+    return ProcessResult(code=code, timed_out=timed_out, stopped=False, tail=tail)
 
 
 @pytest.mark.parametrize(
-    ("how", "code", "can_heal"),
+    ("how", "code", "can_retry"),
     [
         (ended(-signal.SIGKILL, timed_out=True), "SLICER_TIMEOUT", True),
         (ended(-signal.SIGXCPU), "SLICER_TIMEOUT", False),
@@ -59,11 +59,11 @@ def ended(code: int, tail: str = "", *, timed_out: bool = False) -> Ended:
     ],
 )
 def test_every_end_has_its_code_and_is_tried_again_only_if_that_can_help(
-    how: Ended, code: str, can_heal: bool
+    how: ProcessResult, code: str, can_retry: bool
 ) -> None:
     failure = failure_of(how)
     assert failure is not None
-    assert (failure.code, failure.can_heal, failure.log_tail) == (code, can_heal, how.tail)
+    assert (failure.code, failure.can_retry, failure.log_tail) == (code, can_retry, how.tail)
     assert failure.message.endswith(".")
 
 
@@ -83,4 +83,4 @@ def test_success_is_not_a_failure_whatever_it_mentions() -> None:
 )
 def test_exit_0_without_a_file_is_explained_by_what_was_said(tail: str, code: str) -> None:
     failure = no_gcode(ended(0, tail))
-    assert (failure.code, failure.can_heal) == (code, False)
+    assert (failure.code, failure.can_retry) == (code, False)

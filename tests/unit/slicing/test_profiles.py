@@ -10,9 +10,9 @@ from printshop.slicing.profiles import (
     MATERIALS,
     PRINTERS,
     check_layer_height,
-    digest,
-    load_files,
-    values,
+    profile_digest,
+    profile_files,
+    profile_values,
 )
 from printshop.slicing.settings import PrintProfile, SliceSettings
 
@@ -53,14 +53,14 @@ def test_the_profiles_of_the_shop_are_there() -> None:
 
 
 def test_the_printer_is_loaded_before_the_material() -> None:
-    files = load_files(profile("core-xy", "petg"))
+    files = profile_files(profile("core-xy", "petg"))
     assert [file.name for file in files] == ["core-xy.ini", "petg.ini"]
     assert all(file.is_file() for file in files)
 
 
 @pytest.mark.parametrize(("printer", "material"), EVERY)
 def test_a_profile_says_what_prints_and_leaves_the_rest_to_the_rows(printer: str, material: str) -> None:
-    said = values(profile(printer, material))
+    said = profile_values(profile(printer, material))
     assert {"perimeters", "fill_pattern", "infill_speed", "temperature", "start_gcode"} <= said.keys()
     assert not said.keys() & FROM_THE_ROWS
     assert int(said["bed_temperature"]) < 120 < int(said["temperature"]) < 300
@@ -70,7 +70,7 @@ def test_a_profile_says_what_prints_and_leaves_the_rest_to_the_rows(printer: str
 def test_printer_and_material_never_say_the_same_thing(printer: str, material: str) -> None:
     keys = [
         {line.split(" =")[0] for line in file.read_text("utf-8").splitlines() if line and line[0] != "#"}
-        for file in load_files(profile(printer, material))
+        for file in profile_files(profile(printer, material))
     ]
     assert not keys[0] & keys[1]
 
@@ -79,7 +79,7 @@ def test_printer_and_material_never_say_the_same_thing(printer: str, material: s
     "unknown", [profile(printer="mk4"), profile(material="wood"), profile(printer="pla", material="generic")]
 )
 def test_an_unknown_profile_is_refused_and_the_known_ones_are_named(unknown: PrintProfile) -> None:
-    for ask in (load_files, digest, values):
+    for ask in (profile_files, profile_digest, profile_values):
         with pytest.raises(Unprocessable) as refusal:
             ask(unknown)
         assert refusal.value.code == "UNKNOWN_PROFILE"
@@ -87,9 +87,9 @@ def test_an_unknown_profile_is_refused_and_the_known_ones_are_named(unknown: Pri
 
 
 def test_the_digest_is_that_of_both_files() -> None:
-    content = b"\0".join(file.read_bytes() for file in load_files(profile("core-xy", "tpu")))
-    assert digest(profile("core-xy", "tpu")) == hashlib.sha256(content).hexdigest()
-    assert len({digest(profile(*names)) for names in EVERY}) == len(EVERY)
+    content = b"\0".join(file.read_bytes() for file in profile_files(profile("core-xy", "tpu")))
+    assert profile_digest(profile("core-xy", "tpu")) == hashlib.sha256(content).hexdigest()
+    assert len({profile_digest(profile(*names)) for names in EVERY}) == len(EVERY)
 
 
 @pytest.mark.parametrize(

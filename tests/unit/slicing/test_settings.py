@@ -31,8 +31,8 @@ def profile(**changes: Any) -> PrintProfile:
     return PrintProfile.model_validate(fields | changes)
 
 
-def name(asked: SliceSettings, *, material_id: int = 1, digest: str = "", **changes: Any) -> str:
-    return settings_hash(asked, profile(**changes), material_id=material_id, digest=digest)
+def name(asked: SliceSettings, *, material_id: int = 1, profile_digest: str = "", **changes: Any) -> str:
+    return settings_hash(asked, profile(**changes), material_id=material_id, profile_digest=profile_digest)
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ def test_material_density_and_profile_are_part_of_the_hash() -> None:
         name(settings(), material="petg"),
         name(settings(), bedMm=(250, 210, 221)),
         name(settings(), nozzleUm=600),
-        name(settings(), digest="0f"),
+        name(settings(), profile_digest="0f"),
     }
     assert len(hashes) == 8
 

@@ -37,7 +37,7 @@ _TICK_SECONDS = 1.0
 _SWEEP_SECONDS = 5.0
 _PAUSE_SECONDS = 0.005
 
-_births_and_deaths = threading.Lock()
+_process_lock = threading.Lock()
 """Held where a program is started and where processes are reaped: meanwhile no number becomes another's."""
 _running: set[int] = set()
 """The leaders of all threads that are not reaped yet."""
@@ -61,7 +61,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class ProcessResult:
     """How the program ended. `code` is its exit code, or minus the signal that ended it."""
 
     code: int
@@ -76,22 +76,22 @@ def make_undumpable() -> None:
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
-def adopt_orphans() -> None:
+def become_subreaper() -> None:
     """Become, as PID 1 is by itself, the parent of each process below this one whose own parent has ended.
 
-    Then run_fenced can end what has left its program's group.
+    Then run_sandboxed can end what has left its program's group.
     """
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def run_fenced(
+def run_sandboxed(
     command: Sequence[str],
     *,
     scratch: Path,
     limits: Limits,
     on_line: Callable[[str], None] | None = None,
     keep_going: Callable[[], bool] | None = None,
-) -> Ended:
+) -> ProcessResult:
     """Run `command` in `scratch` until it ends, its time is over, or `keep_going` (asked once a second) says no.
 
     Whatever the outcome, every process of its group is killed on return. In a process that adopts orphans, so are
@@ -117,7 +117,7 @@ def run_fenced(
         os.close(output)
         code = _end(child)
     timed_out = expired.is_set() and code == -signal.SIGKILL
-    return Ended(code=code, timed_out=timed_out, stopped=stopped, tail=tail)
+    return ProcessResult(code=code, timed_out=timed_out, stopped=stopped, tail=tail)
 
 
 def _start(command: Sequence[str], scratch: Path, limits: Limits) -> "tuple[subprocess.Popen[bytes], int]":
@@ -125,7 +125,7 @@ def _start(command: Sequence[str], scratch: Path, limits: Limits) -> "tuple[subp
     make_undumpable()
     output, its_output = os.pipe()
     try:
-        with _births_and_deaths:
+        with _process_lock:
             child = subprocess.Popen(
                 [*_fence(limits), *command],
                 cwd=scratch,
@@ -223,7 +223,7 @@ def _kill_group(child: "subprocess.Popen[bytes]") -> None:
 
 def _end(child: "subprocess.Popen[bytes]") -> int:
     """Kill and reap the program, its group and whatever has left that; its exit code."""
-    with _births_and_deaths:
+    with _process_lock:
         _kill_group(child)
         deadline = time.monotonic() + _SWEEP_SECONDS
         # Each death may hand us its children. None is waited for alone: one that is traced by another would not come.

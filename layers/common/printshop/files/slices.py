@@ -6,7 +6,7 @@ from pydantic import Field
 
 from printshop.adapters.database import Database
 from printshop.adapters.queues import Lane, SliceQueue
-from printshop.files.report import (
+from printshop.files.model_report import (
     USUAL_SETTINGS,
     ModelReport,
     chosen_printer,
@@ -22,7 +22,7 @@ from printshop.kernel.base_model import CamelModel, StrictModel
 from printshop.kernel.errors import NotFound, Unavailable, Unprocessable
 from printshop.kernel.log import get_logger
 from printshop.slicing.inspection import MeshTopology
-from printshop.slicing.profiles import check_layer_height, digest
+from printshop.slicing.profiles import check_layer_height, profile_digest
 from printshop.slicing.settings import SliceSettings, settings_hash
 
 WAITING_LIMIT = 10
@@ -102,7 +102,7 @@ def request_slice(
     printer = chosen_printer(places, settings)
     profile = context.profile(printer, material)
     check_layer_height(settings, profile)
-    lane = lane_of(geometry, settings)
+    lane = queue_for(geometry, settings)
     row = database.call(
         "request_slice",
         p_user_id=user_id,
@@ -113,7 +113,7 @@ def request_slice(
             profile,
             material_id=material.id,
             printer_id=printer.id if printer else None,
-            digest=digest(profile),
+            profile_digest=profile_digest(profile),
         ),
         p_profile=profile.model_dump(mode="json", by_alias=True),
         p_material_id=material.id,
@@ -131,7 +131,7 @@ def request_slice(
     return TmpFile.model_validate(row)
 
 
-def lane_of(geometry: Geometry, settings: SliceSettings) -> Lane:
+def queue_for(geometry: Geometry, settings: SliceSettings) -> Lane:
     """Whether a model keeps the slicer for seconds or for minutes."""
     box = geometry.box
     volume = box.x * box.y * box.z * (settings.scale / 100) ** 3

@@ -56,7 +56,7 @@ _NO_PRINTER = SlicedPrinter(
 )
 
 
-def named_slice(body: Any) -> dict[str, Any]:
+def parse_slice_refs(body: Any) -> dict[str, Any]:
     """What an unvalidated request names, as the database looks it up; what is malformed is left out, for the request
     is refused anyway."""
     body = body if isinstance(body, dict) else {}

@@ -13,12 +13,12 @@ from printshop.adapters.queues import SliceQueue
 from printshop.adapters.storage.keys import tmp_key
 from printshop.adapters.storage.objects import TMP, Storage
 from printshop.config.settings import Settings
-from printshop.files.report import USUAL_SETTINGS, ModelReport, report
-from printshop.files.slices import UNMEASURED, lane_of
+from printshop.files.model_report import USUAL_SETTINGS, ModelReport, report
+from printshop.files.slices import UNMEASURED, queue_for
 from printshop.files.slicing_context import SlicingContext
 from printshop.files.tmp_files import StoredTmpFile, TmpFile, delete_tmp_file
 from printshop.geometry.dimensions import Geometry
-from printshop.geometry.errors import ModelRefused
+from printshop.geometry.errors import ModelError
 from printshop.geometry.model_file import check_upload
 from printshop.kernel.base_model import StrictModel
 from printshop.kernel.errors import Conflict, NotFound, PayloadTooLarge, Unavailable, Unprocessable
@@ -108,7 +108,7 @@ def complete_upload(
 ) -> AcceptedModel:
     """Check and measure an uploaded model and accept it. What is refused leaves no object and no row.
 
-    `queue` opens the slicer's queue. Raises NotFound, Conflict UPLOAD_INCOMPLETE, PayloadTooLarge, ModelRefused,
+    `queue` opens the slicer's queue. Raises NotFound, Conflict UPLOAD_INCOMPLETE, PayloadTooLarge, ModelError,
     TooManyRequests TOO_MANY_WAITING, which leaves the upload to be completed later.
     """
     context = SlicingContext.model_validate(
@@ -122,7 +122,7 @@ def complete_upload(
     if not found.uploaded:
         found = _accept(storage, database, settings, user_id, found)
         try:
-            queue().send_inspection(found.id, lane_of(found.geometry or UNMEASURED, USUAL_SETTINGS))
+            queue().send_inspection(found.id, queue_for(found.geometry or UNMEASURED, USUAL_SETTINGS))
         except Unavailable as error:
             # It is committed that the model is to be looked at: the janitor sends what was not.
             log.warn(scope="slicer.queue", message="The inspection was not sent yet", error=error)
@@ -147,7 +147,7 @@ def _accept(
         ) from error
     try:
         content_hash, geometry = _look_at(storage, settings, found, size)
-    except (ModelRefused, PayloadTooLarge):
+    except (ModelError, PayloadTooLarge):
         delete_tmp_file(storage, database, user_id, str(found.id))
         raise
     log.info(scope="files.upload", data={"fileId": found.id, "bytes": size, "triangles": geometry.triangles})

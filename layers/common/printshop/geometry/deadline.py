@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Iterator
 
-from printshop.geometry.errors import ModelRefused
+from printshop.geometry.errors import ModelError
 
 
 class Deadline:
@@ -14,10 +14,10 @@ class Deadline:
         self._ends = clock() + seconds
 
     def watch[T](self, pieces: Iterable[T]) -> Iterator[T]:
-        """The same pieces while there is time. Raises ModelRefused MODEL_TOO_COMPLEX."""
+        """The same pieces while there is time. Raises ModelError MODEL_TOO_COMPLEX."""
         for piece in pieces:
             if self._clock() > self._ends:
-                raise ModelRefused(
+                raise ModelError(
                     "MODEL_TOO_COMPLEX",
                     "The model takes too long to read; reduce its triangles, or export it as binary STL.",
                 )

@@ -3,7 +3,7 @@
 from printshop.kernel.errors import Unprocessable
 
 
-class ModelRefused(Unprocessable):
+class ModelError(Unprocessable):
     """The file is not a model that can be sliced; trying again will not help.
 
     Codes: MODEL_TYPE, MODEL_EMPTY, MODEL_NOT_STL, MODEL_NOT_3MF, MODEL_TRUNCATED, MODEL_BAD_COORDINATES,

@@ -21,7 +21,7 @@ def measure(path: Path, kind: ModelKind, seconds: float = math.inf) -> Geometry:
 
     The volume of what is not closed is the one about the middle of its box, so that neither its place nor the
     order of its triangles matters. Each mesh of a 3MF counts as solid whichever way it is wound, as the slicer
-    takes it. Raises ModelRefused.
+    takes it. Raises ModelError.
     """
     deadline = Deadline(seconds)
     if kind is ModelKind.THREE_MF:
@@ -60,7 +60,7 @@ class _Sums:
         self._area_vector = np.zeros(3)
 
     def add(self, triangles: mesh.Triangles) -> None:
-        """Add triangles (n, 3, 3) in mm. Raises ModelRefused MODEL_BAD_COORDINATES."""
+        """Add triangles (n, 3, 3) in mm. Raises ModelError MODEL_BAD_COORDINATES."""
         # Axes first and triangles last, so that every step below runs along memory.
         corners = np.empty((3, 3, len(triangles)))
         corners[:] = triangles.transpose(1, 2, 0)

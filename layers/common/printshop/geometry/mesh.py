@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from printshop.geometry import stl
-from printshop.geometry.contents import Contents, read_contents
 from printshop.geometry.deadline import Deadline
 from printshop.geometry.dimensions import UNIT_MM
-from printshop.geometry.model_xml import ObjectId, Placement
-from printshop.geometry.package import open_package
+from printshop.geometry.threemf_model import ObjectId, Placement
+from printshop.geometry.threemf_package import open_package
+from printshop.geometry.threemf_reader import Contents, read_model
 
 type Triangles = NDArray[np.float32] | NDArray[np.float64]
 """Shape (n, 3, 3): triangle, corner, axis."""
@@ -27,10 +27,10 @@ _AS_IT_IS = np.eye(4)
 
 
 def load_triangles(path: Path) -> NDArray[np.float32]:
-    """Every triangle of a prepared model (`prepare_model`), shape (n, 3, 3), in mm as it stands on the bed.
+    """Every triangle of a prepared model (`prepare_slicer_input`), shape (n, 3, 3), in mm as it stands on the bed.
 
     Of a 3MF: each build item and component in its place, mirrored ones turned right side out. 36 bytes a
-    triangle, and for a moment twice that. Raises ModelRefused.
+    triangle, and for a moment twice that. Raises ModelError.
     """
     if path.suffix == ".3mf":
         model = load_3mf(path, Deadline(math.inf))
@@ -63,7 +63,7 @@ def binary_chunks(path: Path) -> Iterator[NDArray[np.float32]]:
 
 
 def stl_text_chunks(path: Path, deadline: Deadline) -> Iterator[NDArray[np.float64]]:
-    """The triangles of an ASCII STL. Raises ModelRefused."""
+    """The triangles of an ASCII STL. Raises ModelError."""
     for numbers in stl.read_text(path, 9 * TRIANGLES_AT_ONCE, deadline):
         yield np.frombuffer(numbers, np.float64).reshape(-1, 3, 3)
 
@@ -134,10 +134,10 @@ class PlacedMeshes:
 
 
 def load_3mf(path: Path, deadline: Deadline) -> PlacedMeshes:
-    """The meshes of the 3MF at `path` and their places. Raises ModelRefused."""
+    """The meshes of the 3MF at `path` and their places. Raises ModelError."""
     collector = MeshCollector()
     with open_package(path) as package:
-        contents = read_contents(package, collector, deadline)
+        contents = read_model(package, collector, deadline)
     return PlacedMeshes(collector.meshes, contents)
 
 

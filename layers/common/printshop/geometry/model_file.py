@@ -7,9 +7,9 @@ import os
 from enum import StrEnum
 from pathlib import Path, PurePath
 
-from printshop.geometry import package, stl
+from printshop.geometry import stl, threemf_package
 from printshop.geometry.dimensions import Geometry
-from printshop.geometry.errors import ModelRefused
+from printshop.geometry.errors import ModelError
 
 HEAD_BYTES = 1024
 TAIL_BYTES = 64 * 1024
@@ -30,23 +30,23 @@ class ModelKind(StrEnum):
 
 
 def check_ends(filename: str, size: int, head: bytes, tail: bytes) -> ModelKind:
-    """The kind of a file of `size` bytes, from its ends. Raises ModelRefused."""
+    """The kind of a file of `size` bytes, from its ends. Raises ModelError."""
     suffix = PurePath(filename).suffix.lower()
     if suffix not in {".stl", ".3mf"}:
-        raise ModelRefused("MODEL_TYPE", "Only .stl and .3mf models are accepted; export the model as one.")
+        raise ModelError("MODEL_TYPE", "Only .stl and .3mf models are accepted; export the model as one.")
     if size == 0:
-        raise ModelRefused("MODEL_EMPTY", "The file is empty; export the model again.")
+        raise ModelError("MODEL_EMPTY", "The file is empty; export the model again.")
     if suffix == ".3mf":
-        package.check_ends(size, head, tail)
+        threemf_package.check_ends(size, head, tail)
         return ModelKind.THREE_MF
-    if package.looks_like_zip(head):
-        raise ModelRefused("MODEL_NOT_STL", "The file is a 3MF or ZIP named .stl; give it its own name.")
+    if threemf_package.looks_like_zip(head):
+        raise ModelError("MODEL_NOT_STL", "The file is a 3MF or ZIP named .stl; give it its own name.")
     binary = stl.check_ends(size, head, tail)
     return ModelKind.STL_BINARY if binary else ModelKind.STL_ASCII
 
 
 def kind_of_file(path: Path, filename: str) -> ModelKind:
-    """The kind of the file at `path`, uploaded as `filename`, from its ends. Raises ModelRefused."""
+    """The kind of the file at `path`, uploaded as `filename`, from its ends. Raises ModelError."""
     size = path.stat().st_size
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
@@ -58,7 +58,7 @@ def kind_of_file(path: Path, filename: str) -> ModelKind:
 def check_upload(path: Path, filename: str, seconds: float = CHECK_SECONDS) -> tuple[ModelKind, Geometry]:
     """Check all of the file at `path`, uploaded as `filename`, and measure it: one pass does both.
 
-    Raises ModelRefused, MODEL_TOO_COMPLEX when `seconds` are over. Memory is bounded whatever the size.
+    Raises ModelError, MODEL_TOO_COMPLEX when `seconds` are over. Memory is bounded whatever the size.
     """
     # numpy costs a tenth of a second: whoever measures nothing does without.
     from printshop.geometry.measure import measure  # noqa: PLC0415

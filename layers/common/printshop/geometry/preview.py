@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from printshop.geometry.raster import NEAR_ENOUGH, DepthBuffer, Floats, Ints
+from printshop.geometry.depth_buffer import NEAR_ENOUGH, DepthBuffer, Floats, Ints
 
 type Doubles = npt.NDArray[np.float64]
 

@@ -11,7 +11,7 @@ from itertools import islice
 from typing import NoReturn
 from xml.parsers import expat
 
-from printshop.geometry.errors import ModelRefused
+from printshop.geometry.errors import ModelError
 
 MAX_DEPTH = 32
 MAX_TAG_BYTES = 1024 * 1024
@@ -42,7 +42,7 @@ def read_elements(
     namespace: Callable[[str | None, str | None], None] | None = None,
     runs: Mapping[str, Run] | None = None,
 ) -> None:
-    """Call `start` and `end` for each element, `namespace` for each prefix declared. Raises ModelRefused.
+    """Call `start` and `end` for each element, `namespace` for each prefix declared. Raises ModelError.
 
     `runs` may take children of an element (`namespace name`) past expat, many at once. It is asked right after the
     element's plain tag (`<name>`), so its children without prefix or namespace of their own are in the element's
@@ -54,7 +54,7 @@ def read_elements(
             reader.take(chunk)
         reader.finish()
     except expat.ExpatError as error:
-        raise ModelRefused(
+        raise ModelError(
             "MODEL_3MF_INVALID", f"The 3MF holds XML that cannot be read ({error}); export the model again."
         ) from error
 
@@ -152,5 +152,5 @@ def _refuse_doctype(*_: object) -> NoReturn:
     raise _unsafe("declares a document type")
 
 
-def _unsafe(reason: str) -> ModelRefused:
-    return ModelRefused("MODEL_XML_UNSAFE", f"The XML of the 3MF {reason}; export the plain model again.")
+def _unsafe(reason: str) -> ModelError:
+    return ModelError("MODEL_XML_UNSAFE", f"The XML of the 3MF {reason}; export the plain model again.")

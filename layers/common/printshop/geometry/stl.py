@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from printshop.geometry.deadline import Deadline
-from printshop.geometry.errors import ModelRefused
+from printshop.geometry.errors import ModelError
 
 HEADER_BYTES = 84
 TRIANGLE_BYTES = 50
@@ -39,7 +39,7 @@ _TEXT_CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1f]")
 
 
 def check_ends(size: int, head: bytes, tail: bytes) -> bool:
-    """True for binary, False for ASCII, from the ends of the file. Raises ModelRefused."""
+    """True for binary, False for ASCII, from the ends of the file. Raises ModelError."""
     if size >= HEADER_BYTES:
         count = int.from_bytes(head[80:84], "little")
         if size == HEADER_BYTES + TRIANGLE_BYTES * count:
@@ -62,7 +62,7 @@ def is_binary(path: Path) -> bool:
 def read_text(path: Path, numbers_at_once: int, deadline: Deadline) -> Iterator[array[float]]:
     """The corners of an ASCII STL, nine numbers a triangle, in arrays of about so many numbers.
 
-    Each facet is closed and has three corners. Raises ModelRefused, MODEL_EMPTY when there is none.
+    Each facet is closed and has three corners. Raises ModelError, MODEL_EMPTY when there is none.
     """
     text = _Text()
     with path.open("rb") as file:
@@ -96,7 +96,7 @@ class _Text:
         self._opened = self._closed = self._corners = 0
 
     def take(self, block: bytes) -> None:
-        """Read some lines in lower case. Raises ModelRefused."""
+        """Read some lines in lower case. Raises ModelError."""
         numbers = _usual_facets(block) if self._opened == self._closed else None
         if numbers is None:
             self._take_lines(block)
@@ -108,7 +108,7 @@ class _Text:
         self._corners += 3 * facets
 
     def finish(self) -> None:
-        """Raises ModelRefused if that was all and no facet, or only a part of one."""
+        """Raises ModelError if that was all and no facet, or only a part of one."""
         if self._opened == 0:
             raise _empty()
         self._check_facets()
@@ -174,7 +174,7 @@ def _check_ascii_ends(head: bytes, tail: bytes) -> None:
     # Not by a regular expression: its steps grow with the square of a tail full of "endsolid".
     last_line = tail.rstrip().replace(b"\r", b"\n").rpartition(b"\n")[2]
     if b"endsolid" not in last_line.lower():
-        raise ModelRefused("MODEL_TRUNCATED", "The STL ends in the middle; upload it again.")
+        raise ModelError("MODEL_TRUNCATED", "The STL ends in the middle; upload it again.")
     if b"facet" not in head.lower():
         raise _empty()
 
@@ -189,29 +189,29 @@ def _corner(line: bytes) -> tuple[float, float, float]:
     raise bad_coordinates()
 
 
-def _broken_facet() -> ModelRefused:
-    return ModelRefused(
+def _broken_facet() -> ModelError:
+    return ModelError(
         "MODEL_TRUNCATED", "The STL has facets without three corners; export it again or as binary STL."
     )
 
 
-def bad_coordinates() -> ModelRefused:
-    return ModelRefused(
+def bad_coordinates() -> ModelError:
+    return ModelError(
         "MODEL_BAD_COORDINATES",
         "The model has coordinates that are not numbers; repair it and export it again.",
     )
 
 
-def _empty() -> ModelRefused:
-    return ModelRefused("MODEL_EMPTY", "The model has no triangles; export it again.")
+def _empty() -> ModelError:
+    return ModelError("MODEL_EMPTY", "The model has no triangles; export it again.")
 
 
-def _neither(size: int, head: bytes) -> ModelRefused:
+def _neither(size: int, head: bytes) -> ModelError:
     count = int.from_bytes(head[80:84], "little") if size >= HEADER_BYTES else 0
     expected = HEADER_BYTES + TRIANGLE_BYTES * count
     if 0 < count <= _PLAUSIBLE_TRIANGLES and size < expected:
-        return ModelRefused(
+        return ModelError(
             "MODEL_TRUNCATED",
             f"The STL promises {count} triangles ({expected} bytes) but ends after {size} bytes; upload it again.",
         )
-    return ModelRefused("MODEL_NOT_STL", "The content is not STL; export the model as STL (binary is best).")
+    return ModelError("MODEL_NOT_STL", "The content is not STL; export the model as STL (binary is best).")

@@ -41,7 +41,7 @@ class ModelWarning(BaseModel):
     message: str
 
 
-def warnings_of(geometry: Geometry) -> list[ModelWarning]:
+def find_warnings(geometry: Geometry) -> list[ModelWarning]:
     """At most three warnings: about size, about substance, and how a stated unit was read."""
     size = _about_size(geometry)
     found = [size, None if size else _about_substance(geometry), _about_unit(geometry)]

@@ -7,7 +7,7 @@ from fastapi import Depends, Request
 from fastapi.concurrency import run_in_threadpool
 
 from printshop.accounts.users import User
-from printshop.files.slicing_context import SlicingContext, named_slice
+from printshop.files.slicing_context import SlicingContext, parse_slice_refs
 from printshop.http.dependencies import identity_and_body, own_password
 from printshop.http.services import Provided
 
@@ -23,7 +23,7 @@ class SlicingUser:
 async def slicing_user(request: Request, services: Provided) -> SlicingUser:
     """Any login; one request to the database, whatever the body names."""
     identity, body = await identity_and_body(request, services)
-    user, context = await run_in_threadpool(services.users.get_with_slicing, identity, named_slice(body))
+    user, context = await run_in_threadpool(services.users.get_with_slicing, identity, parse_slice_refs(body))
     return SlicingUser(own_password(user), SlicingContext.model_validate(context))
 
 

@@ -10,21 +10,21 @@ import re
 import signal
 from dataclasses import dataclass
 
-from printshop.adapters.sandbox import Ended
+from printshop.adapters.sandbox import ProcessResult
 
 
 class SliceFailed(Exception):
     """No priceable g-code.
 
-    `can_heal`: another attempt may succeed (a crash, a timeout), or is a waste (the model, the settings).
+    `can_retry`: another attempt may succeed (a crash, a timeout), or is a waste (the model, the settings).
     `log_tail`: the slicer's last lines, for the shop's eyes.
     """
 
-    def __init__(self, code: str, message: str, *, can_heal: bool, log_tail: str = "") -> None:
+    def __init__(self, code: str, message: str, *, can_retry: bool, log_tail: str = "") -> None:
         super().__init__(f"{code}: {message}")
         self.code = code
         self.message = message
-        self.can_heal = can_heal
+        self.can_retry = can_retry
         self.log_tail = log_tail
 
 
@@ -36,24 +36,24 @@ class SliceStopped(Exception):
 class _Cause:
     code: str
     message: str
-    can_heal: bool = False
+    can_retry: bool = False
 
     def failure(self, log_tail: str) -> SliceFailed:
-        return SliceFailed(self.code, self.message, can_heal=self.can_heal, log_tail=log_tail)
+        return SliceFailed(self.code, self.message, can_retry=self.can_retry, log_tail=log_tail)
 
 
 _TIMEOUT = _Cause(
     "SLICER_TIMEOUT",
     "Slicing took longer than allowed; use a larger layer height, less infill or a simpler model.",
-    can_heal=True,
+    can_retry=True,
 )
 # It had the processors to itself all the time that there is: no quieter machine helps.
 _TOO_LONG = _Cause(_TIMEOUT.code, _TIMEOUT.message)
 _CRASHED = _Cause(
-    "SLICER_CRASHED", "The slicer crashed on this model; repair the model and try again.", can_heal=True
+    "SLICER_CRASHED", "The slicer crashed on this model; repair the model and try again.", can_retry=True
 )
 _FAILED = _Cause(
-    "SLICER_FAILED", "The slicer gave up on this model; repair the model and try again.", can_heal=True
+    "SLICER_FAILED", "The slicer gave up on this model; repair the model and try again.", can_retry=True
 )
 _TOO_LARGE = _Cause(
     "GCODE_TOO_LARGE", "The g-code is too large; use a larger layer height, or split the model."
@@ -109,7 +109,7 @@ _SAID = (
 )
 
 
-def failure_of(ended: Ended) -> SliceFailed | None:
+def failure_of(ended: ProcessResult) -> SliceFailed | None:
     """What went wrong according to how the slicer ended and what it said; None if it claims success."""
     if ended.timed_out:
         return _TIMEOUT.failure(ended.tail)
@@ -124,7 +124,7 @@ def failure_of(ended: Ended) -> SliceFailed | None:
     return (_CRASHED if ended.code < 0 else _FAILED).failure(ended.tail)
 
 
-def no_gcode(ended: Ended) -> SliceFailed:
+def no_gcode(ended: ProcessResult) -> SliceFailed:
     """The slicer claims success, but there is no g-code: what it said tells why."""
     return (_cause_said(ended.tail) or NO_GCODE).failure(ended.tail)
 

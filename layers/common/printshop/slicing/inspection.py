@@ -15,9 +15,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
 
-from printshop.adapters.sandbox import Ended, Limits, run_fenced
+from printshop.adapters.sandbox import Limits, ProcessResult, run_sandboxed
 from printshop.kernel.base_model import CamelModel
-from printshop.slicing import inspector
+from printshop.slicing import inspection_process
 
 LIMITS = Limits(timeout_s=60, memory_bytes=1200 * 1024**2, file_bytes=8 * 1024**2)
 """Enough for 5,000,000 triangles. Of address space, so that less than 900 MB are ever in use."""
@@ -133,14 +133,21 @@ class _Told(CamelModel, serialize_by_alias=True):
 def inspect(
     model: Path, scratch: Path, limits: Limits = LIMITS, keep_going: Callable[[], bool] | None = None
 ) -> Inspection:
-    """Inspect a prepared model (`prepare_model`); the picture is left in `scratch` as preview.png.
+    """Inspect a prepared model (`prepare_slicer_input`); the picture is left in `scratch` as preview.png.
 
     Raises InspectionFailed when there is neither a picture nor a topology; then nothing is left in `scratch`.
     """
     preview = scratch.resolve() / PREVIEW_NAME
     # -I: nothing of this user's may be imported; -B: the code's own folder is read-only.
-    command = [sys.executable, "-I", "-B", str(inspector.__file__), str(model.resolve()), str(preview)]
-    ended = run_fenced(command, scratch=scratch, limits=limits, keep_going=keep_going)
+    command = [
+        sys.executable,
+        "-I",
+        "-B",
+        str(inspection_process.__file__),
+        str(model.resolve()),
+        str(preview),
+    ]
+    ended = run_sandboxed(command, scratch=scratch, limits=limits, keep_going=keep_going)
     preview.with_suffix(".part").unlink(missing_ok=True)
     told = _told(ended)
     drawn = _is_png(preview)
@@ -153,7 +160,7 @@ def inspect(
     )
 
 
-def _told(ended: Ended) -> _Told | None:
+def _told(ended: ProcessResult) -> _Told | None:
     if ended.code != 0:
         return None
     try:
@@ -162,7 +169,7 @@ def _told(ended: Ended) -> _Told | None:
         return None
 
 
-def _failure_code(ended: Ended, told: _Told | None) -> FailureCode | None:
+def _failure_code(ended: ProcessResult, told: _Told | None) -> FailureCode | None:
     """Why something is missing; None if nothing is."""
     if ended.stopped:
         return "INSPECTION_STOPPED"

@@ -1,10 +1,10 @@
-"""Printer and material as the slicer's own configuration: readable files in `profiles/`, made for this shop.
+"""The slicer's configuration files in `profiles/`, one per kind of printer and one per material.
 
-A printer's file holds walls, speeds and machine limits, a material's file temperatures, fan and flow. What a row of
-the database says (bed, height, nozzle, density) is not in them: the slicer gets it as arguments.
+A printer's file holds walls, speeds and machine limits; a material's file holds temperatures, fan and flow. Bed,
+height, nozzle and density are columns of the database: the slicer gets them as arguments.
 
     profile = PrintProfile(printer="core-xy", material="petg", ...)
-    load_files(profile)     [.../printers/core-xy.ini, .../materials/petg.ini]: load them in this order
+    profile_files(profile)     # [.../printers/core-xy.ini, .../materials/petg.ini], to be loaded in this order
 """
 
 import configparser
@@ -30,35 +30,35 @@ PRINTERS: Final = _names("printers")
 MATERIALS: Final = _names("materials")
 
 
-def load_files(profile: PrintProfile) -> list[Path]:
-    """The two files, printer then material, as a slicer is to load them: the later one wins.
+def profile_files(profile: PrintProfile) -> list[Path]:
+    """The two files in the order to load them, printer then material: the later one wins.
 
     Raises Unprocessable UNKNOWN_PROFILE.
     """
     return [_file("printers", profile.printer), _file("materials", profile.material)]
 
 
-def digest(profile: PrintProfile) -> str:
-    """SHA-256, in hex, of what the two files say: a slice of before a change is no slice of after it.
+def profile_digest(profile: PrintProfile) -> str:
+    """SHA-256, in hex, of the two files' contents, so that a changed profile does not match a cached slice.
 
     Raises Unprocessable UNKNOWN_PROFILE.
     """
     return _digest(profile.printer, profile.material)
 
 
-def values(profile: PrintProfile) -> Mapping[str, str]:
+def profile_values(profile: PrintProfile) -> Mapping[str, str]:
     """Both files as one mapping of the slicer's keys. Raises Unprocessable UNKNOWN_PROFILE."""
     return _values(profile.printer, profile.material)
 
 
-def highest_layer_mm(nozzle_um: int) -> float:
-    """7/8 of the nozzle's width (0.35 mm at 0.4): a higher layer would not be pressed on the one below."""
+def max_layer_height_mm(nozzle_um: int) -> float:
+    """7/8 of the nozzle's width (0.35 mm at 0.4 mm): a higher layer does not bond to the one below."""
     return nozzle_um * 7 // 8 / 1000
 
 
 def check_layer_height(settings: SliceSettings, profile: PrintProfile) -> None:
-    """Raises Unprocessable LAYER_HEIGHT_TOO_LARGE."""
-    limit_mm = highest_layer_mm(profile.nozzle_um)
+    """Check that the printer's nozzle can print such layers. Raises Unprocessable LAYER_HEIGHT_TOO_LARGE."""
+    limit_mm = max_layer_height_mm(profile.nozzle_um)
     if settings.layer_height > limit_mm:
         raise Unprocessable(
             "LAYER_HEIGHT_TOO_LARGE",
@@ -89,6 +89,6 @@ def _digest(printer: str, material: str) -> str:
 def _values(printer: str, material: str) -> Mapping[str, str]:
     parser = configparser.RawConfigParser(delimiters=("=",), comment_prefixes=("#",), strict=True)
     for path in (_file("printers", printer), _file("materials", material)):
-        # The slicer's files have no sections, which Python's reader asks for.
+        # The slicer's files have no sections, but configparser needs one.
         parser.read_string(f"[profile]\n{path.read_text('utf-8')}", str(path))
     return dict(parser["profile"])

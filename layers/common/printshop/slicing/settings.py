@@ -1,4 +1,4 @@
-"""What a customer may ask of the slicer, as one strict model, and the hash that names a slice.
+"""The customer's slice settings as one strict model, the print profile, and the hash that identifies a slice.
 
 settings = SliceSettings.model_validate({"layerHeight": 0.2, "infill": 15,
                                          "supports": {"enabled": False, "pattern": "normal", "angle": 45}})
@@ -14,7 +14,7 @@ from pydantic import AfterValidator, ConfigDict, Field
 
 from printshop.kernel.base_model import CamelModel
 
-# 0.1 + 0.2 in a browser is 0.30000000000000004: the same layer height must be the same slice.
+# Rounded, because 0.1 + 0.2 is 0.30000000000000004 in a browser, and equal settings must have equal hashes.
 Millimetres = Annotated[
     float, Field(ge=0.05, le=0.35, examples=[0.2]), AfterValidator(lambda value: round(value, 3))
 ]
@@ -58,7 +58,7 @@ class SliceSettings(_Strict):
 
 
 class PrintProfile(_Strict):
-    """What a printer and a material are to the slicer. `printer` and `material` name files of `profiles/`."""
+    """The slicer's view of a printer and a material. `printer` and `material` name files of `profiles/`."""
 
     printer: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,40}$", examples=["generic"])]
     material: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,40}$", examples=["pla"])]
@@ -68,12 +68,12 @@ class PrintProfile(_Strict):
 
     @property
     def name(self) -> str:
-        """As it is stored with every result: `generic/pla`."""
+        """The name that is stored with every slice result: `generic/pla`."""
         return f"{self.printer}/{self.material}"
 
 
 def canonical_json(settings: SliceSettings) -> str:
-    """One text for all settings that slice alike: sorted keys, shortest numbers, no unused supports."""
+    """One text for all settings that give the same slice: sorted keys, shortest numbers, no unused supports."""
     supports = settings.supports
     return json.dumps(
         {
@@ -88,8 +88,8 @@ def canonical_json(settings: SliceSettings) -> str:
     )
 
 
-RECIPE = 1
-"""Raise it when other arguments or another rebuilding of a 3MF change what comes out: cached slices are of before."""
+SLICE_VERSION = 1
+"""Raise it when a change to the slicer's arguments or to the rebuilt 3MF changes the result: it voids the cache."""
 
 
 def settings_hash(
@@ -98,28 +98,27 @@ def settings_hash(
     *,
     material_id: int,
     printer_id: int | None = None,
-    digest: str = "",
+    profile_digest: str = "",
 ) -> str:
-    """SHA-256, in hex, of everything but the model and the slicer that decides a slice's figures and its price.
+    """SHA-256, in hex, of all that decides a slice's figures and price, except the model and the slicer.
 
-    The density (mg/cm³) is part of it because it decides the grams; the material, because it decides the cost; the
-    printer, because its real prints may correct the price;
-    `digest` is that of the profile's files (`profiles.digest`).
+    The density (mg/cm³) is included because it decides the grams, the material because it decides the cost, and the
+    printer because its print factors may correct the price. `profile_digest` is `profiles.profile_digest(profile)`.
     """
     bed = "x".join(map(str, profile.bed_mm))
     text = "\n".join(
         [
-            f"{RECIPE}",
+            f"{SLICE_VERSION}",
             canonical_json(settings),
             f"{material_id} {printer_id}",
             str(profile.density_mg_cm3),
             f"{profile.name} {bed} {profile.nozzle_um}",
-            digest,
+            profile_digest,
         ]
     )
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def plain_number(value: float) -> str:
-    """A number as the slicer and people write it: 0.2, 15, 33.33; never 2e-01 or 15.0."""
+    """A number in plain decimal notation, to 0.001: 0.2, 15, 33.33; never 2e-01 or 15.0."""
     return f"{value:.3f}".rstrip("0").rstrip(".")

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from tests.unit.geometry import lying_zips
+from tests.unit.geometry import corrupt_zips
 from tests.unit.slicing.model_makers import (
     RELATIONSHIPS,
     Point,
@@ -198,7 +198,7 @@ REFUSED = [
     Hostile("truncated 3MF", "a.3mf", lambda: three_mf_bytes()[:400], "MODEL_TRUNCATED"),
     Hostile("zip bomb", "a.3mf", _3mf(bomb=b"\0" * 5_000_000), "MODEL_PACKAGE_UNSAFE"),
     Hostile("zip bomb as the model", "a.3mf", _3mf(_with(" " * 5_000_000)), "MODEL_PACKAGE_UNSAFE"),
-    Hostile("overlapping entries", "a.3mf", _changed(lying_zips.overlap), "MODEL_TRUNCATED"),
+    Hostile("overlapping entries", "a.3mf", _changed(corrupt_zips.overlap), "MODEL_TRUNCATED"),
     Hostile("traversal", "a.3mf", _holding("../../etc/cron.d/x", "x"), "MODEL_PACKAGE_UNSAFE"),
     Hostile("absolute path", "a.3mf", _holding("/etc/passwd", "x"), "MODEL_PACKAGE_UNSAFE"),
     Hostile(
@@ -208,24 +208,24 @@ REFUSED = [
         "MODEL_PACKAGE_UNSAFE",
     ),
     Hostile("doubled names", "a.3mf", _holding("3d/3DMODEL.model", cube_model(5)), "MODEL_PACKAGE_UNSAFE"),
-    Hostile("encrypted", "a.3mf", _changed(lying_zips.encrypt), "MODEL_PACKAGE_UNSAFE"),
+    Hostile("encrypted", "a.3mf", _changed(corrupt_zips.encrypt), "MODEL_PACKAGE_UNSAFE"),
     Hostile(
         "ZIP64 that promises 4 billion entries",
         "a.3mf",
-        _changed(lying_zips.promise_four_billion_entries),
+        _changed(corrupt_zips.promise_four_billion_entries),
         "MODEL_PACKAGE_UNSAFE",
     ),
     Hostile(
         "ZIP64 without its record",
         "a.3mf",
-        _changed(lying_zips.lose_the_zip64_record),
+        _changed(corrupt_zips.lose_the_zip64_record),
         "MODEL_PACKAGE_UNSAFE",
     ),
     *(
         Hostile(
             f"ZIP64 entry at {name}",
             "a.3mf",
-            _changed(partial(lying_zips.point_outside, offset=offset)),
+            _changed(partial(corrupt_zips.point_outside, offset=offset)),
             "MODEL_PACKAGE_UNSAFE",
         )
         for name, offset in (
@@ -235,7 +235,7 @@ REFUSED = [
             ("its directory", 700),
         )
     ),
-    Hostile("size that lies", "a.3mf", _changed(lying_zips.lie_about_the_size), "MODEL_TRUNCATED"),
+    Hostile("size that lies", "a.3mf", _changed(corrupt_zips.lie_about_the_size), "MODEL_TRUNCATED"),
     Hostile("LZMA", "a.3mf", lambda: three_mf_bytes(compression=zipfile.ZIP_LZMA), "MODEL_PACKAGE_UNSAFE"),
     Hostile("zip within the zip", "a.3mf", lambda: three_mf_bytes(three_mf_bytes()), "MODEL_3MF_INVALID"),
     Hostile(

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from printshop.geometry.errors import ModelRefused
+from printshop.geometry.errors import ModelError
 
 MAX_ENTRIES = 1_000
 MAX_DIRECTORY_BYTES = 512 * 1024
@@ -43,20 +43,18 @@ def looks_like_zip(head: bytes) -> bool:
 def check_ends(size: int, head: bytes, tail: bytes) -> None:
     """Refuse what is plainly no 3MF: `head` and `tail` are the file's first and last bytes."""
     if not looks_like_zip(head):
-        raise ModelRefused(
-            "MODEL_NOT_3MF", "The content is not a 3MF package; export the model as 3MF again."
-        )
+        raise ModelError("MODEL_NOT_3MF", "The content is not a 3MF package; export the model as 3MF again.")
     start, length = _directory(size, tail)
     in_tail = start - (size - len(tail))
     if in_tail >= 0:
         names = tail[in_tail : in_tail + length]
         if b".model" not in names.lower():
-            raise ModelRefused("MODEL_NOT_3MF", "The ZIP holds no 3D model; export the model as 3MF.")
+            raise ModelError("MODEL_NOT_3MF", "The ZIP holds no 3D model; export the model as 3MF.")
 
 
 @contextmanager
 def open_package(path: Path) -> "Iterator[Package]":
-    """The package at `path`, its directory within the limits. Raises ModelRefused, also while it is read."""
+    """The package at `path`, its directory within the limits. Raises ModelError, also while it is read."""
     size = path.stat().st_size
     with path.open("rb") as file:
         file.seek(max(0, size - 65_557))
@@ -65,7 +63,7 @@ def open_package(path: Path) -> "Iterator[Package]":
         with zipfile.ZipFile(path) as archive:
             yield Package(archive)
     except _DAMAGE as error:
-        raise ModelRefused(
+        raise ModelError(
             "MODEL_TRUNCATED", "The 3MF package is damaged; export the model again and upload it."
         ) from error
 
@@ -91,12 +89,10 @@ class Package:
 
     @contextmanager
     def chunks(self, name: str, limit: int = MAX_ENTRY_BYTES) -> Iterator[Iterable[bytes]]:
-        """The part's bytes, to be streamed within the block. Raises ModelRefused if it is absent or too large."""
+        """The part's bytes, to be streamed within the block. Raises ModelError if it is absent or too large."""
         entry = self._entries.get(part_name(name))
         if entry is None:
-            raise ModelRefused(
-                "MODEL_3MF_INVALID", f"The 3MF refers to a part it does not hold: {name[:80]}."
-            )
+            raise ModelError("MODEL_3MF_INVALID", f"The 3MF refers to a part it does not hold: {name[:80]}.")
         if entry.file_size > limit:
             raise _unsafe(f"unpacks to more than {limit} bytes")
         with self._archive.open(entry) as part:
@@ -112,7 +108,7 @@ def _directory(size: int, tail: bytes) -> tuple[int, int]:
     """Start and length of the central directory. Judged before zipfile reads all of it into memory."""
     end = tail.rfind(b"PK\x05\x06")
     if end < 0 or len(tail) - end < _END.size:
-        raise ModelRefused("MODEL_TRUNCATED", "The 3MF ends in the middle; upload it again.")
+        raise ModelError("MODEL_TRUNCATED", "The 3MF ends in the middle; upload it again.")
     *_, entries, length, start, _comment = _END.unpack_from(tail, end)
     locator = end - _END64_LOCATOR.size
     if locator >= 0 and tail[locator : locator + 4] == b"PK\x06\x07":
@@ -150,7 +146,7 @@ def _check_entries(entries: list[zipfile.ZipInfo], directory: int) -> None:
         raise _unsafe(f"unpacks to more than {MAX_TOTAL_BYTES // 2**20} MB")
 
 
-def _unsafe(reason: str) -> ModelRefused:
-    return ModelRefused(
+def _unsafe(reason: str) -> ModelError:
+    return ModelError(
         "MODEL_PACKAGE_UNSAFE", f"The 3MF package {reason}; export the plain model again, or as STL."
     )

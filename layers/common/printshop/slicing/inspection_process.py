@@ -23,13 +23,13 @@ OUT_OF_MEMORY, UNREADABLE = "OUT_OF_MEMORY", "UNREADABLE"
 
 def report(model: Path, preview: Path) -> dict[str, Any]:
     """Inspect `model`; what the parent is told."""
-    from printshop.geometry.errors import ModelRefused  # noqa: PLC0415
+    from printshop.geometry.errors import ModelError  # noqa: PLC0415
     from printshop.geometry.mesh import load_triangles  # noqa: PLC0415
 
     told: dict[str, Any] = {"drawn": False, "topology": None, "lacking": None}
     try:
         triangles = load_triangles(model)
-    except ModelRefused:
+    except ModelError:
         return told | {"lacking": UNREADABLE}
     except MemoryError:
         return told | {"lacking": OUT_OF_MEMORY}

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from printshop.adapters.sandbox import Ended, Limits, run_fenced
+from printshop.adapters.sandbox import Limits, ProcessResult, run_sandboxed
 from tests.integration.slicing.own_processes import ALONE, needs_own_processes
 
 SECRET = "service-key-of-the-parent"
 
 
-def inside(script: str, scratch: Path, limits: Limits | None = None) -> Ended:
-    return run_fenced(["/bin/sh", "-c", script], scratch=scratch, limits=limits or Limits(timeout_s=20))
+def inside(script: str, scratch: Path, limits: Limits | None = None) -> ProcessResult:
+    return run_sandboxed(["/bin/sh", "-c", script], scratch=scratch, limits=limits or Limits(timeout_s=20))
 
 
 def outside(script: str, scratch: Path, *prefix: str) -> str:
@@ -47,7 +47,7 @@ def wait_until_gone(*pids: int) -> None:
 
 
 def test_the_environment_is_empty_but_for_a_locale_and_a_home_in_the_scratch_folder(tmp_path: Path) -> None:
-    ended = run_fenced(["/usr/bin/env"], scratch=tmp_path, limits=Limits(timeout_s=20))
+    ended = run_sandboxed(["/usr/bin/env"], scratch=tmp_path, limits=Limits(timeout_s=20))
     variables = dict(line.split("=", 1) for line in ended.tail.splitlines())
     # The last two are how stdbuf makes the program print line by line.
     assert variables.keys() == {"LC_ALL", "HOME", "TMPDIR", "LD_PRELOAD", "_STDBUF_O"}
@@ -56,7 +56,7 @@ def test_the_environment_is_empty_but_for_a_locale_and_a_home_in_the_scratch_fol
 
 def test_standard_input_is_closed_and_the_scratch_folder_is_the_working_folder(tmp_path: Path) -> None:
     ended = inside("cat; pwd; ls /proc/self/fd", tmp_path)
-    assert ended == Ended(0, timed_out=False, stopped=False, tail=f"{tmp_path}\n0\n1\n2\n3")
+    assert ended == ProcessResult(0, timed_out=False, stopped=False, tail=f"{tmp_path}\n0\n1\n2\n3")
 
 
 def test_no_capability_no_new_privilege_no_core(tmp_path: Path) -> None:
@@ -73,13 +73,13 @@ def test_the_parents_environment_and_memory_cannot_be_read(tmp_path: Path, user:
     tmp_path.chmod(0o777)
     script = (
         "import ctypes, os, sys; from pathlib import Path\n"
-        "from printshop.adapters.sandbox import Limits, run_fenced\n"
+        "from printshop.adapters.sandbox import Limits, run_sandboxed\n"
         "os.chdir(sys.argv[1])\n"
         "if sys.argv[2] == 'nobody' and os.geteuid() == 0:\n"
         "    os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
         "    ctypes.CDLL(None).prctl(4, 1, 0, 0, 0)  # a change of user makes undumpable, too: undo that\n"
         "look = 'id -u; cat /proc/$PPID/environ; head -c 1 /proc/$PPID/mem; cat /proc/$PPID/maps; echo looked'\n"
-        "print(run_fenced(['/bin/sh', '-c', look], scratch=Path('.'), limits=Limits(10)).tail)\n"
+        "print(run_sandboxed(['/bin/sh', '-c', look], scratch=Path('.'), limits=Limits(10)).tail)\n"
     )
     answer = subprocess.run(
         [sys.executable, "-c", script, str(tmp_path), user],
@@ -96,20 +96,20 @@ def test_the_parents_environment_and_memory_cannot_be_read(tmp_path: Path, user:
 WORKER_AS_PID_1 = """
 import ctypes, os, sys
 from pathlib import Path
-from printshop.adapters.sandbox import Limits, run_fenced
+from printshop.adapters.sandbox import Limits, run_sandboxed
 
 os.chdir(sys.argv[1])
 os.setgroups([]); os.setgid(65534); os.setuid(65534)
 ctypes.CDLL(None).prctl(4, 1, 0, 0, 0)  # a change of user makes undumpable, too: undo that
 look = "for each in /proc/[0-9]*; do echo $each; tr '\\\\0' '\\\\n' < $each/environ; done"
-print(run_fenced(["/bin/sh", "-c", look], scratch=Path("."), limits=Limits(10)).tail)
+print(run_sandboxed(["/bin/sh", "-c", look], scratch=Path("."), limits=Limits(10)).tail)
 """
 
 WORKER_WITH_THREE_RUNS = """
 import os, subprocess, sys, time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from printshop.adapters.sandbox import Limits, adopt_orphans, run_fenced
+from printshop.adapters.sandbox import Limits, become_subreaper, run_sandboxed
 
 scratch = Path(sys.argv[1])
 mark = f"300.{os.getpid()}"
@@ -120,13 +120,13 @@ def wait_for(name):
     return f"until [ -e {name} ]; do sleep 0.02; done; "
 
 def run(program):
-    return run_fenced(["/bin/sh", "-c", program], scratch=scratch, limits=Limits(20))
+    return run_sandboxed(["/bin/sh", "-c", program], scratch=scratch, limits=Limits(20))
 
 def marked():
     lines = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline")]
     return sum(line == f"sleep\\0{mark}\\0".encode() for line in lines)
 
-adopt_orphans()
+become_subreaper()
 own = subprocess.Popen(["/bin/sleep", "300"])
 with ThreadPoolExecutor(3) as threads:
     third = threads.submit(run, f"({wait_for('third')} echo whole) | tr w W; exit 5")
@@ -151,7 +151,7 @@ except ChildProcessError:
 WORKER_WITH_A_TRACER = """
 import os, sys, time
 from pathlib import Path
-from printshop.adapters.sandbox import Limits, adopt_orphans, run_fenced
+from printshop.adapters.sandbox import Limits, become_subreaper, run_sandboxed
 
 program = '''
 import ctypes, os, time
@@ -164,9 +164,9 @@ if os.fork() == 0:
 time.sleep(0.5)
 os._exit(6)
 '''
-adopt_orphans()
+become_subreaper()
 began = time.monotonic()
-ended = run_fenced([sys.executable, "-c", program], scratch=Path(sys.argv[1]), limits=Limits(timeout_s=1.5))
+ended = run_sandboxed([sys.executable, "-c", program], scratch=Path(sys.argv[1]), limits=Limits(timeout_s=1.5))
 print(ended.code, "in time," if time.monotonic() - began < 8 else "late,", ended.tail)
 try:
     print("unreaped:", os.waitpid(-1, os.WNOHANG))
@@ -235,7 +235,7 @@ def test_a_program_that_closes_its_output_early_keeps_its_exit_code(tmp_path: Pa
 
 
 def test_the_program_stops_when_it_is_told_to(tmp_path: Path) -> None:
-    ended = run_fenced(
+    ended = run_sandboxed(
         ["/bin/sh", "-c", "echo $$; sleep 300"],
         scratch=tmp_path,
         limits=Limits(timeout_s=20),
@@ -264,7 +264,7 @@ def test_a_slow_callback_does_not_stretch_the_time_limit(tmp_path: Path) -> None
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
-    ended = run_fenced(
+    ended = run_sandboxed(
         ["/bin/sh", "-c", "echo $$ > pid; exec sleep 300"],
         scratch=tmp_path,
         limits=Limits(timeout_s=1.5),
@@ -278,9 +278,9 @@ def test_a_slow_callback_does_not_stretch_the_time_limit(tmp_path: Path) -> None
 def test_the_program_dies_with_a_worker_that_is_killed(tmp_path: Path) -> None:
     script = (
         "import sys; from pathlib import Path\n"
-        "from printshop.adapters.sandbox import Limits, run_fenced\n"
+        "from printshop.adapters.sandbox import Limits, run_sandboxed\n"
         "sleep = ['/bin/sh', '-c', 'echo $$ > pid; exec sleep 300']\n"
-        "run_fenced(sleep, scratch=Path(sys.argv[1]), limits=Limits(60))\n"
+        "run_sandboxed(sleep, scratch=Path(sys.argv[1]), limits=Limits(60))\n"
     )
     worker = subprocess.Popen(
         [sys.executable, "-c", script, str(tmp_path)],
@@ -298,7 +298,7 @@ def test_the_program_dies_with_a_worker_that_is_killed(tmp_path: Path) -> None:
 
 def test_memory_beyond_the_limit_is_not_given(tmp_path: Path) -> None:
     limits = Limits(timeout_s=20, memory_bytes=200 * 1024**2)
-    ended = run_fenced(
+    ended = run_sandboxed(
         [sys.executable, "-c", "print(len(bytearray(300 * 1024**2)))"], scratch=tmp_path, limits=limits
     )
     assert ended.code != 0
@@ -307,9 +307,9 @@ def test_memory_beyond_the_limit_is_not_given(tmp_path: Path) -> None:
 
 def test_a_file_beyond_the_limit_ends_the_program(tmp_path: Path) -> None:
     limits = Limits(timeout_s=20, file_bytes=1024**2)
-    ended = run_fenced(["/usr/bin/head", "-c", "2M", "/dev/zero"], scratch=tmp_path, limits=limits)
+    ended = run_sandboxed(["/usr/bin/head", "-c", "2M", "/dev/zero"], scratch=tmp_path, limits=limits)
     assert ended.code == 0, "a pipe is no file"
-    ended = run_fenced(
+    ended = run_sandboxed(
         ["/usr/bin/dd", "if=/dev/zero", "of=big", "bs=64k", "count=32"], scratch=tmp_path, limits=limits
     )
     assert ended.code == -signal.SIGXFSZ
@@ -319,7 +319,7 @@ def test_a_file_beyond_the_limit_ends_the_program(tmp_path: Path) -> None:
 def test_lines_arrive_while_the_program_runs(tmp_path: Path) -> None:
     arrived: list[tuple[str, float]] = []
     began = time.monotonic()
-    run_fenced(
+    run_sandboxed(
         # tr is a C program that buffers into a pipe, as slicers are.
         ["/bin/sh", "-c", "(echo early; sleep 1.5; echo late) | tr l L"],
         scratch=tmp_path,

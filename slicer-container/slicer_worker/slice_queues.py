@@ -45,7 +45,7 @@ class SliceQueue:
         messages = answer.get("Messages", [])
         return Message(messages[0]["ReceiptHandle"], messages[0]["Body"]) if messages else None
 
-    def show_again(self, receipt: str, seconds: int) -> None:
+    def change_visibility(self, receipt: str, seconds: int) -> None:
         """Make a received message visible again in `seconds`. Failing that, its visibility runs out by itself."""
         try:
             self._client.change_message_visibility(
@@ -63,7 +63,7 @@ class SliceQueue:
 
 
 @dataclass(frozen=True, slots=True)
-class Lanes:
+class SliceQueues:
     """Small models and inspections in one queue, large models in the other."""
 
     small: SliceQueue
@@ -74,7 +74,7 @@ class Lanes:
         return {lane.name: lane for lane in (self.small, self.large)}[arn.rsplit(":", 1)[-1]]
 
 
-def slice_lanes(settings: Settings) -> Lanes:
+def slice_queues(settings: Settings) -> SliceQueues:
     """The queues that SLICE_QUEUE_URL and LARGE_SLICE_QUEUE_URL name. Raises SettingsError without them."""
     urls = {
         "SLICE_QUEUE_URL": settings.slice_queue_url,
@@ -84,4 +84,4 @@ def slice_lanes(settings: Settings) -> Lanes:
         raise SettingsError(f"The environment cannot be used. {'; '.join(missing)}. See .env.example.")
     client = boto3.client("sqs")
     small, large = (SliceQueue(client, url) for url in urls.values() if url)
-    return Lanes(small, large)
+    return SliceQueues(small, large)

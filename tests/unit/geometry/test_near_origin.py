@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from printshop.geometry.mesh import load_triangles
-from printshop.geometry.origin import shift_of
-from printshop.geometry.prepare import prepare_model
+from printshop.geometry.near_origin import offset_from_origin
+from printshop.geometry.slicer_input import prepare_slicer_input
 from tests.unit.slicing.model_makers import (
     ROOT,
     Triangle,
@@ -29,7 +29,7 @@ def moved(triangles: list[Triangle], x: float, y: float) -> list[Triangle]:
 def prepared(folder: Path, name: str, contents: bytes) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
     upload = folder / "upload"
     upload.write_bytes(contents)
-    return load_triangles(prepare_model(upload, name))
+    return load_triangles(prepare_slicer_input(upload, name))
 
 
 @pytest.mark.parametrize(
@@ -42,15 +42,15 @@ def prepared(folder: Path, name: str, contents: bytes) -> np.ndarray[tuple[int, 
     ],
 )
 def test_only_what_is_far_is_moved_and_by_whole_numbers(x: float, y: float, shift: tuple[int, int]) -> None:
-    assert shift_of(x, y) == shift
-    assert shift_of(x / 1000, y / 1000, 1000) == (round(shift[0] / 1000), round(shift[1] / 1000))
+    assert offset_from_origin(x, y) == shift
+    assert offset_from_origin(x / 1000, y / 1000, 1000) == (round(shift[0] / 1000), round(shift[1] / 1000))
 
 
 @pytest.mark.parametrize(("x", "y"), [(2150, 0), (-65_536, 999_000), (0, -1500)])
 def test_a_binary_stl_loses_no_digit_on_the_way(tmp_path: Path, x: float, y: float) -> None:
     far = moved(sphere(100, 20), x, y)
     near = prepared(tmp_path, "ball.stl", binary_stl(far))
-    shift = shift_of(*far[0][0][:2])
+    shift = offset_from_origin(*far[0][0][:2])
     back = near.astype(np.float64) + np.array((*shift, 0))
     assert np.array_equal(back.astype(np.float32), np.array(far, np.float32))
     assert np.array_equal(back, np.array(far, np.float32).astype(np.float64))
@@ -88,5 +88,5 @@ def test_a_3mf_is_moved_as_a_whole(tmp_path: Path, unit: str) -> None:
 def test_a_3mf_that_is_near_keeps_its_items_as_they_are(tmp_path: Path) -> None:
     upload = tmp_path / "upload"
     upload.write_bytes(three_mf_bytes())
-    with zipfile.ZipFile(prepare_model(upload, "cube.3mf")) as archive:
+    with zipfile.ZipFile(prepare_slicer_input(upload, "cube.3mf")) as archive:
         assert b"transform" not in archive.read(ROOT)

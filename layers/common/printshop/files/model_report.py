@@ -8,12 +8,12 @@ from pydantic import Field
 from printshop.files.slicing_context import SlicedPrinter, SlicingContext
 from printshop.geometry.dimensions import Geometry
 from printshop.geometry.fit import Fit, fit
-from printshop.geometry.warnings import ModelWarning, warnings_of
+from printshop.geometry.warnings import ModelWarning, find_warnings
 from printshop.kernel.base_model import CamelModel
 from printshop.pricing.print_price import price_print
 from printshop.slicing.estimate import Range, estimate
 from printshop.slicing.inspection import MeshTopology, TopologyWarning
-from printshop.slicing.profiles import highest_layer_mm
+from printshop.slicing.profiles import max_layer_height_mm
 from printshop.slicing.settings import SliceSettings, Supports
 
 USUAL_SETTINGS = SliceSettings(
@@ -58,7 +58,7 @@ def report(
     asked_for = next((printer for printer in context.printers if printer.id == printer_id), None)
     return ModelReport(
         fits=[place for _, place in places],
-        warnings=[*warnings_of(geometry), *(topology.warnings if topology else [])],
+        warnings=[*find_warnings(geometry), *(topology.warnings if topology else [])],
         estimate=_estimate(
             context, geometry, settings, asked_for or chosen_printer(places, settings), currency
         ),
@@ -86,7 +86,7 @@ def chosen_printer(
     """The smallest that the model fits and whose nozzle lays such layers, else the smallest that it fits, else the
     largest; None of no printers. `places` come smallest first."""
     fitting = [printer for printer, place in places if place.fits]
-    able = [printer for printer in fitting if settings.layer_height <= highest_layer_mm(printer.nozzle_um)]
+    able = [printer for printer in fitting if settings.layer_height <= max_layer_height_mm(printer.nozzle_um)]
     if able or fitting:
         return (able or fitting)[0]
     return places[-1][0] if places else None

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from printshop.geometry.errors import ModelRefused
-from printshop.geometry.model_xml import MAX_OBJECTS, MAX_PLACEMENTS
-from printshop.geometry.threemf import Rebuilt, rebuild
-from tests.unit.geometry.lying_zips import (
+from printshop.geometry.errors import ModelError
+from printshop.geometry.threemf_model import MAX_OBJECTS, MAX_PLACEMENTS
+from printshop.geometry.threemf_rebuild import Rebuilt, rebuild
+from tests.unit.geometry.corrupt_zips import (
     encrypt,
     lie_about_the_directory,
     lie_about_the_size,
@@ -53,8 +53,8 @@ def rebuilt(folder: Path, model: str | None = None, parts: dict[str, str | bytes
 
 def refusal(
     folder: Path, model: str | None = None, parts: dict[str, str | bytes] | None = None
-) -> ModelRefused:
-    with pytest.raises(ModelRefused) as refused:
+) -> ModelError:
+    with pytest.raises(ModelError) as refused:
         rebuilt(folder, model, parts)
     return refused.value
 
@@ -230,7 +230,7 @@ def test_more_components_than_a_model_can_place_are_refused_though_none_is(tmp_p
         for n in range(2, 22)
     )
     source = three_mf(tmp_path / "u.3mf", model_xml(CUBE + composites, ITEM), compression=zipfile.ZIP_STORED)
-    with pytest.raises(ModelRefused) as refused:
+    with pytest.raises(ModelError) as refused:
         rebuild(source, tmp_path / "model.3mf")
     assert refused.value.code == "MODEL_TOO_COMPLEX"
 
@@ -312,17 +312,17 @@ def test_a_package_that_is_up_to_something_is_refused(tmp_path: Path, parts: dic
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 def test_compressions_that_3mf_does_not_allow_are_refused(tmp_path: Path, method: int) -> None:
-    with pytest.raises(ModelRefused) as refused:
+    with pytest.raises(ModelError) as refused:
         rebuild(three_mf(tmp_path / "u.3mf", compression=method), tmp_path / "model.3mf")
     assert refused.value.code == "MODEL_PACKAGE_UNSAFE"
 
 
-def patched(folder: Path, patch: Callable[[bytearray], None]) -> ModelRefused:
+def patched(folder: Path, patch: Callable[[bytearray], None]) -> ModelError:
     source = three_mf(folder / "u.3mf")
     data = bytearray(source.read_bytes())
     patch(data)
     source.write_bytes(data)
-    with pytest.raises(ModelRefused) as refused:
+    with pytest.raises(ModelError) as refused:
         rebuild(source, folder / "model.3mf")
     return refused.value
 
@@ -414,9 +414,9 @@ def test_memory_stays_bounded_whatever_the_xml(
     # VmHWM, because ru_maxrss begins with what the parent had at the fork.
     script = (
         "import sys; from pathlib import Path\n"
-        "from printshop.geometry.threemf import rebuild; from printshop.geometry.errors import ModelRefused\n"
+        "from printshop.geometry.threemf_rebuild import rebuild; from printshop.geometry.errors import ModelError\n"
         "try: rebuild(Path(sys.argv[1]), Path(sys.argv[2])); print('rebuilt')\n"
-        "except ModelRefused as error: print(error.code)\n"
+        "except ModelError as error: print(error.code)\n"
         "print(Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0])\n"
     )
     answer = subprocess.run(

@@ -18,10 +18,10 @@ _TICK_SECONDS = 1.0
 log = get_logger()
 
 
-class ClaimKeeper:
+class LeaseRenewer:
     """Reports in a thread of its own: news at most once a second, else often enough to keep the claim.
 
-    with ClaimKeeper(claims, claim, stopping) as keeper:
+    with LeaseRenewer(claims, claim, stopping) as keeper:
         keeper.tell(45, "Making infill")   # False: stop, somebody else has the job, or the worker is to end
     """
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from printshop.geometry.errors import ModelRefused
+from printshop.geometry.errors import ModelError
 from printshop.geometry.safe_xml import MAX_ELEMENTS, read_elements
-from printshop.geometry.threemf import rebuild
+from printshop.geometry.threemf_rebuild import rebuild
 from tests.unit.slicing.model_makers import CORE, ROOT, cube_model, model_xml, three_mf
 
 GHOST = '<vertex x="99" y="99" z="99"/>'
@@ -83,14 +83,14 @@ def test_what_only_looks_like_a_corner_is_none(tmp_path: Path, hidden: str) -> N
 def test_a_number_that_is_none_is_refused_in_a_run_and_alone(tmp_path: Path, number: str) -> None:
     model = cube_model().replace('x="20.0"', f'x="{number}"', 1)
     for written in (model, one_by_one(model)):
-        with pytest.raises(ModelRefused) as refused:
+        with pytest.raises(ModelError) as refused:
             rebuilt(tmp_path, written)
         assert refused.value.code == "MODEL_BAD_COORDINATES"
 
 
 def test_a_corner_that_does_not_exist_is_refused_in_a_run(tmp_path: Path) -> None:
     model = strip(MORE_THAN_A_CHUNK).replace(f'v3="{MORE_THAN_A_CHUNK + 1}"', f'v3="{MORE_THAN_A_CHUNK + 2}"')
-    with pytest.raises(ModelRefused) as refused:
+    with pytest.raises(ModelError) as refused:
         rebuilt(tmp_path, model)
     assert refused.value.code == "MODEL_3MF_INVALID"
 
@@ -101,20 +101,20 @@ def test_a_corner_that_does_not_exist_is_refused_in_a_run(tmp_path: Path) -> Non
 def test_a_run_that_breaks_off_is_refused(tmp_path: Path, end: str) -> None:
     model = cube_model()
     cut = model.index("</vertices>")
-    with pytest.raises(ModelRefused) as refused:
+    with pytest.raises(ModelError) as refused:
         rebuilt(tmp_path, model[:cut] + end)
     assert refused.value.code == "MODEL_3MF_INVALID"
 
 
 def test_a_run_of_another_namespace_is_not_read(tmp_path: Path) -> None:
     assert CORE in cube_model()
-    with pytest.raises(ModelRefused):
+    with pytest.raises(ModelError):
         rebuilt(tmp_path, cube_model().replace("<mesh>", '<mesh xmlns="urn:other">'))
 
 
 @pytest.mark.full
 def test_more_elements_than_any_model_needs_are_refused() -> None:
     chunks = chain([b"<a>"], repeat(b"<b/>" * 16_384, MAX_ELEMENTS // 16_384 + 1))
-    with pytest.raises(ModelRefused) as refused:
+    with pytest.raises(ModelError) as refused:
         read_elements(chunks, lambda *_: None)
     assert refused.value.code == "MODEL_XML_UNSAFE"

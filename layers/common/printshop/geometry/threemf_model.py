@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from printshop.geometry.dimensions import MAX_COORDINATE, UNIT_MM, Unit
-from printshop.geometry.errors import ModelRefused
-from printshop.geometry.package import part_name
+from printshop.geometry.errors import ModelError
 from printshop.geometry.safe_xml import read_elements
+from printshop.geometry.threemf_package import part_name
 
 MAX_TRIANGLES = 5_000_000
 MAX_VERTICES = MAX_TRIANGLES
@@ -131,7 +131,7 @@ class ModelReader:
         }
 
     def read(self, part: str, chunks: Iterable[bytes]) -> None:
-        """Read one part. Raises ModelRefused."""
+        """Read one part. Raises ModelError."""
         self._part = part
         self._prefixes = {}
         self._object = self._mesh = None
@@ -221,7 +221,7 @@ class ModelReader:
     def _start_model(self, attributes: Mapping[str, str]) -> None:
         for prefix in attributes.get("requiredextensions", "").split():
             if self._prefixes.get(prefix) not in {CORE, _PRODUCTION, _MATERIALS}:
-                raise ModelRefused(
+                raise ModelError(
                     "MODEL_3MF_EXTENSION",
                     "The 3MF needs an extension that is not plain geometry; export a plain 3MF or STL.",
                 )
@@ -267,9 +267,7 @@ class ModelReader:
     def _end_mesh(self) -> None:
         mesh, self._mesh = self._mesh, None
         if mesh is None or not mesh.triangles:
-            raise ModelRefused(
-                "MODEL_EMPTY", "The 3MF holds a mesh without triangles; export the model again."
-            )
+            raise ModelError("MODEL_EMPTY", "The 3MF holds a mesh without triangles; export the model again.")
         self._out.close_mesh()
         self._vertices += mesh.vertices
         self._triangles += mesh.triangles
@@ -311,8 +309,8 @@ class ModelReader:
         return Placement((part, _id(attributes, "objectid")), _transform(attributes.get("transform", "")))
 
 
-def too_complex() -> ModelRefused:
-    return ModelRefused(
+def too_complex() -> ModelError:
+    return ModelError(
         "MODEL_TOO_COMPLEX",
         f"The model has more than {MAX_TRIANGLES:,} triangles or {MAX_OBJECTS:,} parts; simplify it.",
     )
@@ -337,14 +335,14 @@ def _transform(text: str) -> tuple[float, ...]:
     return numbers
 
 
-def bad_number() -> ModelRefused:
-    return ModelRefused(
+def bad_number() -> ModelError:
+    return ModelError(
         "MODEL_BAD_COORDINATES",
         "The 3MF has coordinates that are not usable numbers; repair it and export it again.",
     )
 
 
-def invalid(reason: str) -> ModelRefused:
-    return ModelRefused(
+def invalid(reason: str) -> ModelError:
+    return ModelError(
         "MODEL_3MF_INVALID", f"The 3MF breaks its own format: {reason}. Export the model again."
     )

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from printshop.geometry.deadline import Deadline
-from printshop.geometry.errors import ModelRefused
+from printshop.geometry.errors import ModelError
 from printshop.geometry.mesh import load_triangles
 from printshop.geometry.model_file import check_upload
 from printshop.geometry.stl import read_text
@@ -39,7 +39,7 @@ def corners(folder: Path, text: bytes) -> list[float] | str:
     path.write_bytes(text)
     try:
         return [number for numbers in read_text(path, 9, Deadline(60)) for number in numbers]
-    except ModelRefused as refused:
+    except ModelError as refused:
         return refused.code
 
 
@@ -104,7 +104,7 @@ def test_one_broken_line_among_usual_ones_is_refused(
     path.write_bytes(MANY_BLOCKS[:cut] + facet + MANY_BLOCKS[cut:])
     check_upload(path, path.name)
     path.write_bytes(MANY_BLOCKS[:cut] + facet.replace(usual, broken) + MANY_BLOCKS[cut:])
-    with pytest.raises(ModelRefused) as refused:
+    with pytest.raises(ModelError) as refused:
         check_upload(path, path.name)
     assert refused.value.code == code
 

@@ -5,14 +5,14 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from printshop.adapters.sandbox import Limits
-from printshop.geometry.errors import ModelRefused
-from printshop.geometry.prepare import prepare_model
+from printshop.geometry.errors import ModelError
+from printshop.geometry.slicer_input import prepare_slicer_input
 from printshop.kernel.errors import NotFound
 from printshop.kernel.log import get_logger
 from printshop.slicing.claims import Claims, Inspected
 from printshop.slicing.inspection import LIMITS, Inspection, InspectionFailed, inspect
-from printshop.slicing.scratch import scratch_folder
-from slicer_worker.objects import ObjectStore
+from printshop.slicing.scratch_folder import scratch_folder
+from slicer_worker.object_store import ObjectStore
 
 PREVIEW_NAME = "preview.png"
 
@@ -44,7 +44,7 @@ def make_inspection(
     with scratch_folder(scratch_parent) as scratch:
         try:
             seen = _look(objects, model, scratch, limits, keep_going)
-        except (InspectionFailed, ModelRefused, NotFound, OSError) as error:
+        except (InspectionFailed, ModelError, NotFound, OSError) as error:
             tail = error.log_tail if isinstance(error, InspectionFailed) else ""
             log.warn(scope="slicer.inspection", error=error, data={"fileId": file_id, "log": tail})
             claims.store_inspection(file_id, {"error": _code(error)}, None)
@@ -64,16 +64,16 @@ def _look(
 ) -> Inspection:
     upload = scratch / "upload"
     if objects.download_to("tmp", model.storage_key, upload) != model.content_hash:
-        raise ModelRefused("MODEL_CHANGED", "The stored model is not the one that was accepted.")
+        raise ModelError("MODEL_CHANGED", "The stored model is not the one that was accepted.")
     try:
-        return inspect(prepare_model(upload, model.filename), scratch, limits, keep_going)
+        return inspect(prepare_slicer_input(upload, model.filename), scratch, limits, keep_going)
     except InspectionFailed as error:
         if error.code == "INSPECTION_STOPPED":
             raise InspectionStopped from error
         raise
 
 
-def _code(error: InspectionFailed | ModelRefused | NotFound | OSError) -> str:
+def _code(error: InspectionFailed | ModelError | NotFound | OSError) -> str:
     match error:
         case NotFound():
             return "MODEL_MISSING"

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from printshop.geometry.deadline import Deadline
 from printshop.geometry.dimensions import Unit
-from printshop.geometry.errors import ModelRefused
-from printshop.geometry.model_xml import (
+from printshop.geometry.errors import ModelError
+from printshop.geometry.safe_xml import read_elements
+from printshop.geometry.threemf_model import (
     MAX_TRIANGLES,
     Composite,
     GeometrySink,
@@ -17,8 +18,7 @@ from printshop.geometry.model_xml import (
     invalid,
     too_complex,
 )
-from printshop.geometry.package import Package, part_name
-from printshop.geometry.safe_xml import read_elements
+from printshop.geometry.threemf_package import Package, part_name
 
 MAX_DEPTH = 9
 """Objects within objects: PrusaSlicer reads no more."""
@@ -50,8 +50,8 @@ class Contents:
     triangles: int
 
 
-def read_contents(package: Package, sink: GeometrySink, deadline: Deadline) -> Contents:
-    """Read the model of a package; its meshes go to `sink`, the root part's first. Raises ModelRefused."""
+def read_model(package: Package, sink: GeometrySink, deadline: Deadline) -> Contents:
+    """Read the model of a package; its meshes go to `sink`, the root part's first. Raises ModelError."""
     _refuse_helper_volumes(package)
     reader = ModelReader(sink, _model_part(package))
     for part in reader.parts:  # grows while it is walked
@@ -66,7 +66,7 @@ def read_contents(package: Package, sink: GeometrySink, deadline: Deadline) -> C
     _refuse_helper_objects(reader.helpers, reader.items)
     triangles, instances = _total(made, reader.items)
     if triangles == 0:
-        raise ModelRefused("MODEL_EMPTY", "The 3MF places no triangles on the bed; export the model again.")
+        raise ModelError("MODEL_EMPTY", "The 3MF places no triangles on the bed; export the model again.")
     if triangles > MAX_TRIANGLES or instances > MAX_INSTANCES:
         raise too_complex()
     return Contents(reader.unit, composites, reader.items, triangles)
@@ -92,7 +92,7 @@ def _in_order(composites: Mapping[ObjectId, Composite]) -> list[ObjectId]:
             else:
                 path[waiting] = iter(composites[waiting].components)
             if len(path) > MAX_DEPTH + 1 or depth.get(key, 0) > MAX_DEPTH:
-                raise ModelRefused(
+                raise ModelError(
                     "MODEL_TOO_COMPLEX",
                     f"The 3MF nests objects more than {MAX_DEPTH} deep; export it with its parts merged, or as STL.",
                 )
@@ -127,7 +127,7 @@ def _model_part(package: Package) -> str:
             read_elements(chunks, start)
     root = part_name(found[0] if found else ROOT_PART)
     if root not in package:
-        raise ModelRefused("MODEL_NOT_3MF", "The package holds no 3D model; export the model as 3MF again.")
+        raise ModelError("MODEL_NOT_3MF", "The package holds no 3D model; export the model as 3MF again.")
     return root
 
 
@@ -149,8 +149,8 @@ def _refuse_helper_volumes(package: Package) -> None:
             raise _has_modifiers("modifiers, negative volumes or support blockers")
 
 
-def _has_modifiers(what: str) -> ModelRefused:
-    return ModelRefused(
+def _has_modifiers(what: str) -> ModelError:
+    return ModelError(
         "MODEL_HAS_MODIFIERS",
         f"The project holds {what}, which cannot be kept; export the plain model as STL or 3MF.",
     )

@@ -20,12 +20,12 @@ from devstack.ecs_agent import OFF, ON, EcsAgent
 from printshop.adapters.sandbox import MEMORY_BYTES
 from printshop.slicing.claims import Claims
 from slicer_worker.ecs_task import sandbox_bytes
+from slicer_worker.factory import memory_per_child
 from slicer_worker.lambda_handler import SqsHandler
 from slicer_worker.poller import SMALL_IN_A_ROW
-from slicer_worker.queue import Lanes, SliceQueue
-from slicer_worker.start import memory_for_each
+from slicer_worker.slice_queues import SliceQueue, SliceQueues
 from slicer_worker.worker import LATER, SOON, SliceWorker
-from tests.integration.slicing.by_hand import BUNNY
+from tests.integration.slicing.command_line import BUNNY
 from tests.integration.slicing.own_processes import ALONE, first_inside, needs_own_processes
 from tests.integration.slicing.stores import FolderObjects, Job, MemoryDatabase, job_of, worker_settings
 from tests.unit.slicing.model_makers import binary_stl, box
@@ -95,7 +95,7 @@ class Home:
             worker_settings(slicer_bin=binary),
             scratch_parent=folder / "scratch",
         )
-        self.handler = SqsHandler(worker, Lanes(*(SliceQueue(sqs, url) for url in lanes)))
+        self.handler = SqsHandler(worker, SliceQueues(*(SliceQueue(sqs, url) for url in lanes)))
         self.visibility: list[tuple[str, int]] = []
         sqs.meta.events.register("provide-client-params.sqs.ChangeMessageVisibility", self._watch)
 
@@ -182,9 +182,9 @@ def agent() -> Iterator[EcsAgent]:
 
 def test_a_child_gets_what_the_sandbox_has_beyond_the_worker_itself() -> None:
     megabyte = 1024**2
-    assert memory_for_each(3008 * megabyte, 1) == 2752 * megabyte
-    assert memory_for_each(4096 * megabyte, 2) == 1920 * megabyte
-    assert memory_for_each(64 * 1024 * megabyte, 1) == MEMORY_BYTES
+    assert memory_per_child(3008 * megabyte, 1) == 2752 * megabyte
+    assert memory_per_child(4096 * megabyte, 2) == 1920 * megabyte
+    assert memory_per_child(64 * 1024 * megabyte, 1) == MEMORY_BYTES
 
 
 def test_a_task_has_the_memory_that_ecs_tells_it_and_elsewhere_the_machines(agent: EcsAgent) -> None:

@@ -9,8 +9,8 @@ import pytest
 from printshop.adapters.database import Database
 from printshop.adapters.storage.objects import Storage
 from printshop.slicing.claims import Claim, Claims, SliceMessage
-from slicer_worker.claim_keeper import ClaimKeeper
-from slicer_worker.start import beat
+from slicer_worker.factory import beat
+from slicer_worker.lease_renewer import LeaseRenewer
 from slicer_worker.worker import SliceWorker
 from tests.integration.slicing.stores import Job, MemoryDatabase, worker_settings
 from tests.serving import QuietHandler, serving
@@ -55,7 +55,7 @@ def test_the_claim_is_kept_after_an_answer_that_is_none(answers: Answers) -> Non
     assert isinstance(claim, Claim)
     with (
         httpx.Client() as client,
-        ClaimKeeper(Claims(Database(settings, client)), claim, threading.Event()) as keeper,
+        LeaseRenewer(Claims(Database(settings, client)), claim, threading.Event()) as keeper,
     ):
         assert keeper.tell(10, "Slicing")
         percent = 10

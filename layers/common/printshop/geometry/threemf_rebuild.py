@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from itertools import batched
 from pathlib import Path
 
-from printshop.geometry.contents import MODEL_TYPE, ROOT_PART, Contents, read_contents
 from printshop.geometry.deadline import Deadline
 from printshop.geometry.dimensions import UNIT_MM
-from printshop.geometry.model_xml import CORE, ObjectId, Placement
-from printshop.geometry.origin import shift_of
-from printshop.geometry.package import open_package
+from printshop.geometry.near_origin import offset_from_origin
+from printshop.geometry.threemf_model import CORE, ObjectId, Placement
+from printshop.geometry.threemf_package import open_package
+from printshop.geometry.threemf_reader import MODEL_TYPE, ROOT_PART, Contents, read_model
 
 _WRITE_AT = 16_384  # pieces of text
 _PRUSA = "http://schemas.slic3r.org/3mf/2017/06"
@@ -46,7 +46,7 @@ class Rebuilt:
 
 
 def rebuild(source: Path, target: Path, seconds: float = math.inf) -> Rebuilt:
-    """Write the geometry of the 3MF `source` as the new 3MF `target`. Raises ModelRefused.
+    """Write the geometry of the 3MF `source` as the new 3MF `target`. Raises ModelError.
 
     It may take so many `seconds` of the processor: what else a worker does meanwhile is not the model's fault.
     """
@@ -56,7 +56,7 @@ def rebuild(source: Path, target: Path, seconds: float = math.inf) -> Rebuilt:
         archive.writestr("_rels/.rels", _RELATIONSHIPS_XML)
         with archive.open(ROOT_PART, "w") as out:
             writer = GeometryWriter(out.write)
-            contents = read_contents(package, writer, Deadline(seconds, time.thread_time))
+            contents = read_model(package, writer, Deadline(seconds, time.thread_time))
             writer.finish(contents)
     return Rebuilt(len(contents.items), contents.triangles)
 
@@ -132,7 +132,7 @@ class GeometryWriter:
         corner = self._first_corners.get(way[-1].object, (0, 0, 0))
         for placement in reversed(way):
             corner = _placed(corner, placement.transform)
-        return shift_of(corner[0], corner[1], UNIT_MM[contents.unit])
+        return offset_from_origin(corner[0], corner[1], UNIT_MM[contents.unit])
 
     def _open_object(self, key: ObjectId, kind: str) -> None:
         self._append(f'<object id="{self._number(key)}" type="{kind}">')

@@ -2,8 +2,8 @@
 
 import pytest
 
-from printshop.files.report import USUAL_SETTINGS, chosen_printer, printer_fits
-from printshop.files.slices import lane_of
+from printshop.files.model_report import USUAL_SETTINGS, chosen_printer, printer_fits
+from printshop.files.slices import queue_for
 from printshop.files.slicing_context import SlicedPrinter
 from printshop.geometry.dimensions import Box, Geometry
 
@@ -60,7 +60,7 @@ def test_where_no_nozzle_lays_such_layers_the_smallest_that_fits_is_chosen_and_s
 def test_models_of_many_triangles_or_of_much_room_go_into_the_large_lane() -> None:
     fine = USUAL_SETTINGS.model_copy(update={"layer_height": 0.05})
     tall = USUAL_SETTINGS.model_copy(update={"scale": 200})
-    assert lane_of(model(100), USUAL_SETTINGS) == "SMALL"
-    assert lane_of(model(100, triangles=600_000), USUAL_SETTINGS) == "LARGE"
-    assert lane_of(model(150), USUAL_SETTINGS) == "SMALL"
-    assert (lane_of(model(150), fine), lane_of(model(150), tall)) == ("LARGE", "LARGE")
+    assert queue_for(model(100), USUAL_SETTINGS) == "SMALL"
+    assert queue_for(model(100, triangles=600_000), USUAL_SETTINGS) == "LARGE"
+    assert queue_for(model(150), USUAL_SETTINGS) == "SMALL"
+    assert (queue_for(model(150), fine), queue_for(model(150), tall)) == ("LARGE", "LARGE")

@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 
+from printshop.slicing.command_line import build_arguments
 from printshop.slicing.failures import SliceFailed
 from printshop.slicing.profiles import FOLDER
-from printshop.slicing.prusa import Slicer, arguments, find_slicer
 from printshop.slicing.settings import PrintProfile, SliceSettings
+from printshop.slicing.slicer import Slicer, find_slicer
 
 PRUSA_2_5 = Slicer("/usr/bin/prusa-slicer", "PrusaSlicer", (2, 5, 0), frozenset({"grid", "snug"}))
 PRUSA_2_6 = Slicer("/usr/bin/prusa-slicer", "PrusaSlicer", (2, 6, 0), frozenset({"grid", "snug", "organic"}))
@@ -40,7 +41,7 @@ FILES = ["--output", "/s/model.gcode", "/s/model.stl"]
 def line(slicer: Slicer, *, turned: bool = False, **changes: Any) -> tuple[list[str], list[str]]:
     body = {"layerHeight": 0.2, "infill": 15, "supports": OFF} | changes
     settings = SliceSettings.model_validate(body)
-    return arguments(slicer, settings, PROFILE, "/s/model.stl", "/s/model.gcode", turned=turned)
+    return build_arguments(slicer, settings, PROFILE, "/s/model.stl", "/s/model.gcode", is_turned=turned)
 
 
 @pytest.mark.parametrize(
@@ -120,6 +121,6 @@ def test_slic3r_gets_the_middle_of_the_bed_and_a_bare_factor_and_no_option_of_pr
 def test_a_missing_slicer_names_no_path_to_the_customer(binary: str) -> None:
     with pytest.raises(SliceFailed) as failure:
         find_slicer(binary)
-    assert (failure.value.code, failure.value.can_heal) == ("SLICER_MISSING", True)
+    assert (failure.value.code, failure.value.can_retry) == ("SLICER_MISSING", True)
     assert "/" not in failure.value.message
     assert binary in failure.value.log_tail

@@ -17,15 +17,15 @@ FAR_MM = 1000.0
 _TRIANGLES_AT_ONCE = 4096
 
 
-def shift_of(x: float, y: float, unit_mm: float = 1.0) -> tuple[int, int]:
+def offset_from_origin(x: float, y: float, unit_mm: float = 1.0) -> tuple[int, int]:
     """What to take off both coordinates of every corner when the first one is at x, y."""
     far_x, far_y = (round(at) if abs(at) * unit_mm > FAR_MM else 0 for at in (x, y))
     return far_x, far_y
 
 
-def bring_near(path: Path, *, binary: bool) -> None:
+def move_near_origin(path: Path, *, binary: bool) -> None:
     """Move the STL at `path` (the worker's own copy, checked) if it is far away. Memory is bounded."""
-    shift = shift_of(*(_first_of_binary(path) if binary else _first_of_text(path)))
+    shift = offset_from_origin(*(_first_of_binary(path) if binary else _first_of_text(path)))
     if any(shift):
         (_move_binary if binary else _move_text)(path, shift)
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from printshop.slicing.gcode import StatisticsMissing, parse_duration, parse_statistics
+from printshop.slicing.gcode_statistics import StatisticsMissing, parse_duration, parse_statistics
 
 SIZES = [pytest.param(150), pytest.param(5000, marks=pytest.mark.full)]
 

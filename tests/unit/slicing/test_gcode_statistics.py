@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from printshop.slicing.gcode import (
+from printshop.slicing.gcode_statistics import (
     TAIL_BYTES,
     NoGcode,
     Statistics,
