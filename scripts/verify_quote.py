@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 
 from devstack.project import NO_PROJECT, chosen_project
-from printshop.kernel.money import format_amount
+from printshop.kernel.money import format_money
 from printshop.quotes.verify import NoSnapshot, Verification, verify
 
 
@@ -59,12 +59,12 @@ def report(quote: dict[str, Any], verification: Verification) -> list[str]:
     lines.append(f"{'':>4}  {'what':<40} {'grams':>10}    {'a lot or piece':>14} {'line':>14}")
     for line in verification.lines:
         grams = "" if line.mass_mg is None else f"{line.mass_mg * line.pieces / 1000:.3f}"
-        price, total = (format_amount(cents, currency) for cents in (line.unit_price_cents, line.total_cents))
+        price, total = (format_money(cents, currency) for cents in (line.unit_price_cents, line.total_cents))
         arrow = "→" if grams else " "
         lines.append(
             f"{line.position:>4}  {line.description[:40]:<40} {grams:>10}  {arrow} {price:>14} {total:>14}"
         )
-    lines += [f"{'':>4}  {'total':<69} {format_amount(verification.total_cents, currency):>14}", ""]
+    lines += [f"{'':>4}  {'total':<69} {format_money(verification.total_cents, currency):>14}", ""]
     if not verification.differences:
         return [*lines, "Every figure is equal."]
     return [

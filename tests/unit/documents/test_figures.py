@@ -1,5 +1,6 @@
 from datetime import date
 from decimal import Decimal
+from itertools import product
 
 import pytest
 from babel import Locale
@@ -7,8 +8,8 @@ from babel.numbers import format_currency
 from hypothesis import given
 from hypothesis import strategies as st
 
-from printshop.documents.formats import DEFAULT_LOCALE, MINUS, Figures, format_day, locale_named, money_form
-from printshop.kernel.money import decimals
+from printshop.documents.formats import DEFAULT_LOCALE, Figures, format_day, locale_named, money_format
+from printshop.kernel.money import MINUS, australian_format, decimals, format_money
 
 AMOUNTS = st.integers(-(10**15), 10**15)
 LOCALES = ("en_AU", "en_NZ", "en_US", "en_GB", "en_IN", "en_CH", "en_ZA", "en_DE", "en_001")
@@ -19,9 +20,22 @@ CURRENCIES = ("AUD", "NZD", "USD", "EUR", "JPY", "KWD", "CHF", "INR")
 def test_an_amount_is_written_as_babel_writes_it_but_for_minus_and_space(
     minor: int, locale: str, currency: str
 ) -> None:
-    ours = money_form(locale, currency).write(minor)
+    ours = money_format(locale, currency).write(minor)
     babels = format_currency(Decimal(minor).scaleb(-decimals(currency)), currency, locale=locale)
     assert "".join(ours.split()).replace(MINUS, "-") == "".join(babels.split())
+
+
+def test_pages_name_every_currency_as_babels_australian_english_does() -> None:
+    currencies = set(Locale("en").currencies) - {"XXX"}
+    for currency, amount in product(sorted(currencies), (1, -1)):
+        babels = format_currency(amount, currency, locale="en_AU").partition("1")[0]
+        ours = australian_format(currency).write(amount * 10 ** decimals(currency)).partition("1")[0]
+        assert ours.replace(MINUS, "-").strip() == babels.strip()
+
+
+@given(AMOUNTS, st.sampled_from(CURRENCIES))
+def test_documents_mails_and_pages_write_the_same_amount(minor: int, currency: str) -> None:
+    assert Figures(locale_named("en-AU"), currency).money(minor) == format_money(minor, currency)
 
 
 @given(AMOUNTS, st.sampled_from(CURRENCIES))

@@ -13,6 +13,7 @@ from printshop.documents.qr import qr_code
 from printshop.documents.schemas import PrintDetails
 from printshop.documents.service import pin_dates
 from printshop.documents.template import FOLDER, LIBRARIES, LOOKS, render_html, template_version
+from printshop.kernel.currency import currency_of
 from printshop.kernel.money import decimals
 
 
@@ -41,6 +42,7 @@ def test_the_template_version_covers_the_page_the_print_and_the_finished_file() 
         PrintDetails,
         read_invoice,
         qr_code,
+        currency_of,
         decimals,
         PrintPage,
         pin_dates,

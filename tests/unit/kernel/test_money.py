@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from printshop.kernel.money import decimals, format_amount, round_half_up
+from printshop.kernel.money import currency_note, decimals, format_money, round_half_up
 
 
 @pytest.mark.parametrize(
@@ -46,15 +46,20 @@ def test_a_currency_has_its_own_decimals(currency: str, places: int) -> None:
 @pytest.mark.parametrize(
     ("minor", "currency", "text"),
     [
-        (123450, "AUD", "A$1,234.50"),
-        (5, "AUD", "A$0.05"),
-        (-5, "AUD", "-A$0.05"),
-        (0, "EUR", "€0.00"),
-        (1234567, "JPY", "¥1,234,567"),
-        (1234567, "KWD", "KWD 1,234.567"),
-        (100, "aud", "A$1.00"),
-        (99999999999999, "USD", "US$999,999,999,999.99"),
+        (123450, "AUD", "$1,234.50"),
+        (5, "AUD", "$0.05"),
+        (-5, "AUD", "−$0.05"),
+        (0, "EUR", "EUR\u00a00.00"),
+        (1234567, "JPY", "JPY\u00a01,234,567"),
+        (-1234567, "KWD", "−KWD\u00a01,234.567"),
+        (100, "aud", "$1.00"),
+        (99999999999999, "USD", "USD\u00a0999,999,999,999.99"),
     ],
 )
-def test_an_amount_reads_as_people_write_it(minor: int, currency: str, text: str) -> None:
-    assert format_amount(minor, currency) == text
+def test_an_amount_is_written_in_australian_english(minor: int, currency: str, text: str) -> None:
+    assert format_money(minor, currency) == text
+
+
+@pytest.mark.parametrize(("currency", "note"), [("AUD", "AUD"), ("USD", ""), ("JPY", "")])
+def test_a_total_names_its_currency_where_the_amount_does_not(currency: str, note: str) -> None:
+    assert currency_note(currency) == note

@@ -1,11 +1,14 @@
-"""Amounts, days, quantities and rates as a business's locale writes them. The forms are Babel's, the digits ours.
+"""Amounts, days, quantities and rates as a business's locale writes them.
+
+Amounts are written by `printshop.kernel.money`, for documents as for pages; Babel tells how a locale other than the
+Australian one writes them.
 
 figures = Figures(locale_named("en-AU"), "AUD")
 figures.money(123450)        # "$1,234.50"
 figures.day(date(2026, 7, 3))  # "3 July 2026"
 
-Babel formats an amount in a tenth of a millisecond, and a document of 200 lines has 600 of them: so it is asked for
-the form once a currency, and the integers are set into that, exact as they are.
+Babel formats an amount in a tenth of a millisecond, and a document of 200 lines has 600 of them: so Babel is asked
+for the format once a currency, and the integers are set into it, exact as they are.
 """
 
 from dataclasses import dataclass
@@ -18,50 +21,18 @@ from babel import Locale, UnknownLocaleError
 from babel.dates import format_date
 from babel.numbers import get_currency_symbol, get_decimal_symbol, get_group_symbol
 
-from printshop.kernel.money import decimals
+from printshop.kernel.money import MINUS, NO_BREAK_SPACE, MoneyFormat, australian_format, decimals
 
 DEFAULT_LOCALE: Final = "en_AU"
-"""Of a business whose locale is unknown, or in another language than that of the papers, which speak English."""
+"""For a business whose locale is unknown or not English, which is the language of the documents."""
 
-MINUS: Final = "−"
+_SIGNS: Final = "$€£¥₹₦₩₪₫₱¤₵"
+"""Currency signs stand against the digits; symbols of letters keep a space from them."""
+
 _KILOGRAM_FROM: Final = Decimal("999.95")
 """Grams: from here on a tenth of a gram would round to a thousand."""
 
 _LEAST_GRAMS: Final = Decimal("0.01")
-_NO_BREAK: Final = "\u00a0"
-
-
-@dataclass(frozen=True, slots=True)
-class MoneyForm:
-    """How a locale writes a currency: what stands around the digits, and between them."""
-
-    before: str
-    after: str
-    before_negative: str
-    after_negative: str
-    group: str
-    point: str
-    grouping: tuple[int, int]
-    places: int
-
-    def write(self, minor: int) -> str:
-        """An amount in minor units: `$1,234.50`."""
-        units, rest = divmod(abs(minor), 10**self.places)
-        digits = self.group.join(self._groups(str(units)))
-        if self.places:
-            digits += f"{self.point}{rest:0{self.places}d}"
-        if minor < 0:
-            return f"{self.before_negative}{digits}{self.after_negative}"
-        return f"{self.before}{digits}{self.after}"
-
-    def _groups(self, digits: str) -> list[str]:
-        first, further = self.grouping
-        groups = []
-        size = first
-        while digits:
-            groups.append(digits[-size:])
-            digits, size = digits[:-size], further
-        return groups[::-1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +45,7 @@ class Figures:
 
     def money(self, minor: int, currency: str | None = None) -> str:
         """Minor units of the document's currency, or of the one that is named."""
-        return money_form(self.locale, currency or self.currency).write(minor)
+        return money_format(self.locale, currency or self.currency).write(minor)
 
     def day(self, day: date) -> str:
         """`3 July 2026`."""
@@ -99,7 +70,7 @@ class Figures:
 
     @property
     def currency_note(self) -> str:
-        """`AUD`, for beside a total whose amount says `$`; nothing where the amount itself says it."""
+        """`AUD`, to stand beside a total whose amount says `$`; nothing where the amount names its currency."""
         return "" if self.currency in self.money(0) else self.currency
 
 
@@ -118,14 +89,15 @@ def locale_named(name: str) -> str:
 
 
 @cache
-def money_form(locale: str, currency: str) -> MoneyForm:
-    """The form of a currency in a locale of Babel's, with the currency's ISO minor units."""
+def money_format(locale: str, currency: str) -> MoneyFormat:
+    """How a locale of Babel's writes a currency, with the currency's ISO minor units."""
+    if locale == DEFAULT_LOCALE:
+        return australian_format(currency)
     pattern = Locale.parse(locale).currency_formats["standard"]
     symbol = get_currency_symbol(currency, locale=locale)
-    (before, before_negative), (after, after_negative) = (
-        [_around(part, symbol) for part in parts] for parts in (pattern.prefix, pattern.suffix)
-    )
-    return MoneyForm(
+    before, before_negative = (_before_digits(part, symbol) for part in pattern.prefix)
+    after, after_negative = (_after_digits(part, symbol) for part in pattern.suffix)
+    return MoneyFormat(
         before=before,
         after=after,
         before_negative=before_negative,
@@ -137,14 +109,14 @@ def money_form(locale: str, currency: str) -> MoneyForm:
     )
 
 
-def _around(part: str, symbol: str) -> str:
-    """What stands before or after the digits; a symbol of letters keeps a space's distance from them."""
-    written = part.replace("¤", symbol).replace("-", MINUS)
-    if part.endswith("¤") and symbol[-1].isalpha():
-        return written + _NO_BREAK
-    if part.startswith("¤") and symbol[0].isalpha():
-        return _NO_BREAK + written
-    return written
+def _before_digits(part: str, symbol: str) -> str:
+    spaced = symbol if symbol[-1] in _SIGNS else symbol + NO_BREAK_SPACE
+    return part.replace("¤", spaced if part.endswith("¤") else symbol).replace("-", MINUS)
+
+
+def _after_digits(part: str, symbol: str) -> str:
+    spaced = symbol if symbol[0] in _SIGNS else NO_BREAK_SPACE + symbol
+    return part.replace("¤", spaced if part.startswith("¤") else symbol).replace("-", MINUS)
 
 
 @lru_cache(maxsize=1024)

@@ -71,6 +71,7 @@ _METHODS: Final = {"STRIPE": "Card", "BANK_TRANSFER": "Bank transfer", "CASH": "
 _SOURCES: Final = Path(__file__).parents[1]
 
 LOOKS: Final = (
+    "kernel/currency.py",
     "kernel/money.py",
     "adapters/chromium/browser.py",
     *(f"documents/{name}.py" for name in "formats loaders metadata qr schemas service template".split()),

@@ -1,27 +1,32 @@
-"""Exact amounts: integers in a currency's ISO 4217 minor units, rounded half-up once.
+"""Exact amounts: integers in a currency's ISO 4217 minor units, rounded half-up once, and how they are written.
 
 No float and no decimal type anywhere: quantities are thousandths, rates are basis points, and every product is
 an exact fraction until its one rounding.
 """
 
+from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
+from typing import Final
 
-QUANTITY_SCALE = 1000
+from printshop.kernel.currency import currency_of
+
+QUANTITY_SCALE: Final = 1000
 """Thousandths in one piece, kilometre or hour."""
 
-BASIS_POINTS = 10_000
+BASIS_POINTS: Final = 10_000
 """Basis points in the whole: 1000 bps = 10 %."""
 
-_DECIMALS = {
-    **dict.fromkeys("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split(), 0),
-    **dict.fromkeys("BHD IQD JOD KWD LYD OMR TND".split(), 3),
-}
-_SYMBOLS = {"AUD": "A$", "NZD": "NZ$", "USD": "US$", "CAD": "C$", "EUR": "€", "GBP": "£", "JPY": "¥"}
+MINUS: Final = "−"
+NO_BREAK_SPACE: Final = "\u00a0"
+
+_SYMBOLS: Final = {"AUD": "$", "SCR": "Rs", "XCG": "Cg.", "XPF": "CFP"}
+"""What Australian English (CLDR's en_AU) writes for a currency; the ISO code for all others."""
 
 
 def decimals(currency: str) -> int:
-    """Digits after the point in ISO 4217: 2 unless the currency is one of the few others."""
-    return _DECIMALS.get(currency.upper(), 2)
+    """Digits after the point in ISO 4217: 2 for most currencies."""
+    return currency_of(currency).decimals
 
 
 def round_half_up(value: Fraction) -> int:
@@ -30,13 +35,55 @@ def round_half_up(value: Fraction) -> int:
     return int(magnitude if value >= 0 else -magnitude)
 
 
-def format_amount(minor: int, currency: str) -> str:
-    """An amount for people: `format_amount(123450, "AUD")` is "A$1,234.50"; JPY has no decimals."""
-    places = decimals(currency)
-    units, rest = divmod(abs(minor), 10**places)
-    fraction = f".{rest:0{places}d}" if places else ""
-    sign = "-" if minor < 0 else ""
-    return f"{sign}{_SYMBOLS.get(currency.upper(), currency.upper() + ' ')}{units:,}{fraction}"
+@dataclass(frozen=True, slots=True)
+class MoneyFormat:
+    """How a locale writes amounts of a currency: what stands around the digits, and between them."""
+
+    before: str
+    after: str
+    before_negative: str
+    after_negative: str
+    group: str
+    point: str
+    grouping: tuple[int, int]
+    places: int
+
+    def write(self, minor: int) -> str:
+        """An amount in minor units: `$1,234.50`."""
+        units, rest = divmod(abs(minor), 10**self.places)
+        digits = self.group.join(self._groups(str(units)))
+        if self.places:
+            digits += f"{self.point}{rest:0{self.places}d}"
+        if minor < 0:
+            return f"{self.before_negative}{digits}{self.after_negative}"
+        return f"{self.before}{digits}{self.after}"
+
+    def _groups(self, digits: str) -> list[str]:
+        first, further = self.grouping
+        groups = []
+        size = first
+        while digits:
+            groups.append(digits[-size:])
+            digits, size = digits[:-size], further
+        return groups[::-1]
+
+
+@cache
+def australian_format(currency: str) -> MoneyFormat:
+    """A currency as Australian English writes it: `$1.00` is Australian, `USD 1.00` names another currency."""
+    symbol = _SYMBOLS.get(currency, currency)
+    before = symbol if symbol == "$" else symbol + NO_BREAK_SPACE
+    return MoneyFormat(before, "", MINUS + before, "", ",", ".", (3, 3), decimals(currency))
+
+
+def format_money(minor: int, currency: str) -> str:
+    """An amount as documents, mails and pages show it: `$1,234.50` for AUD, `JPY 1,235`."""
+    return australian_format(currency.upper()).write(minor)
+
+
+def currency_note(currency: str) -> str:
+    """`AUD`, to stand beside a total whose amount says `$`; nothing where the amount itself names its currency."""
+    return "" if currency in format_money(0, currency) else currency
 
 
 def decimal_text(minor: int, currency: str) -> str:

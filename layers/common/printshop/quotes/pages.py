@@ -11,7 +11,7 @@ from html import escape
 from printshop.http.headers import page_policy
 from printshop.invoices.schemas import InvoiceItem
 from printshop.kernel.errors import ApiError
-from printshop.kernel.money import format_amount
+from printshop.kernel.money import currency_note, format_money
 from printshop.quotes.schemas import PublicQuote
 
 _STYLE = """
@@ -152,7 +152,7 @@ def _day(text: str) -> str:
 
 def _lines(quote: PublicQuote) -> str:
     def money(cents: int) -> str:
-        return escape(format_amount(cents, quote.currency))
+        return escape(format_money(cents, quote.currency))
 
     def row(item: InvoiceItem) -> str:
         quantity = f"{item.quantity:,.3f}".rstrip("0").rstrip(".")
@@ -166,7 +166,8 @@ def _lines(quote: PublicQuote) -> str:
         sums.append(("Discount", -quote.discount_cents))
     if quote.shipping_cents:
         sums.append((quote.shipping_label or "Shipping", quote.shipping_cents))
-    sums += [(f"Tax {quote.tax_rate_bps / 100:g} %", quote.tax_cents), ("Total", quote.total_cents)]
+    total = f"Total {currency_note(quote.currency)}".strip()
+    sums += [(f"Tax {quote.tax_rate_bps / 100:g} %", quote.tax_cents), (total, quote.total_cents)]
     foot = "".join(
         f'<tr><td colspan="3">{escape(label)}</td><td>{money(cents)}</td></tr>' for label, cents in sums
     )
