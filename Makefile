@@ -45,7 +45,7 @@ demo: $(if $(BUILT),build,setup) ## From sign-up to a paid invoice (MODEL=path.s
 	@$(PYTHON) -m scripts.demo $(if $(value MODEL),--model "$$DEMO_MODEL") $(if $(BUILT),--built)
 
 up: $(if $(BUILT),build,setup) ## Serve the stack in the foreground; .local/stack.json says where
-	@$(PYTHON) -m devstack.stack $(if $(BUILT),--built)
+	@$(PYTHON) -m devstack $(if $(BUILT),--built)
 
 check: ## What one runs at every save: lint and the unit tests, side by side
 	@$(MAKE) --no-print-directory -j2 lint unit
@@ -114,6 +114,6 @@ deploy: setup-sam ## Build everything and deploy it: STAGE=dev or prod of samcon
 	@.local/sam/bin/sam build && .local/sam/bin/sam deploy --config-env $(STAGE)
 
 clean: ## Remove what was built, the runs and the demo's output; `.local` itself keeps the set-up
-	@! $(PYTHON) -c "from devstack.stack import is_served; raise SystemExit(not is_served())" 2>/dev/null \
+	@! $(PYTHON) -c "from devstack import is_served; raise SystemExit(not is_served())" 2>/dev/null \
 		|| { echo "A stack is being served from here; stop that make up first." >&2; exit 1; }
 	rm -rf .aws-sam demo-output .local/run .local/stack.json .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -7,7 +7,7 @@ Counted at the Supabase end.
 import tempfile
 from pathlib import Path
 
-from devstack.stack import Stack
+from devstack import Stack
 from tests.conftest import Client
 from tests.e2e.rights.matrix import read_matrix
 from tests.e2e.round_trips import count

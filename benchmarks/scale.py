@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import psycopg
 
-from devstack.stack import Stack
+from devstack import Stack
 from tests.support.loads import load_invoices
 
 FEW, MANY = 1_000, 100_000

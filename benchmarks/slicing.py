@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from devstack.stack import Stack
+from devstack import Stack
 from printshop.slicing.gcode_statistics import read_statistics
 from scripts.command_line import slice_by_hand
 from tests.conftest import Client, sign_up

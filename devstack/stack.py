@@ -3,17 +3,12 @@
     with Stack(run_dir) as stack:
         httpx.get(f"{stack.api_url}/api/health")
 
-`python -m devstack.stack` (`make up`) serves it in the foreground and writes `.local/stack.json`.
+`python -m devstack` (`make up`) serves it in the foreground and writes `.local/stack.json`.
 """
 
-import argparse
-import json
 import os
 import secrets
 import shutil
-import signal
-import sys
-import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -24,13 +19,12 @@ from typing import Any, Self
 
 import httpx
 
-from devstack.accounts import AuthAdmin
+from devstack.auth_admin import AuthAdmin
 from devstack.aws import Aws
 from devstack.database import Postgres
 from devstack.gateway import Gateway
 from devstack.gateway.launching import ImageCommand
 from devstack.processes import free_port
-from devstack.project import STATE
 from devstack.stripe import StripeStandIn
 from devstack.supabase import Supabase
 
@@ -238,53 +232,8 @@ def _slicer() -> str:
     return shutil.which("prusaslicer") or shutil.which("prusa-slicer") or "prusaslicer"
 
 
-def is_served() -> bool:
-    """Whether the stack that `.local/stack.json` tells of still runs."""
-    return STATE.exists() and Path(f"/proc/{json.loads(STATE.read_text())['pid']}").exists()
-
-
 def sweep_runs() -> None:
     """Remove what runs that have ended left for a look at their logs, but for the newest."""
     ended = [run for run in RUNS.glob("*-*-*") if not Path(f"/proc/{run.name.split('-')[1]}").exists()]
     for run in sorted(ended, key=lambda run: run.stat().st_mtime)[:-1]:
         shutil.rmtree(run, ignore_errors=True)
-
-
-def _write_state(state: dict[str, Any]) -> None:
-    """Whole or not at all: whoever waits for the file reads it at once."""
-    partial = STATE.with_suffix(".part")
-    partial.touch(mode=0o600)
-    partial.write_text(json.dumps(state, indent=2) + "\n")
-    partial.replace(STATE)
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="make up", description=__doc__)
-    parser.add_argument("--built", action="store_true", help="run .aws-sam/build and the layers alone")
-    arguments = parser.parse_args()
-    ended = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: ended.set())
-    if is_served():
-        print("This checkout serves a stack already; stop that `make up` first.", file=sys.stderr)
-        return 1
-    sweep_runs()
-    print("starting the stack …", flush=True)
-    with Stack(
-        built=arguments.built, fire_schedules=True, progress=lambda line: print(line, flush=True)
-    ) as stack:
-        _write_state(stack.describe())
-        print(
-            f"addresses, keys and logins: {STATE.relative_to(ROOT)}   logs: {stack.run_dir.relative_to(ROOT)}"
-        )
-        print(f"mail that was sent, as .eml: {stack.aws.outbox.relative_to(ROOT)}")
-        print("Ctrl-C stops everything", flush=True)
-        ended.wait()
-        print("\nstopping …", flush=True)
-    STATE.unlink(missing_ok=True)
-    shutil.rmtree(stack.run_dir, ignore_errors=True)
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -8,8 +8,8 @@ import sys
 
 import httpx
 
-from devstack.accounts import AuthAdmin
-from devstack.project import NO_PROJECT, chosen_project
+from devstack import AuthAdmin
+from scripts.project import NO_PROJECT, find_project
 
 
 def main() -> int:
@@ -17,7 +17,7 @@ def main() -> int:
     if "@" not in email:
         print("Name the login: make admin EMAIL=you@example.com", file=sys.stderr)
         return 2
-    project = chosen_project()
+    project = find_project()
     if project is None:
         print(NO_PROJECT, file=sys.stderr)
         return 2

@@ -18,7 +18,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, ClassVar
 
-from devstack.supabase.packages import NPM, node
+from devstack.supabase import npm
 
 ROOT = Path(__file__).resolve().parents[1]
 PIP_AUDIT = ROOT / ".local" / "audit" / "bin" / "pip-audit"
@@ -116,10 +116,9 @@ class NpmAudit:
 
     def check(self, lock: Path) -> Report:
         """Raises NotCheckedError when the registry did not answer."""
-        program = node()
         output = _run(
             # Included by name: NODE_ENV or a user's npmrc may leave some of them out.
-            [program, program.parents[1] / NPM, "audit", "--json", "--package-lock-only",
+            [*npm(), "audit", "--json", "--package-lock-only",
              "--include=prod", "--include=dev", "--include=optional", "--include=peer"],
             lock.parent, self.environment,
         )  # fmt: skip

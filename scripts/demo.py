@@ -19,7 +19,7 @@ from uuid import uuid4
 
 import httpx
 
-from devstack.stack import ROOT, Stack, sweep_runs
+from devstack import ROOT, Stack, sweep_runs
 from devstack.stripe import pay
 from scripts.sample_models import gallery_model
 

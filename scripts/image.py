@@ -25,11 +25,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from devstack import Stack
 from devstack.aws import REGION
-from devstack.container import PATH, Container, ContainerError
-from devstack.ecs_agent import OFF, ON, EcsAgent
+from devstack.image import OFF, ON, PATH, Container, ContainerError, EcsAgent
 from devstack.processes import start
-from devstack.stack import Stack
 from scripts.command_line import arguments, figures_of
 from scripts.demo import SETTINGS, Shop, StepFailed, must, upload, wait_for_slice
 from scripts.sample_models import gallery_model

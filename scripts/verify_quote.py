@@ -9,9 +9,9 @@ from typing import Any
 
 import httpx
 
-from devstack.project import NO_PROJECT, chosen_project
 from printshop.kernel.money import format_money
 from printshop.quotes.verify import NoSnapshot, Verification, verify
+from scripts.project import NO_PROJECT, find_project
 
 
 def main() -> int:
@@ -19,7 +19,7 @@ def main() -> int:
     if not (wanted.isascii() and wanted.isdigit() and len(wanted) <= 16):
         print("Name the quote by its id: make verify-quote ID=12", file=sys.stderr)
         return 2
-    project = chosen_project()
+    project = find_project()
     if project is None:
         print(NO_PROJECT, file=sys.stderr)
         return 2

@@ -11,7 +11,7 @@ import httpx
 import psycopg
 import pytest
 
-from devstack.stack import Stack
+from devstack import Stack
 from tests.support.sharing import in_two_halves
 
 PARAMETERS = {"MaxModelMb": "100", "FurtherOrigins": "https://staff.example.com,http://localhost:3001"}

@@ -21,7 +21,7 @@ def control_api(find: Callable[[str], str | None], invoke: Invoke) -> Starlette:
         name = request.path_params["name"]
         function = find(name)
         if function is None:
-            return _refusal(404, "ResourceNotFoundException", f"Function not found: {name}")
+            return _error(404, "ResourceNotFoundException", f"Function not found: {name}")
         kind = request.headers.get("x-amz-invocation-type", "RequestResponse")
         if kind == "DryRun":
             return Response(status_code=204)
@@ -33,7 +33,7 @@ def control_api(find: Callable[[str], str | None], invoke: Invoke) -> Starlette:
         try:
             answer = await asyncio.shield(invocation)
         except EventTooLargeError as error:
-            return _refusal(
+            return _error(
                 413, "RequestTooLargeException", f"Request must be smaller than 6291456 bytes: {error}"
             )
         headers = {"X-Amz-Executed-Version": "$LATEST"}
@@ -46,5 +46,5 @@ def control_api(find: Callable[[str], str | None], invoke: Invoke) -> Starlette:
     )
 
 
-def _refusal(status: int, kind: str, message: str) -> Response:
+def _error(status: int, kind: str, message: str) -> Response:
     return JSONResponse({"Type": "User", "Message": message}, status, {"x-amzn-ErrorType": kind})

@@ -41,7 +41,7 @@ def runtime_api(slots: Slots) -> Starlette:
                 f"({MAX_ANSWER_BYTES} bytes)."
             )
             _answer(caller(request), request, Answer.error("Function.ResponseSizeTooLarge", message))
-            return _refusal(413, "RequestEntityTooLarge", message)
+            return _error(413, "RequestEntityTooLarge", message)
         return _answer(caller(request), request, Answer(body))
 
     async def error(request: Request) -> Response:
@@ -80,10 +80,10 @@ def _handed_over(worker: Worker, invocation: Invocation) -> Response:
 def _answer(worker: Worker, request: Request, answer: Answer) -> Response:
     if worker.pool.on_answer(worker, request.path_params["request_id"], answer):
         return JSONResponse({"status": "OK"}, 202)
-    return _refusal(400, "InvalidRequestID", "Nobody waits for that answer")
+    return _error(400, "InvalidRequestID", "Nobody waits for that answer")
 
 
-def _refusal(status: int, kind: str, message: str) -> Response:
+def _error(status: int, kind: str, message: str) -> Response:
     return JSONResponse({"errorType": kind, "errorMessage": message}, status)
 
 

@@ -4,9 +4,9 @@ import argparse
 import os
 from pathlib import Path
 
+import stripe
 import uvicorn
 
-import stripe
 from devstack.stripe import endpoints
 from devstack.stripe.app import build
 from devstack.stripe.connections import Connection

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from devstack.stripe import endpoints, form, idempotency, ids, operations, sessions, switches
 from devstack.stripe.connections import cut
-from devstack.stripe.errors import Refusal
+from devstack.stripe.errors import ApiError
 from devstack.stripe.idempotency import Answer, Keys
 from devstack.stripe.merchant import Call, Cause, Merchant
 from devstack.stripe.switches import Fault
@@ -35,8 +35,8 @@ class Api:
             self._check_version(http)
             fault = switches.take_fault(self._merchant.store, http.method, http.url.path)
             answer = await self._work(http, request_id, fault)
-        except Refusal as refusal:
-            answer = _refused(refusal, request_id)
+        except ApiError as error:
+            answer = _error_answer(error, request_id)
         finally:
             self._log(http, request_id, answer, fault)
         if fault and fault.kind in ("timeout", "reset", "answer_lost"):
@@ -80,9 +80,9 @@ class Api:
                 answer = Answer(200, operation.run(call, params), {})
                 if request:
                     self._keys.save(request, answer)
-        except Refusal as refusal:
-            answer = _refused(refusal, call.cause.request_id or "")
-            if request and refusal.executed:
+        except ApiError as error:
+            answer = _error_answer(error, call.cause.request_id or "")
+            if request and error.executed:
                 self._keys.save(request, answer)
         return answer
 
@@ -99,14 +99,14 @@ class Api:
             "headers": {"WWW-Authenticate": 'Bearer realm="Stripe"'},
         }
         if not credentials:
-            raise Refusal(
+            raise ApiError(
                 "You did not provide an API key. You need to provide your API key in the Authorization header, "
                 "using Bearer auth (e.g. 'Authorization: Bearer YOUR_SECRET_KEY').",
                 **unauthorized,  # type: ignore[arg-type]
             )
         if not hmac.compare_digest(credentials.encode(), self._merchant.secret_key.encode()):
             shown = f"{credentials[:8]}{'*' * 8}{credentials[-4:]}"
-            raise Refusal(f"Invalid API Key provided: {shown}", **unauthorized)  # type: ignore[arg-type]
+            raise ApiError(f"Invalid API Key provided: {shown}", **unauthorized)  # type: ignore[arg-type]
 
     def _check_version(self, http: HttpRequest) -> None:
         if version := http.headers.get("stripe-version"):
@@ -142,9 +142,9 @@ async def _fail_before(fault: Fault | None) -> None:
     """The faults that strike before the endpoint: nothing is done and nothing is kept."""
     match fault:
         case Fault(kind="unavailable"):
-            raise Refusal("Stripe is unavailable. Try again.", status=503, kind="api_error", executed=False)
+            raise ApiError("Stripe is unavailable. Try again.", status=503, kind="api_error", executed=False)
         case Fault(kind="rate_limited"):
-            raise Refusal(
+            raise ApiError(
                 "Request rate limit exceeded. Learn more about rate limits here "
                 "https://stripe.com/docs/rate-limits.",
                 status=429,
@@ -154,14 +154,14 @@ async def _fail_before(fault: Fault | None) -> None:
             )
         case Fault(kind="timeout"):
             await asyncio.sleep(fault.seconds)
-            raise Refusal("No answer.", status=504, kind="api_error", executed=False)
+            raise ApiError("No answer.", status=504, kind="api_error", executed=False)
         case Fault(kind="reset"):
-            raise Refusal("No answer.", status=502, kind="api_error", executed=False)
+            raise ApiError("No answer.", status=502, kind="api_error", executed=False)
 
 
-def _server_error() -> Refusal:
+def _server_error() -> ApiError:
     # Stripe's own libraries are told not to retry: the key would only replay the answer.
-    return Refusal(
+    return ApiError(
         "An unknown error occurred",
         status=500,
         kind="api_error",
@@ -169,8 +169,8 @@ def _server_error() -> Refusal:
     )
 
 
-def _refused(refusal: Refusal, request_id: str) -> Answer:
-    return Answer(refusal.status, refusal.body(request_id), refusal.headers)
+def _error_answer(error: ApiError, request_id: str) -> Answer:
+    return Answer(error.status, error.body(request_id), error.headers)
 
 
 async def _parameters(http: HttpRequest) -> dict[str, form.Tree]:
@@ -180,7 +180,7 @@ async def _parameters(http: HttpRequest) -> dict[str, form.Tree]:
     body = await http.body()
     sent = http.headers.get("content-type", FORM).partition(";")[0].strip()
     if body and sent != FORM:
-        raise Refusal(
+        raise ApiError(
             f"Invalid request (check that your POST content type is {FORM}). If you have any questions, we can "
             "help at https://support.stripe.com/.",
             executed=False,

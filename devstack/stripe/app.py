@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse
 from devstack.stripe import control, pages, sessions
 from devstack.stripe.api import Api
 from devstack.stripe.delivery import Courier
-from devstack.stripe.errors import Refusal
+from devstack.stripe.errors import ApiError
 from devstack.stripe.merchant import Merchant
 
 EXPIRY_CHECK_SECONDS = 1.0
@@ -40,9 +40,9 @@ def build(merchant: Merchant, retry_seconds: Sequence[float]) -> FastAPI:
     app.include_router(pages.router(merchant))
     app.add_api_route("/v1/{rest:path}", Api(merchant).answer, methods=["GET", "POST", "DELETE"])
 
-    @app.exception_handler(Refusal)
-    async def refused(_: Request, refusal: Refusal) -> JSONResponse:
-        return JSONResponse({"error": refusal.message}, refusal.status)
+    @app.exception_handler(ApiError)
+    async def answer_error(_: Request, error: ApiError) -> JSONResponse:
+        return JSONResponse({"error": error.message}, error.status)
 
     return app
 

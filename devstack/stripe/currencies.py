@@ -1,6 +1,6 @@
 """Stripe's minor units and amount limits, which are not ISO 4217's in every currency."""
 
-from devstack.stripe.errors import Refusal
+from devstack.stripe.errors import ApiError
 
 ZERO_DECIMAL = frozenset("bif clp djf gnf jpy kmf krw mga pyg rwf vnd vuv xaf xof xpf".split())
 THREE_DECIMAL = frozenset("bhd jod kwd omr tnd".split())
@@ -56,7 +56,7 @@ def check_unit_amount(amount: int, currency: str, param: str) -> None:
     """Refuse an amount that has no representation in the currency."""
     step = 10 if currency in THREE_DECIMAL else 100 if currency in PADDED else 1
     if amount % step:
-        raise Refusal(
+        raise ApiError(
             f"Invalid amount: {amount}. Amounts in {currency} must be divisible by {step}.",
             code="parameter_invalid_integer",
             param=param,
@@ -67,13 +67,13 @@ def check_total(amount: int, currency: str) -> None:
     """Refuse a Checkout total that Stripe would not charge."""
     least, most = minimum(currency), maximum(currency)
     if amount < least:
-        raise Refusal(
+        raise ApiError(
             "The Checkout Session's total amount due must add up to at least "
             f"{display(least, currency)} {currency}",
             code="amount_too_small",
         )
     if amount > most:
-        raise Refusal(
+        raise ApiError(
             "The Checkout Session's total amount due must be no more than "
             f"{display(most, currency)} {currency}",
             code="amount_too_large",

@@ -3,7 +3,7 @@
 from typing import Any
 
 from devstack.stripe import ids
-from devstack.stripe.errors import Refusal
+from devstack.stripe.errors import ApiError
 from devstack.stripe.events import record
 from devstack.stripe.expanding import expand
 from devstack.stripe.listing import chosen, page
@@ -38,7 +38,7 @@ def list_disputes(call: Call, params: dict[str, Any]) -> Body:
 def open_dispute(merchant: Merchant, charge: Body, *, reason: str, amount: int | None = None) -> Body:
     """A customer disputes a charge: `charge.dispute.created`, and the funds are withdrawn."""
     if charge["disputed"] or charge["status"] != "succeeded":
-        raise Refusal(f"Charge {charge['id']} cannot be disputed.")
+        raise ApiError(f"Charge {charge['id']} cannot be disputed.")
     dispute = _object(merchant, charge, reason, amount or charge["amount"])
     with merchant.store.transaction():
         merchant.store.add(dispute)
@@ -52,7 +52,7 @@ def open_dispute(merchant: Merchant, charge: Body, *, reason: str, amount: int |
 def close_dispute(merchant: Merchant, dispute: Body, *, won: bool) -> Body:
     """The bank has decided; a merchant who won gets the funds back."""
     if dispute["status"] in ("won", "lost"):
-        raise Refusal(f"Dispute {dispute['id']} is closed already.")
+        raise ApiError(f"Dispute {dispute['id']} is closed already.")
     before = dict(dispute)
     dispute["status"] = "won" if won else "lost"
     with merchant.store.transaction():

@@ -4,8 +4,9 @@ import time
 from typing import Any, get_args
 
 import stripe
+
 from devstack.stripe import ids
-from devstack.stripe.errors import Refusal, invalid
+from devstack.stripe.errors import ApiError, invalid
 from devstack.stripe.listing import page
 from devstack.stripe.merchant import Call, Merchant
 from devstack.stripe.parameters import (
@@ -49,7 +50,7 @@ def create(call: Call, params: dict[str, Any]) -> Body:
     _check_some(params["enabled_events"])
     merchant = call.merchant
     if sum(1 for _ in merchant.store.newest_first("webhook_endpoint")) >= MOST_ENDPOINTS:
-        raise Refusal(f"You have reached the maximum of {MOST_ENDPOINTS} test webhook endpoints.")
+        raise ApiError(f"You have reached the maximum of {MOST_ENDPOINTS} test webhook endpoints.")
     secret = ids.new("webhook_secret")
     return {**add(merchant, params, secret), "secret": secret}
 
@@ -140,7 +141,7 @@ def check_version(merchant: Merchant, version: str) -> None:
     """Refuse a version whose objects the stand-in cannot shape: any but its own release's."""
     release = merchant.api_version.rpartition(".")[2]
     if version.rpartition(".")[2] != release:
-        raise Refusal(
+        raise ApiError(
             f"Invalid Stripe API version: {version}. The stand-in shapes objects as {merchant.api_version} does.",
             executed=False,
         )

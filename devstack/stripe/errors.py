@@ -3,7 +3,7 @@
 from typing import Any
 
 
-class Refusal(Exception):
+class ApiError(Exception):
     """A request that Stripe answers with an error object instead of a result.
 
     `executed` says whether the endpoint had begun its work: only then does an idempotency key keep the answer.
@@ -43,27 +43,27 @@ class Refusal(Exception):
         return {"error": error}
 
 
-def invalid(message: str, param: str, code: str | None = None) -> Refusal:
+def invalid(message: str, param: str, code: str | None = None) -> ApiError:
     """A parameter that cannot be read: refused before the endpoint begins."""
-    return Refusal(message, code=code, param=param, executed=False)
+    return ApiError(message, code=code, param=param, executed=False)
 
 
-def unknown_parameters(names: list[str]) -> Refusal:
+def unknown_parameters(names: list[str]) -> ApiError:
     plural = "s" if len(names) > 1 else ""
     return invalid(f"Received unknown parameter{plural}: {', '.join(names)}", names[0], "parameter_unknown")
 
 
-def missing_parameter(name: str) -> Refusal:
+def missing_parameter(name: str) -> ApiError:
     return invalid(f"Missing required param: {name}.", name, "parameter_missing")
 
 
 _PATH_PARAMETERS = {"checkout.session": "session", "payment_intent": "intent"}
 
 
-def no_such(kind: str, identifier: str, param: str | None = None) -> Refusal:
+def no_such(kind: str, identifier: str, param: str | None = None) -> ApiError:
     """An id that names nothing. It is 404 where it stands in the path, 400 where it stands in a parameter."""
     noun = identifier if kind == "checkout.session" else f"'{identifier}'"
-    return Refusal(
+    return ApiError(
         f"No such {kind}: {noun}",
         status=400 if param else 404,
         code="resource_missing",

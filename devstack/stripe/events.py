@@ -3,7 +3,7 @@
 from typing import Any
 
 from devstack.stripe import ids, outbox
-from devstack.stripe.errors import Refusal, no_such
+from devstack.stripe.errors import ApiError, no_such
 from devstack.stripe.listing import page
 from devstack.stripe.merchant import Call, Cause, Merchant
 from devstack.stripe.parameters import EXPAND, PAGING, Boolean, Hash, ListOf, Moments, Text
@@ -69,7 +69,7 @@ def retrieve(call: Call, _: dict[str, Any]) -> Body:
 
 def list_events(call: Call, params: dict[str, Any]) -> Body:
     if "type" in params and "types" in params:
-        raise Refusal(
+        raise ApiError(
             "You may only specify one of these parameters: type, types.", code="parameters_exclusive"
         )
     merchant = call.merchant

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from devstack.stripe.errors import Refusal
+from devstack.stripe.errors import ApiError
 from devstack.stripe.merchant import Merchant
 from devstack.stripe.store import Body
 
@@ -23,7 +23,7 @@ def expand(merchant: Merchant, body: Body, params: dict[str, Any]) -> Body:
     for path in params.get("expand", []):
         steps = path.split(".")
         if len(steps) > DEEPEST:
-            raise Refusal(
+            raise ApiError(
                 f"You cannot expand more than {DEEPEST} levels of a property (here: {path}).", param="expand"
             )
         body = _expand(merchant, body, steps, path)
@@ -52,7 +52,7 @@ def _value(merchant: Merchant, body: Body, name: str, path: str) -> Any:
         return _included(refunds, f"/v1/charges/{body['id']}/refunds")
     target = _FIELDS.get(kind, {}).get(name)
     if target is None:
-        raise Refusal(
+        raise ApiError(
             f"This property cannot be expanded ({path}). You may want to try expanding a different property.",
             param="expand",
         )

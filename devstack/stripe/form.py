@@ -3,7 +3,7 @@
 import re
 from urllib.parse import parse_qsl
 
-from devstack.stripe.errors import Refusal
+from devstack.stripe.errors import ApiError
 
 type Tree = str | list[Tree] | dict[str, Tree]
 """A value as it was sent: text, a list (`name[]`), or a hash; `name[0]` is a hash whose keys are digits."""
@@ -14,13 +14,13 @@ _NAME = re.compile(r"([^\[\]]+)((?:\[[^\[\]]*\])*)")
 def parse(encoded: bytes | str) -> dict[str, Tree]:
     """The parameters of a query string or a form body.
 
-    Raises Refusal for text that is not UTF-8 and for names whose brackets contradict each other.
+    Raises ApiError for text that is not UTF-8 and for names whose brackets contradict each other.
     """
     try:
         text = encoded.decode("ascii") if isinstance(encoded, bytes) else encoded
         pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=10_000)
     except (UnicodeDecodeError, ValueError):
-        raise Refusal("Invalid request: the parameters are not UTF-8 form data.", executed=False) from None
+        raise ApiError("Invalid request: the parameters are not UTF-8 form data.", executed=False) from None
     tree: dict[str, Tree] = {}
     for name, value in pairs:
         _put(tree, name, value)
@@ -30,7 +30,7 @@ def parse(encoded: bytes | str) -> dict[str, Tree]:
 def _put(tree: dict[str, Tree], name: str, value: str) -> None:
     matched = _NAME.fullmatch(name)
     if matched is None:
-        raise Refusal(f"Invalid parameter name: {name}", param=name, executed=False)
+        raise ApiError(f"Invalid parameter name: {name}", param=name, executed=False)
     first, brackets = matched.groups()
     path = [first, *re.findall(r"\[([^\[\]]*)\]", brackets)]
     appends = path[-1] == ""
@@ -53,7 +53,7 @@ def _put(tree: dict[str, Tree], name: str, value: str) -> None:
     items.append(value)
 
 
-def _contradiction(name: str) -> Refusal:
-    return Refusal(
+def _contradiction(name: str) -> ApiError:
+    return ApiError(
         f"Invalid object: {name} was sent both as a value and as a hash.", param=name, executed=False
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
-from devstack.stripe.errors import Refusal
+from devstack.stripe.errors import ApiError
 from devstack.stripe.merchant import Merchant
 
 KEPT_SECONDS = 24 * 3600
@@ -50,13 +50,13 @@ class Keys:
     def claim(self, request: Request) -> Iterator[Answer | None]:
         """Hold the key while its request runs; gives the saved answer if there is one.
 
-        Raises Refusal: 400 idempotency_error for another endpoint or other parameters, 409 for a twin that is
+        Raises ApiError: 400 idempotency_error for another endpoint or other parameters, 409 for a twin that is
         still under way.
         """
         if len(request.key) > LONGEST:
-            raise Refusal(f"Idempotency keys can be up to {LONGEST} characters long.", executed=False)
+            raise ApiError(f"Idempotency keys can be up to {LONGEST} characters long.", executed=False)
         if request.key in self._in_use:
-            raise Refusal(
+            raise ApiError(
                 "There is currently another in-progress request using this Idempotent Key (that probably means "
                 "you submitted twice, and the other request is still going through): "
                 f"{request.key}. Try again in a bit.",
@@ -106,8 +106,8 @@ class Keys:
         return Answer(row["status"], json.loads(row["body"]), {**json.loads(row["headers"]), **headers})
 
 
-def _misused(message: str, key: str) -> Refusal:
-    return Refusal(
+def _misused(message: str, key: str) -> ApiError:
+    return ApiError(
         f"{message}. Try using a key other than '{key}' if you meant to execute a different request.",
         kind="idempotency_error",
         executed=False,

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from devstack.stripe.errors import Refusal
+from devstack.stripe.errors import ApiError
 from devstack.stripe.merchant import Merchant
 from devstack.stripe.store import Body
 
@@ -40,7 +40,7 @@ def cut(matching: list[Body], kind: str, url: str, params: Mapping[str, Any]) ->
     limit = params.get("limit", 10)
     after, before = params.get("starting_after"), params.get("ending_before")
     if after and before:
-        raise Refusal(
+        raise ApiError(
             "You may only specify one of these parameters: ending_before, starting_after.",
             code="parameters_exclusive",
         )
@@ -59,7 +59,7 @@ def _place(matching: list[Body], kind: str, identifier: str, param: str) -> int:
     for index, body in enumerate(matching):
         if body["id"] == identifier:
             return index
-    raise Refusal(f"No such {kind}: '{identifier}'", code="resource_missing", param=param)
+    raise ApiError(f"No such {kind}: '{identifier}'", code="resource_missing", param=param)
 
 
 def _within(created: int, bounds: Mapping[str, int]) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from devstack.stripe import account, disputes, endpoints, events, payments, refunds, sessions
-from devstack.stripe.errors import Refusal
+from devstack.stripe.errors import ApiError
 from devstack.stripe.merchant import Call
 from devstack.stripe.parameters import Hash
 from devstack.stripe.store import Body
@@ -55,12 +55,12 @@ OPERATIONS = (
 
 
 def find(method: str, path: str) -> tuple[Operation, tuple[str, ...]]:
-    """The operation for a request and the ids in its path; Refusal 404 for a URL that Stripe does not know."""
+    """The operation for a request and the ids in its path; ApiError 404 for a URL that Stripe does not know."""
     for operation in OPERATIONS:
         ids = operation.ids(method, path)
         if ids is not None:
             return operation, ids
-    raise Refusal(
+    raise ApiError(
         f"Unrecognized request URL ({method}: {path}). Please see https://stripe.com/docs or we can help at "
         "https://support.stripe.com/.",
         status=404,

@@ -17,7 +17,7 @@ from devstack.stripe.form import Tree
 
 class Kind(Protocol):
     def read(self, raw: Tree, path: str) -> Any:
-        """The value, or a Refusal that names `path`."""
+        """The value, or a ApiError that names `path`."""
 
 
 def _filled_text(raw: Tree, path: str, expected: str = "string") -> str:

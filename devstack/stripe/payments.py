@@ -4,7 +4,7 @@ from typing import Any
 
 from devstack.stripe import disputes, ids, payment_objects, sessions
 from devstack.stripe.cards import Card
-from devstack.stripe.errors import Refusal
+from devstack.stripe.errors import ApiError
 from devstack.stripe.events import record
 from devstack.stripe.expanding import expand
 from devstack.stripe.listing import chosen, page
@@ -60,7 +60,7 @@ def pay_by_debit(merchant: Merchant, session: Body, payer: Payer) -> None:
 def settle_debit(merchant: Merchant, session: Body, *, succeeded: bool) -> None:
     """The bank's answer to a direct debit, for a session that completed unpaid."""
     if session["status"] != "complete" or session["payment_status"] != "unpaid":
-        raise Refusal(f"{session['id']} has no payment that waits for a bank.")
+        raise ApiError(f"{session['id']} has no payment that waits for a bank.")
     payment = merchant.need("payment_intent", session["payment_intent"])
     charge = merchant.need("charge", payment["latest_charge"])
     cause = Cause()

@@ -4,7 +4,7 @@ from typing import Any
 
 from devstack.stripe import ids
 from devstack.stripe.currencies import display
-from devstack.stripe.errors import Refusal, invalid
+from devstack.stripe.errors import ApiError, invalid
 from devstack.stripe.events import record
 from devstack.stripe.expanding import expand
 from devstack.stripe.listing import chosen, page
@@ -27,7 +27,7 @@ LIST = Hash({**PAGING, "charge": Text(), "created": Moments(), "payment_intent":
 
 
 def create(call: Call, params: dict[str, Any]) -> Body:
-    """Refund a charge, the whole rest of it without an amount. Raises Refusal for more than that."""
+    """Refund a charge, the whole rest of it without an amount. Raises ApiError for more than that."""
     merchant = call.merchant
     charge = _charge(merchant, params)
     amount = _amount(charge, params.get("amount"))
@@ -52,7 +52,7 @@ def list_refunds(call: Call, params: dict[str, Any]) -> Body:
 def succeed(merchant: Merchant, refund: Body) -> Body:
     """The bank has taken a pending refund."""
     if refund["status"] != "pending":
-        raise Refusal(f"Refund {refund['id']} is {refund['status']}, not pending.")
+        raise ApiError(f"Refund {refund['id']} is {refund['status']}, not pending.")
     before = dict(refund)
     refund |= {"pending_reason": None, "status": "succeeded"}
     with merchant.store.transaction():
@@ -65,7 +65,7 @@ def succeed(merchant: Merchant, refund: Body) -> Body:
 def fail(merchant: Merchant, refund: Body, reason: str) -> Body:
     """The bank has sent a refund back: the money is the merchant's again, and the charge counts it no more."""
     if refund["status"] not in ("pending", "succeeded"):
-        raise Refusal(f"Refund {refund['id']} is {refund['status']} already.")
+        raise ApiError(f"Refund {refund['id']} is {refund['status']} already.")
     before = dict(refund)
     refund |= {
         "failure_balance_transaction": ids.new("balance_transaction"),
@@ -84,7 +84,7 @@ def fail(merchant: Merchant, refund: Body, reason: str) -> Body:
 
 def _charge(merchant: Merchant, params: dict[str, Any]) -> Body:
     if "charge" in params and "payment_intent" in params:
-        raise Refusal(
+        raise ApiError(
             "You may only specify one of these parameters: charge, payment_intent.",
             code="parameters_exclusive",
             executed=False,
@@ -99,7 +99,7 @@ def _charge(merchant: Merchant, params: dict[str, Any]) -> Body:
         )
     payment = merchant.need("payment_intent", params["payment_intent"], "payment_intent")
     if payment["latest_charge"] is None or payment["status"] not in ("succeeded", "processing"):
-        raise Refusal(
+        raise ApiError(
             f"This PaymentIntent ({payment['id']}) does not have a successful charge to refund.",
             code="payment_intent_unexpected_state",
             param="payment_intent",
@@ -110,17 +110,17 @@ def _charge(merchant: Merchant, params: dict[str, Any]) -> Body:
 def _amount(charge: Body, wanted: int | None) -> int:
     identifier, currency = charge["id"], charge["currency"]
     if charge["status"] != "succeeded":
-        raise Refusal(f"Charge {identifier} is {charge['status']} and cannot be refunded.", param="charge")
+        raise ApiError(f"Charge {identifier} is {charge['status']} and cannot be refunded.", param="charge")
     if charge["refunded"]:
-        raise Refusal(f"Charge {identifier} has already been refunded.", code="charge_already_refunded")
+        raise ApiError(f"Charge {identifier} has already been refunded.", code="charge_already_refunded")
     if charge["disputed"]:
-        raise Refusal(
+        raise ApiError(
             f"Charge {identifier} has been charged back; cannot issue a refund.", code="charge_disputed"
         )
     rest: int = charge["amount"] - charge["amount_refunded"]
     if wanted is not None and wanted > rest:
         limit = "unrefunded amount on charge" if charge["amount_refunded"] else "charge amount"
-        raise Refusal(
+        raise ApiError(
             f"Refund amount ({display(wanted, currency)}) is greater than {limit} ({display(rest, currency)})",
             param="amount",
         )

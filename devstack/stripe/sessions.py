@@ -4,7 +4,7 @@ from typing import Any
 
 from devstack.stripe import session_objects
 from devstack.stripe.currencies import check_total, check_unit_amount
-from devstack.stripe.errors import Refusal, invalid, missing_parameter
+from devstack.stripe.errors import ApiError, invalid, missing_parameter
 from devstack.stripe.events import record
 from devstack.stripe.expanding import expand
 from devstack.stripe.listing import chosen, cut, page
@@ -88,7 +88,7 @@ LINE_ITEMS = Hash(PAGING)
 
 
 def create(call: Call, params: dict[str, Any]) -> Body:
-    """Open a session. Raises Refusal for amounts, currencies and times that Stripe would not take."""
+    """Open a session. Raises ApiError for amounts, currencies and times that Stripe would not take."""
     merchant = call.merchant
     if not params["line_items"]:
         raise missing_parameter("line_items")
@@ -100,7 +100,7 @@ def create(call: Call, params: dict[str, Any]) -> Body:
     lines = [session_objects.line_item(merchant, line) for line in params["line_items"]]
     currencies = {line["currency"] for line in lines}
     if len(currencies) > 1:
-        raise Refusal("All line items must have the same currency.", param="line_items")
+        raise ApiError("All line items must have the same currency.", param="line_items")
     check_total(sum(line["amount_total"] for line in lines), lines[0]["currency"])
     if "expires_at" in params:
         _check_expiry(params["expires_at"] - merchant.now())
@@ -136,10 +136,10 @@ def list_line_items(call: Call, params: dict[str, Any]) -> Body:
 
 
 def expire(call: Call, params: dict[str, Any]) -> Body:
-    """Close an open session at once. Raises Refusal for one that is not open."""
+    """Close an open session at once. Raises ApiError for one that is not open."""
     session = call.merchant.need("checkout.session", call.ids[0])
     if session["status"] != "open":
-        raise Refusal(
+        raise ApiError(
             'Only Checkout Sessions with a status in ["open"] can be expired. '
             f"This Checkout Session has a status of `{session['status']}`."
         )
@@ -194,7 +194,7 @@ def _offered(allowed: list[str], currency: str) -> list[str]:
     """The allowed payment methods that fit the currency; without a wish, the merchant offers cards."""
     fitting = [method for method in allowed if method != BECS or currency == "aud"]
     if not fitting:
-        raise Refusal(
+        raise ApiError(
             "No valid payment method types for this Checkout Session. Please ensure that you have activated "
             "payment methods compatible with your chosen currency in your dashboard."
         )

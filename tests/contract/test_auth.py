@@ -10,8 +10,9 @@ import jwt
 import pytest
 
 from devstack.supabase import Supabase
+from devstack.testing.supabase import Target
 
-from .conftest import Target, User
+from .conftest import User
 
 Auth = Callable[..., httpx.Response]
 INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)")

@@ -13,8 +13,8 @@ import pytest
 
 from devstack.processes import wait_for
 from devstack.supabase import Supabase
+from devstack.testing.supabase import target_of
 
-from .conftest import target_of
 from .test_auth import Auth, refused
 
 pytestmark = pytest.mark.local

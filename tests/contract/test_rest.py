@@ -12,7 +12,9 @@ import pytest
 from postgrest import SyncPostgrestClient
 from postgrest.exceptions import APIError
 
-from .conftest import Target, User
+from devstack.testing.supabase import Target
+
+from .conftest import User
 
 Rpc = Callable[..., httpx.Response]
 

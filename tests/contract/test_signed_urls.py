@@ -9,7 +9,9 @@ import pytest
 from storage3 import SyncStorageClient
 from storage3.exceptions import StorageApiError
 
-from .conftest import Target, Wire
+from devstack.testing.supabase import Target
+
+from .conftest import Wire
 from .test_storage import STL, refusal, stored
 
 

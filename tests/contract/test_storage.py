@@ -14,7 +14,9 @@ import pytest
 from storage3 import SyncStorageClient
 from storage3.exceptions import StorageApiError
 
-from .conftest import Target, User, Wire
+from devstack.testing.supabase import Target
+
+from .conftest import User, Wire
 
 STL = b"solid cube\nendsolid cube\n"
 

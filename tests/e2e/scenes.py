@@ -17,7 +17,7 @@ import httpx
 import psycopg
 import stripe
 
-from devstack.stack import Stack
+from devstack import Stack
 from devstack.stripe import pay
 from tests.conftest import Client, sign_up
 from tests.support.mails import recovery_token

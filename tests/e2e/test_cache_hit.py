@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from devstack.stack import Stack
+from devstack import Stack
 from tests.conftest import Client
 from tests.integration.api.traces import wait_until_quiet
 from tests.support.models import cube_stl

@@ -12,7 +12,7 @@ import httpx
 import psycopg
 import pytest
 
-from devstack.stack import Stack
+from devstack import Stack
 from scripts.sample_models import gallery
 from tests.conftest import Client, sign_up
 from tests.integration.api.traces import nothing_left_behind, wait_until_quiet

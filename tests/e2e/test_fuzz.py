@@ -26,7 +26,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from devstack.stack import ROOT, Stack
+from devstack import ROOT, Stack
 from tests.conftest import Client, sign_up
 from tests.e2e.scenes import SCENES, Scene, World
 

@@ -9,7 +9,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from devstack.stack import Stack
+from devstack import Stack
 from devstack.stripe import pay
 from tests.conftest import Client, sign_up
 from tests.integration.api.test_account import recovery_token

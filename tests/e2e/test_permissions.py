@@ -1,6 +1,6 @@
 """Every call that a function makes to AWS is one that its role allows."""
 
-from devstack.stack import Stack
+from devstack import Stack
 from tests.conftest import Client
 from tests.support.models import cube_stl
 from tests.support.orders import checked_out, sliced

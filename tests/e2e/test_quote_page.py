@@ -15,7 +15,7 @@ import pytest
 from websockets.sync.client import connect
 from websockets.sync.connection import Connection
 
-from devstack.stack import CHROMIUM, Stack
+from devstack import CHROMIUM, Stack
 from printshop.adapters.chromium.installation import find_chromium, make_workspace
 from tests.conftest import Client, sign_up
 

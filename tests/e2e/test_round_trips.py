@@ -6,7 +6,7 @@ or removed is one request more; and so is Supabase Auth, which is the work itsel
 
 import pytest
 
-from devstack.stack import Stack
+from devstack import Stack
 from tests.conftest import Client
 from tests.e2e.rights.matrix import Rights, read_matrix
 from tests.e2e.round_trips import count

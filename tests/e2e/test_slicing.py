@@ -11,8 +11,8 @@ from typing import Literal
 import psycopg
 import pytest
 
-from devstack.gateway.queues import WAIT_SECONDS
-from devstack.stack import Stack
+from devstack import Stack
+from devstack.gateway import WAIT_SECONDS
 from scripts.sample_models import gallery_model
 from tests.conftest import Client, sign_up
 from tests.e2e.by_hand import found_by_hand

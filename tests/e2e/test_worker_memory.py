@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from devstack.stack import Stack
+from devstack import Stack
 from tests.conftest import Client
 from tests.integration.api.traces import wait_until_quiet
 from tests.support.orders import put, request_upload, slice_request, wait_for_slice

@@ -4,7 +4,7 @@ import email
 import email.policy
 import re
 
-from devstack.stack import Stack
+from devstack import Stack
 
 
 def recovery_token(stack: Stack, address: str) -> str:

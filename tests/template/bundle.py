@@ -9,8 +9,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from devstack.gateway.intrinsics import ACCOUNT, REGION, Resolver
-from devstack.gateway.template import load_template, parameter_values
+from devstack.aws import REGION
+from devstack.gateway import ACCOUNT, Resolver, load_template, parameter_values
 
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATE = ROOT / "template.yaml"
@@ -35,7 +35,7 @@ def run_sam(*command: str) -> subprocess.CompletedProcess[str]:
 def deploy(parameters: Mapping[str, str], stack_name: str = "bundle") -> "Bundle":
     """The bundle with these parameters over the template's defaults.
 
-    Raises devstack.gateway.errors.TemplateError where a parameter breaks its bounds.
+    Raises devstack.gateway.TemplateError where a parameter breaks its bounds.
     """
     return Bundle(_translated(tuple(sorted(parameters.items()))), parameters, stack_name)
 
@@ -59,7 +59,7 @@ def configured_parameters(stage: str) -> dict[str, str]:
 class Bundle:
     """A translated template with its references resolved, and without what its conditions leave out.
 
-    Raises devstack.gateway.errors.TemplateError where a reference leads nowhere.
+    Raises devstack.gateway.TemplateError where a reference leads nowhere.
     """
 
     def __init__(

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from devstack.gateway.intrinsics import ACCOUNT, REGION
+from devstack.aws import REGION
+from devstack.gateway import ACCOUNT
 from tests.template.bundle import Bundle, deploy
 
 PARAMETERS = {

@@ -4,8 +4,7 @@ import tomllib
 
 import pytest
 
-from devstack.gateway.errors import TemplateError
-from devstack.gateway.template import parameter_values
+from devstack.gateway import TemplateError, parameter_values
 from tests.template.bundle import (
     ROOT,
     SOURCE,

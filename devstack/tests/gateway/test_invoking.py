@@ -12,8 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from devstack.aws import REGION, Aws
-from devstack.gateway import Gateway, GatewayError
-from devstack.gateway.errors import TemplateError
+from devstack.gateway import Gateway, GatewayError, TemplateError
 from devstack.gateway.invocations import Answer
 from devstack.gateway.schedules import Rate, event_of, fire, parse
 

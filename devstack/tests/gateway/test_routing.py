@@ -3,8 +3,8 @@
 import httpx
 import pytest
 
+from devstack.gateway import TemplateError
 from devstack.gateway.application import Route
-from devstack.gateway.errors import TemplateError
 from devstack.gateway.routes import RouteTable
 
 ORIGIN = "https://shop.example"

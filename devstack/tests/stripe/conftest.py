@@ -1,34 +1,10 @@
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-import stripe
 
-from devstack.stripe import StripeStandIn
-from devstack.tests.stripe.receiver import Receiver, receiving
-from devstack.tests.stripe.shop import RETRY_SECONDS, SECRET_KEY, WEBHOOK_SECRET, Shop
-
-
-@contextmanager
-def open_shop(run_dir: Path) -> Iterator[Shop]:
-    stand_in = StripeStandIn(
-        run_dir,
-        webhook_url=None,
-        secret_key=SECRET_KEY,
-        webhook_secret=WEBHOOK_SECRET,
-        retry_seconds=RETRY_SECONDS,
-    )
-    stand_in.start()
-    http = stripe.RequestsClient(timeout=5)
-    client = stripe.StripeClient(
-        SECRET_KEY, base_addresses={"api": stand_in.url}, http_client=http, max_network_retries=0
-    )
-    try:
-        yield Shop(stand_in, client)
-    finally:
-        http.close()  # type: ignore[no-untyped-call]
-        stand_in.stop()
+from devstack.testing.stripe_shop import Shop, open_shop
+from devstack.testing.webhooks import Receiver, receiving
 
 
 @pytest.fixture(scope="session")

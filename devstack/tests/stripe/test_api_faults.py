@@ -3,7 +3,7 @@ import time
 import pytest
 import stripe
 
-from devstack.tests.stripe.shop import Shop, order
+from devstack.testing.stripe_shop import Shop, order
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
 import pytest
 import stripe
 
-from devstack.tests.stripe.receiver import Receiver
-from devstack.tests.stripe.shop import Shop
+from devstack.testing.stripe_shop import Shop
+from devstack.testing.webhooks import Receiver
 
 
 def test_a_card_payment_is_told_in_four_events_with_their_cause(shop: Shop) -> None:

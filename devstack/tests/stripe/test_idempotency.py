@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import stripe
 
-from devstack.tests.stripe.shop import Shop, order
+from devstack.testing.stripe_shop import Shop, order
 
 
 def _post(shop: Shop, key: str, amount: int = 5_000) -> stripe.checkout.Session:

@@ -5,7 +5,7 @@ import pytest
 import stripe
 
 from devstack.stripe import pay
-from devstack.tests.stripe.shop import Shop
+from devstack.testing.stripe_shop import Shop
 
 
 def _page(url: str | None) -> httpx.Response:

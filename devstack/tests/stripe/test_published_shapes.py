@@ -12,9 +12,9 @@ import stripe.params.checkout as pc
 
 from devstack.stripe import pay
 from devstack.stripe.operations import OPERATIONS
-from devstack.tests.stripe.published import faults, hints, missing, unpublished
-from devstack.tests.stripe.receiver import Receiver
-from devstack.tests.stripe.shop import SECRET_KEY, Shop
+from devstack.testing.stripe_shop import SECRET_KEY, Shop
+from devstack.testing.stripe_types import faults, hints, missing, unpublished
+from devstack.testing.webhooks import Receiver
 
 PARAMETER_TYPES: dict[tuple[str, str], type] = {
     ("POST", "/v1/checkout/sessions"): pc.SessionCreateParams,

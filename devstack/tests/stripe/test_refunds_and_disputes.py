@@ -1,7 +1,7 @@
 import pytest
 import stripe
 
-from devstack.tests.stripe.shop import Shop
+from devstack.testing.stripe_shop import Shop
 
 
 def test_a_partial_refund_counts_on_the_charge(shop: Shop) -> None:

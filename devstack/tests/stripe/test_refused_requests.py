@@ -5,7 +5,7 @@ import httpx
 import pytest
 import stripe
 
-from devstack.tests.stripe.shop import Shop, order
+from devstack.testing.stripe_shop import Shop, order
 
 
 def _price(**changes: Any) -> list[dict[str, Any]]:

@@ -7,8 +7,8 @@ from pathlib import Path
 import httpx
 import stripe
 
-from devstack.tests.stripe.receiver import receiving
-from devstack.tests.stripe.shop import WEBHOOK_SECRET, Shop, order
+from devstack.testing.stripe_shop import WEBHOOK_SECRET, Shop, order
+from devstack.testing.webhooks import receiving
 
 ROOT = Path(__file__).parents[3]
 

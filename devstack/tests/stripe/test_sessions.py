@@ -4,7 +4,7 @@ import pytest
 import stripe
 
 from devstack.stripe import pay
-from devstack.tests.stripe.shop import SUCCESS_URL, Shop, order
+from devstack.testing.stripe_shop import SUCCESS_URL, Shop, order
 
 
 def test_a_session_is_made_open_with_everything_that_was_asked_for(shop: Shop) -> None:

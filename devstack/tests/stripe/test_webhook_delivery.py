@@ -6,8 +6,8 @@ import pytest
 import stripe
 
 from devstack.stripe import pay
-from devstack.tests.stripe.receiver import Received, Receiver, receiving
-from devstack.tests.stripe.shop import RETRY_SECONDS, WEBHOOK_SECRET, Shop
+from devstack.testing.stripe_shop import RETRY_SECONDS, WEBHOOK_SECRET, Shop
+from devstack.testing.webhooks import Received, Receiver, receiving
 
 CARD_PAYMENT = {
     "charge.succeeded",

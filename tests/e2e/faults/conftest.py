@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 
-from devstack.stack import Stack
+from devstack import Stack
 from tests.conftest import Client
 from tests.e2e.faults.plant import Killed, Plant, named, pillars
 from tests.e2e.faults.proxy import Fault, Proxy

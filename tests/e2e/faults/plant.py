@@ -13,9 +13,9 @@ from typing import Any, Literal, cast
 
 import psycopg
 
+from devstack import Stack
 from devstack.aws import REGION
-from devstack.gateway.queues import WAIT_SECONDS
-from devstack.stack import Stack
+from devstack.gateway import WAIT_SECONDS
 from scripts.sample_models import gallery_model
 from tests.conftest import Client, sign_up
 from tests.e2e.faults.processes import kill, owner_of, scratch_folders_of, slicers_of

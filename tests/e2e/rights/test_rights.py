@@ -8,7 +8,7 @@ import jwt
 import psycopg
 import pytest
 
-from devstack.stack import ROOT, Stack
+from devstack import ROOT, Stack
 from tests.conftest import Client
 from tests.e2e.rights.matrix import Rights, read_matrix
 from tests.e2e.scenes import SCENES, Scene, World

@@ -10,7 +10,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from devstack.stack import Stack
+from devstack import Stack
 from printshop.accounts.logins import INVITATION
 from tests.conftest import Client, sign_up
 

@@ -8,7 +8,7 @@ import httpx
 import psycopg
 import pytest
 
-from devstack.stack import Stack
+from devstack import Stack
 from tests.conftest import NO_CERTIFICATES, Client, sign_up
 from tests.support.invoices import actions, refused, written
 

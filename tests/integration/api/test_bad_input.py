@@ -15,7 +15,7 @@ import pytest
 import stripe
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from devstack.stack import Stack
+from devstack import Stack
 from tests.conftest import Client, sign_up
 from tests.integration.api.traces import nothing_left_behind
 from tests.support.models import cube_stl

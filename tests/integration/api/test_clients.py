@@ -7,7 +7,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from devstack.stack import Stack
+from devstack import Stack
 from tests.conftest import Client, sign_up
 from tests.integration.api.refusals import refused
 from tests.integration.schema.shop import Customer, Shop, checkout

@@ -11,7 +11,7 @@ import httpx
 import psycopg
 import pytest
 
-from devstack.stack import Stack
+from devstack import Stack
 from tests.conftest import Client
 from tests.integration.api.test_messages import invoice_of
 

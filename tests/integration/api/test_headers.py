@@ -10,7 +10,7 @@ import httpx
 import psycopg
 import pytest
 
-from devstack.stack import ROOT, Stack
+from devstack import ROOT, Stack
 from tests.conftest import Client
 from tests.support.invoices import new_client, written
 

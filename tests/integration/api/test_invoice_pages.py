@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from devstack.stack import Stack
+from devstack import Stack
 from devstack.stripe import pay
 from tests.conftest import Client, sign_up
 from tests.integration.payments.stripe_side import striking

@@ -7,7 +7,7 @@ import httpx
 import psycopg
 import pytest
 
-from devstack.stack import Stack
+from devstack import Stack
 from tests.conftest import Client, sign_up
 from tests.support.invoices import actions, book, invoice_request, keyed, new_client, refused, written
 from tests.support.models import cube_stl

@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from devstack.stack import Stack
+from devstack import Stack
 from tests.conftest import Client, sign_up
 from tests.integration.api.workshop import a_name, new_job, new_printer, refused, walk
 

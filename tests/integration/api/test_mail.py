@@ -17,7 +17,7 @@ import psycopg
 import pypdf
 import pytest
 
-from devstack.stack import SENDER, Stack
+from devstack import SENDER, Stack
 from tests.conftest import Client, sign_up
 from tests.integration.api.test_upkeep import round_of
 from tests.support.invoices import book, refused, written

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from devstack.stack import Stack
+from devstack import Stack
 from devstack.stripe import pay
 from printshop.kernel.money import format_money
 from tests.conftest import Client, sign_up

@@ -6,7 +6,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from devstack.stack import Stack
+from devstack import Stack
 from tests.conftest import PARAMETERS, Client
 from tests.integration.api.refusals import refused
 

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 import stripe
 
-from devstack.stack import ROOT, Stack
+from devstack import ROOT, Stack
 from devstack.stripe import pay
 from tests.conftest import Client, sign_up
 from tests.integration.payments.stripe_side import striking

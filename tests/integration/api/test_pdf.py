@@ -8,7 +8,7 @@ import psycopg
 import pypdf
 import pytest
 
-from devstack.stack import Stack
+from devstack import Stack
 from tests.conftest import Client, sign_up
 from tests.integration.api.test_upkeep import cache_folder_of
 from tests.support.invoices import book, refused, written

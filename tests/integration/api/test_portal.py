@@ -6,7 +6,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from devstack.stack import Stack
+from devstack import Stack
 from tests.conftest import Client, sign_up
 from tests.integration.api.refusals import refused
 from tests.integration.schema.shop import Customer, Shop, checkout

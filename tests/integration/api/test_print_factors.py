@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
-from devstack.stack import Stack
+from devstack import Stack
 from printshop.quotes.verify import verify
 from tests.conftest import Client
 from tests.integration.api.workshop import a_name, new_job, new_printer, refused

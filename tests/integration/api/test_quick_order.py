@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
-from devstack.stack import Stack
+from devstack import Stack
 from tests.conftest import Client, sign_up
 from tests.integration.api.traces import messages, wait_until_quiet
 from tests.support.models import binary_stl, cube_3mf, cube_stl, cube_triangles

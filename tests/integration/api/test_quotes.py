@@ -13,7 +13,7 @@ import httpx
 import psycopg
 import pytest
 
-from devstack.stack import ROOT, Stack
+from devstack import ROOT, Stack
 from printshop.kernel.paging import encode_cursor
 from tests.conftest import Client, sign_up
 from tests.support.models import cube_stl

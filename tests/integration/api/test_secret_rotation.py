@@ -11,8 +11,8 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from devstack import ROOT, SECRETS_ID, Stack
 from devstack.aws import REGION
-from devstack.stack import ROOT, SECRETS_ID, Stack
 from devstack.stripe import pay
 from tests.conftest import sign_up
 from tests.support.models import cube_stl

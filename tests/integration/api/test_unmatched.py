@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from stripe import WebhookSignature
 
-from devstack.stack import ROOT, Stack
+from devstack import ROOT, Stack
 from printshop.adapters.stripe import API_VERSION
 from tests.conftest import Client, sign_up
 from tests.support.invoices import refused, written

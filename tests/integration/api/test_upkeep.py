@@ -8,7 +8,7 @@ import httpx
 import psycopg
 from psycopg.types.json import Jsonb
 
-from devstack.stack import Stack
+from devstack import Stack
 from tests.conftest import Client, sign_up
 from tests.integration.api.traces import wait_until_quiet
 from tests.integration.schema.shop import PROFILE

@@ -9,7 +9,7 @@ import httpx
 import psycopg
 import pytest
 
-from devstack.stack import Stack
+from devstack import Stack
 from printshop.accounts.logins import INVITATION
 from tests.conftest import Client, sign_up
 from tests.integration.api.refusals import refused

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import psycopg
 
-from devstack.stack import Stack
+from devstack import Stack
 
 # Heartbeats are written by functions as they start, whoever calls them; attempts are counted whatever comes of them.
 APART = {"component_health", "login_attempts"}

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.serving import QuietHandler, serving
+from devstack.testing.serving import QuietHandler, serving
 
 
 @dataclass

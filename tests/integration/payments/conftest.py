@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 import stripe
 
-from devstack.stack import Stack
+from devstack import Stack
 from tests.conftest import Client, sign_up
 from tests.integration.payments.stripe_side import StripeSide
 from tests.support.invoices import written

@@ -9,7 +9,7 @@ import httpx
 import stripe
 from stripe.checkout import Session
 
-from devstack.stack import Stack
+from devstack import Stack
 from devstack.stripe import pay
 from tests.conftest import Client
 

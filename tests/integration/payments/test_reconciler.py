@@ -6,7 +6,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from devstack.stack import Stack
+from devstack import Stack
 from devstack.stripe import cards, pay
 from tests.conftest import Client
 from tests.integration.api.test_upkeep import round_of

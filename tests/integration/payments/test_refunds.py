@@ -8,8 +8,7 @@ import httpx
 import psycopg
 import pytest
 
-from devstack.stripe import cards
-from devstack.stripe.switches import FaultKind
+from devstack.stripe import FaultKind, cards
 from tests.conftest import Client
 from tests.integration.api.test_upkeep import round_of
 from tests.integration.payments.ledger import UNHELD, amounts, books, job_of, key_of, let_refunds_age

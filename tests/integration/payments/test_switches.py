@@ -5,8 +5,7 @@ from typing import Any, get_args
 import psycopg
 import pytest
 
-from devstack.stripe import pay
-from devstack.stripe.switches import FaultKind
+from devstack.stripe import FaultKind, pay
 from tests.conftest import Client
 from tests.integration.api.test_upkeep import round_of
 from tests.integration.payments.ledger import UNHELD, amounts, books, job_of

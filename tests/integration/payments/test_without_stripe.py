@@ -8,10 +8,10 @@ import httpx
 import psycopg
 import pytest
 
+from devstack import ROOT, SECRETS_ID, SENDER, Stack
 from devstack.aws import Aws
 from devstack.gateway import Gateway
 from devstack.processes import free_port
-from devstack.stack import ROOT, SECRETS_ID, SENDER, Stack
 from printshop.payments.links import NO_CARD_PAYMENTS
 from tests.conftest import Client
 from tests.integration.payments.papers import mail_text, paper_text

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from devstack.testing.serving import QuietHandler, serving
 from printshop.adapters.database import Database
 from printshop.adapters.storage.objects import Storage
 from printshop.slicing.claims import Claim, Claims, SliceMessage
@@ -13,7 +14,6 @@ from slicer_worker.factory import beat
 from slicer_worker.lease_renewer import LeaseRenewer
 from slicer_worker.worker import SliceWorker
 from tests.integration.slicing.stores import Job, MemoryDatabase, worker_settings
-from tests.serving import QuietHandler, serving
 
 STATUSES = [500, 520, 503]
 """A defect's answer; that of a proxy in front, in HTML; that of a database that is away."""

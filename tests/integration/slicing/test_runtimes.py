@@ -16,7 +16,7 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from devstack.ecs_agent import OFF, ON, EcsAgent
+from devstack.image import OFF, ON, EcsAgent
 from printshop.adapters.sandbox import MEMORY_BYTES
 from printshop.slicing.claims import Claims
 from slicer_worker.ecs_task import sandbox_bytes

@@ -4,8 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from devstack.stripe import currencies
-from devstack.stripe.errors import Refusal
+from devstack.stripe import ApiError, currencies
 from printshop.kernel.currency import CURRENCIES as TABLE
 from printshop.kernel.currency import card_obstacle, stripe_amount
 from printshop.kernel.money import decimals
@@ -18,7 +17,7 @@ def is_taken(amount: int, currency: str) -> bool:
     try:
         currencies.check_unit_amount(amount, currency.lower(), "unit_amount")
         currencies.check_total(amount, currency.lower())
-    except Refusal:
+    except ApiError:
         return False
     return True
 

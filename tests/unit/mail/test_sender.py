@@ -6,8 +6,8 @@ from email.policy import SMTP
 
 import pytest
 
+from devstack.testing.serving import QuietHandler, serving
 from printshop.adapters.ses import MAX_BYTES, MailFailed, Sender
-from tests.serving import QuietHandler, serving
 
 REFUSAL = (
     '<ErrorResponse xmlns="http://ses.amazonaws.com/doc/2010-12-01/"><Error><Type>Sender</Type>'

@@ -1,6 +1,9 @@
-"""A merchant who uses the real SDK against the stand-in, and his customers."""
+"""A merchant who uses the real SDK against the stand-in, and their customers."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -52,7 +55,7 @@ class Shop:
         return self.client.v1.checkout.sessions.retrieve(identifier)
 
     def paid_session(self, amount: int = 12_345, currency: str = "aud", **card: str) -> Session:
-        """A session that somebody has paid by card."""
+        """A session that a customer has paid by card."""
         session = self.open_session(amount, currency)
         assert session.url is not None
         assert pay(session.url, **card).status_code == 303
@@ -75,3 +78,25 @@ class Shop:
             **{name.replace("_", "-"): value for name, value in headers.items()},
         }
         return httpx.post(self.stand_in.url + path, content=content, headers=headers, trust_env=False)
+
+
+@contextmanager
+def open_shop(run_dir: Path) -> Iterator[Shop]:
+    """A shop with a stand-in of its own, which stops with the block."""
+    stand_in = StripeStandIn(
+        run_dir,
+        webhook_url=None,
+        secret_key=SECRET_KEY,
+        webhook_secret=WEBHOOK_SECRET,
+        retry_seconds=RETRY_SECONDS,
+    )
+    stand_in.start()
+    http = stripe.RequestsClient(timeout=5)
+    client = stripe.StripeClient(
+        SECRET_KEY, base_addresses={"api": stand_in.url}, http_client=http, max_network_retries=0
+    )
+    try:
+        yield Shop(stand_in, client)
+    finally:
+        http.close()  # type: ignore[no-untyped-call]
+        stand_in.stop()

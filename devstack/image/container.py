@@ -17,10 +17,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-__all__ = ["IMAGE", "PATH", "Container", "ContainerError"]
-
 IMAGE = "localhost/printshop-slicer:latest"
-STATE = Path(__file__).resolve().parents[1] / ".local" / "image"
+STATE = Path(__file__).resolve().parents[2] / ".local" / "image"
 BUILDAH: list[str | Path] = [
     *("buildah", "--root", STATE / "storage", "--runroot", STATE / "run", "--storage-driver", "vfs")
 ]

@@ -24,10 +24,9 @@ if TYPE_CHECKING:
     from mypy_boto3_ses import SESClient
     from mypy_boto3_sqs import SQSClient
 
-__all__ = ["REGION", "Aws"]
 
 REGION = "ap-southeast-2"
-RECORDER = Path(__file__).with_name("gateway") / "recorder.py"
+RECORDER = Path(__file__).with_name("recorder.py")
 
 
 class Aws:

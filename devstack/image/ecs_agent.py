@@ -12,8 +12,6 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-__all__ = ["OFF", "ON", "EcsAgent"]
-
 ON: dict[str, Any] = {"ProtectionEnabled": True, "ExpiresInMinutes": 10}
 OFF: dict[str, Any] = {"ProtectionEnabled": False}
 """What the poller asks for at work, and idle."""

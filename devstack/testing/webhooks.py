@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import stripe
 
-from tests.serving import QuietHandler, serving
+from devstack.testing.serving import QuietHandler, serving
 
 PATIENCE_SECONDS = 8.0
 

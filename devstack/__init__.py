@@ -1,0 +1,50 @@
+"""The services that the product needs, on one machine: AWS, Supabase and Stripe stand-ins and the functions' gateway.
+
+    from devstack import Stack, pay
+
+    with Stack(run_dir) as stack:
+        httpx.get(f"{stack.api_url}/api/health")
+
+These names, and those in `__all__` of the packages and modules right below this one, are for everybody; whatever lies
+deeper is devstack's own. `devstack/tests/test_boundaries.py` holds that, and README.md describes each part.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from devstack.auth_admin import AuthAdmin
+    from devstack.processes import wait_for
+    from devstack.stack import CHROMIUM, ROOT, SECRETS_ID, SENDER, Login, Stack, sweep_runs
+    from devstack.state import is_served, read_state
+    from devstack.stripe import pay
+
+__all__ = [
+    "CHROMIUM",
+    "ROOT",
+    "SECRETS_ID",
+    "SENDER",
+    "AuthAdmin",
+    "Login",
+    "Stack",
+    "is_served",
+    "pay",
+    "read_state",
+    "sweep_runs",
+    "wait_for",
+]
+
+_MODULES = {
+    "AuthAdmin": "auth_admin",
+    "is_served": "state",
+    "pay": "stripe",
+    "read_state": "state",
+    "wait_for": "processes",
+}
+
+
+def __getattr__(name: str) -> object:
+    # Imported on first use: each stand-in is a process that imports this package, and needs none of the others.
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"devstack.{_MODULES.get(name, 'stack')}"), name)
