@@ -30,6 +30,8 @@ class Books:
     written_off: int = 0
     payments: dict[int, tuple[str, int]] = field(default_factory=dict)
     refunds: dict[int, int] = field(default_factory=dict)
+    movements: dict[int, tuple[str, int]] = field(default_factory=dict)
+    """Payments and refunds by id: when the money moved, and how much of it came in."""
 
     def __post_init__(self) -> None:
         self.settle()
@@ -37,6 +39,14 @@ class Books:
     @property
     def paid(self) -> int:
         return sum(cents for _, cents in self.payments.values()) - sum(self.refunds.values())
+
+    @property
+    def peak(self) -> int:
+        """The most that was ever paid: once paid in full, an invoice stays so when money is refunded."""
+        sums = [0]
+        for _, cents in sorted(self.movements.values(), key=lambda moved: (moved[0], -moved[1])):
+            sums.append(sums[-1] + cents)
+        return max(sums)
 
     @property
     def balance(self) -> int:
@@ -59,13 +69,13 @@ class Books:
         return any(method == "STRIPE" for method, _ in self.payments.values())
 
     def settle(self) -> None:
-        if self.is_open and self.paid >= self.total:
+        if self.is_open and self.peak >= self.total:
             self.status = "PAID"
         elif self.status == "PAID" and self.refunds and self.paid <= 0:
             self.status = "REFUNDED"
         elif self.status == "REFUNDED" and self.paid > 0:  # a card's money that came after it
             self.status = "PAID"
-        elif self.status == "PAID" and not self.refunds and self.paid < self.total:
+        elif self.status == "PAID" and self.peak < self.total:
             self.status = "PENDING"
 
 
@@ -84,6 +94,7 @@ class Ledger(RuleBasedStateMachine):
         """Enter into the books the payments that the database has on top."""
         known = self.books.payments
         for payment in answer["payments"]:
+            self.books.movements[payment["id"]] = (payment["paidAt"], payment["amountCents"])
             if payment["kind"] == "PAYMENT" and payment["id"] not in known:
                 known[payment["id"]] = (payment["method"], payment["amountCents"])
 
@@ -130,7 +141,7 @@ class Ledger(RuleBasedStateMachine):
             assert code_of(answer) == "INVOICE_CLOSED"
         else:
             assert code_of(answer) is None
-            del self.books.payments[payment]
+            del self.books.payments[payment], self.books.movements[payment]
             self.books.settle()
 
     @rule()
@@ -145,6 +156,7 @@ class Ledger(RuleBasedStateMachine):
         else:
             assert code_of(answer) is None
             self.books.payments.clear()
+            self.books.movements.clear()
             self.books.settle()
 
     @rule(total=st.integers(0, 300))
@@ -169,6 +181,7 @@ class Ledger(RuleBasedStateMachine):
             cents = data.draw(st.integers(1, left))
             refund(self.shop, payment, cents)
             self.books.refunds[payment] = self.books.refunds.get(payment, 0) + cents
+            self.keep(self.read())
             self.books.settle()
 
     @rule()
