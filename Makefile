@@ -9,6 +9,7 @@ URL ?=
 LIVE ?=
 BESIDE ?=
 ONLY ?=
+NAME ?=
 BUILT ?=
 STAGE ?= dev
 # pytest keeps the test modules that it has rewritten, which saves seconds from the second run on.
@@ -59,9 +60,10 @@ test: setup-tests ## Unit, integration, contract, template and end-to-end tests
 test-full: setup-tests ## The same, with the full sizes of load, race and fuzz tests
 	@$(PYTHON) -m pytest $(PARALLEL)
 
-lint: setup ## ruff and mypy, strict
+lint: setup ## ruff and mypy, strict, and every call of an SQL function against its declaration
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@$(PYTHON) -m scripts.sql_calls
 	@$(PYTHON) -m scripts.typecheck
 
 format: setup ## Let ruff write the code's form
@@ -100,6 +102,12 @@ image: setup ## Build the slicer's container image, with or without a Docker eng
 image-test: image ## The same figures from PrusaSlicer 2.9 in the image
 	@slicer-container/check-image.sh -m "not full"
 	@$(PYTHON) -m scripts.image
+
+migration: setup ## NAME=… writes what changed in supabase/schemas as a migration
+	@$(PYTHON) -m scripts.migration "$(NAME)"
+
+release-migrations: setup ## Record the migrations as released: from then on they are never edited
+	@$(PYTHON) -m scripts.migration --release
 
 lock: setup ## Resolve the requirement files again, with hashes
 	@$(PYTHON) -m scripts.lock

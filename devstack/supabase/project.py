@@ -9,7 +9,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 
-__all__ = ["as_role", "configuration", "migrate", "prepare"]
+__all__ = ["apply_schemas", "as_role", "configuration", "migrate", "prepare", "schema_files"]
 
 SQL = Path(__file__).parent / "sql"
 RECORD_MIGRATION = (
@@ -58,6 +58,25 @@ def migrate(database_url: str, project: Path, progress: Callable[[str], None] = 
         _seed(connection, project / "seed.sql", progress)
 
 
+def schema_files(project: Path) -> list[Path]:
+    """The files in which SQL is edited, in the order in which `config.toml` has them applied."""
+    migrations = tomllib.loads((project / "config.toml").read_text())["db"]["migrations"]
+    found: dict[Path, None] = {}
+    for pattern in migrations["schema_paths"]:
+        paths = sorted(project.glob(pattern))
+        if not paths:
+            raise ValueError(f"config.toml: schema_paths names {pattern}, which is not there")
+        found |= dict.fromkeys(paths)
+    return list(found)
+
+
+def apply_schemas(database_url: str, project: Path) -> None:
+    """Make what `schemas/` declares, in a database without migrations, as the role `postgres`."""
+    with psycopg.connect(as_role(database_url, "postgres"), autocommit=True) as connection:
+        for path in schema_files(project):
+            _apply(connection, path)
+
+
 def _seed(connection: psycopg.Connection, path: Path, progress: Callable[[str], None]) -> None:
     if not path.exists():
         return
@@ -68,11 +87,15 @@ def _seed(connection: psycopg.Connection, path: Path, progress: Callable[[str], 
         progress(f"Seeded from {path.name}")
 
 
-def _apply(connection: psycopg.Connection, path: Path, record: str, row: tuple[object, ...]) -> None:
+def _apply(
+    connection: psycopg.Connection, path: Path, record: str | None = None, row: tuple[object, ...] = ()
+) -> None:
+    """Run a file in one transaction, with the statement that records it."""
     try:
         with connection.transaction():
             connection.execute(path.read_bytes())
-            connection.execute(record.encode(), row)
+            if record is not None:
+                connection.execute(record.encode(), row)
     except psycopg.Error as error:
         raise RuntimeError(f"{path.name} failed: {_where(path, error)}") from error
 

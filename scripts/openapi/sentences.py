@@ -1,6 +1,6 @@
 """The sentence of every refusal, read where it is written: the API's examples say what the API says.
 
-Python: `NotFound("CODE", "Sentence.")`. SQL: `refusal(404, 'CODE', 'Sentence.')` and `raise … message =, hint =`.
+Python: `NotFound("CODE", "Sentence.")`. SQL: `api_error(404, 'CODE', 'Sentence.')` and `raise … message =, hint =`.
 What a sentence takes from the request stands as `…`.
 """
 
@@ -18,7 +18,7 @@ _SQL_TEXT = r"'(?:[^']|'')*'"
 _SQL_SENTENCE = (
     rf"(?:{_SQL_TEXT}|format\s*\(\s*{_SQL_TEXT})(?:\s*\|\|\s*(?:{_SQL_TEXT}|[\w.]+(?:\([^()]*\))?))*"
 )
-# `refusal(…)` or a function around it that says the rest; of several sentences the first.
+# `api_error(…)` or a function around it that says the rest; of several sentences the first.
 _REFUSAL = re.compile(
     rf"\w+\(\s*[\w.]+,\s*'([A-Z0-9_]+)',\s*(?:format\s*\(\s*)?(?:case\b[^;]*?then\s*)?({_SQL_SENTENCE})"
 )
@@ -33,7 +33,7 @@ def sentences() -> dict[str, str]:
     for path in [*sorted(ROOT.glob("layers/common/**/*.py")), *sorted(ROOT.glob("functions/*/*.py"))]:
         for code, sentence in _of_python(path.read_text()):
             found.setdefault(code, sentence)
-    for path in sorted(ROOT.glob("supabase/migrations/*.sql")):
+    for path in sorted(ROOT.glob("supabase/schemas/**/*.sql")):
         for code, sentence in _of_sql(path.read_text()):
             found.setdefault(code, sentence)
     return found

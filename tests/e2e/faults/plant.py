@@ -229,7 +229,7 @@ class Plant:
         """As if the janitor had sent the file's message once more, in vain, and time had passed."""
         ((lane, request),) = self.rows(
             "update tmp_files set sends = 1, sent_at = now() - interval '10 minutes' where id = %s"
-            " returning lane::text, request_id::text",
+            " returning queue::text, request_id::text",
             file_id,
         )
         url = self.stack.gateway.queue_url("LargeSliceDeadLetters" if lane == "LARGE" else "SliceDeadLetters")

@@ -20,7 +20,7 @@ def ask(plant: Plant, client: Client, lane: str, file_ids: list[int]) -> None:
     """Put them into this lane's queue."""
     for file_id in file_ids:
         plant.ask(client, file_id)
-    lanes = plant.rows("select distinct lane::text from tmp_files where id = any (%s)", file_ids)
+    lanes = plant.rows("select distinct queue::text from tmp_files where id = any (%s)", file_ids)
     assert lanes == [(lane,)]
 
 

@@ -136,7 +136,7 @@ def test_a_worker_killed_as_it_tells_of_a_failure_leaves_one_fallback_and_one_me
 
 SEEN = ("rpc/store_inspection", "{id}")
 LOOKS = {
-    "before it begins": Step(("rpc/begin_inspection", "{id}"), works=False),
+    "before it begins": Step(("rpc/get_inspection_input", "{id}"), works=False),
     "while downloading": Step(MODEL, Moment.MIDDLE),
     "before the picture's upload": Step(("POST /storage/v1/object/tmp/{folder}/preview.png",)),
     "after the picture's upload": Step(("POST /storage/v1/object/tmp/{folder}/preview.png",), Moment.ANSWER),

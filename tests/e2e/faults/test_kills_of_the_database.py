@@ -102,7 +102,7 @@ def test_a_database_killed_at_a_step_of_a_slice_leaves_one_result(
 @pytest.mark.parametrize(
     ("function", "when"),
     # What only reads waits for nobody, and so cannot be met within.
-    [("begin_inspection", "behind"), ("store_inspection", "within"), ("store_inspection", "behind")],
+    [("get_inspection_input", "behind"), ("store_inspection", "within"), ("store_inspection", "behind")],
 )
 def test_a_database_killed_at_a_step_of_an_inspection_leaves_one_picture(
     plant: Plant, customer: Client, function: str, when: When

@@ -52,7 +52,7 @@ def pay(office: Shop, invoice_id: int, cents: int) -> None:
             "insert into payments (invoice_id, method, amount_cents) values (%s, 'CASH', %s)",
             (invoice_id, cents),
         )
-        office.rows.execute("select settle_invoice(%s, '{}')", (invoice_id,))
+        office.rows.execute("select update_invoice_status(%s, '{}')", (invoice_id,))
 
 
 def quote(office: Shop, client: Client, status: str, valid_until: str = "2999-01-01") -> None:

@@ -83,7 +83,7 @@ def test_the_database_reads_stripes_amounts_as_they_were_meant(database: psycopg
     assert {currency.lower() for _, currency in asked} >= currencies.SUPPORTED
     for cents, currency in asked:
         row = database.execute(
-            "select iso_cents(%s, %s), iso_cents(%s, %s)",
+            "select stripe_amount_to_cents(%s, %s), stripe_amount_to_cents(%s, %s)",
             (stripe_amount(cents, currency), currency, stripe_amount(cents, currency), currency.lower()),
         ).fetchone()
         assert row == (cents, cents), currency

@@ -4,11 +4,13 @@
 """
 
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 import psycopg
 
 from devstack.database import Postgres
+from devstack.schema import GRANTS, migrations
 from devstack.supabase import as_role
 
 HERE = Path(__file__).parent
@@ -18,31 +20,9 @@ GOLDEN = HERE / "grants.tsv"
 type Grant = tuple[str, str, str, str]
 """object, kind, grantee, privilege"""
 
-# An absent list means PostgreSQL's own default, which gives functions and types to everybody.
-GRANTS = """
-with owned as (
-  select oid::regclass::text as object, case relkind when 'S' then 'sequence' else 'table' end as kind,
-         relowner as owner,
-         coalesce(relacl, acldefault(case relkind when 'S' then 's' else 'r' end::"char", relowner)) as acl
-    from pg_class where relnamespace = 'public'::regnamespace and relkind in ('r', 'p', 'v', 'm', 'S')
-  union all
-  select oid::regclass::text || '.' || attname, 'column', relowner, attacl
-    from pg_attribute join pg_class on pg_class.oid = attrelid
-   where relnamespace = 'public'::regnamespace and attacl is not null
-  union all
-  select oid::regprocedure::text, 'function', proowner, coalesce(proacl, acldefault('f', proowner))
-    from pg_proc where pronamespace = 'public'::regnamespace
-  union all
-  select oid::regtype::text, 'type', typowner, coalesce(typacl, acldefault('T', typowner))
-    from pg_type where typnamespace = 'public'::regnamespace and typtype in ('e', 'd')
-)
-select object, kind, case grantee when 0 then 'public' else grantee::regrole::text end, privilege_type
-  from owned, aclexplode(acl) where grantee <> owner
-"""
 
-
-def replay(server_url: str, name: str, *, legacy: bool) -> str:
-    """Make the database `name`, replay every migration as `postgres`, seed it twice; its superuser's URL."""
+def make_project(server_url: str, name: str, *, legacy: bool) -> str:
+    """Make the database `name` as a hosted project is before its first migration; its superuser's URL."""
     with psycopg.connect(server_url, autocommit=True) as server:
         server.execute(f'create database "{name}"'.encode())
     url = server_url.rpartition("/")[0] + f"/{name}"
@@ -50,10 +30,21 @@ def replay(server_url: str, name: str, *, legacy: bool) -> str:
         superuser.execute((HERE / "prelude.sql").read_bytes())
         if legacy:
             superuser.execute((HERE / "legacy_privileges.sql").read_bytes())
+    return url
+
+
+def run_files(url: str, name: str, paths: Iterable[Path]) -> None:
+    """Run SQL files as `postgres`, each in a transaction of its own, as `supabase db push` does."""
     with psycopg.connect(as_database_role(url, name), autocommit=True) as owner:
-        for path in [*sorted((PROJECT / "migrations").glob("*.sql")), *[PROJECT / "seed.sql"] * 2]:
+        for path in paths:
             with owner.transaction():
                 owner.execute(path.read_bytes())
+
+
+def replay(server_url: str, name: str, *, legacy: bool) -> str:
+    """Make the database `name`, replay every migration as `postgres`, seed it twice; its superuser's URL."""
+    url = make_project(server_url, name, legacy=legacy)
+    run_files(url, name, [*migrations(PROJECT), *[PROJECT / "seed.sql"] * 2])
     return url
 
 

@@ -70,4 +70,4 @@ def refund(shop: Shop, payment_id: int, cents: int) -> None:
             (cents, f"re_{uuid4().hex}", payment_id),
         ).fetchone()
         assert row is not None
-        shop.rows.execute("select settle_invoice(%s, '{}')", (row[0],))
+        shop.rows.execute("select update_invoice_status(%s, '{}')", (row[0],))

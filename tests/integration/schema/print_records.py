@@ -54,7 +54,7 @@ def completed(shop: Shop, bed: int, material_id: int, seconds: int, grams: int |
 
 
 def weigh(shop: Shop, job: int, mass_mg: int | None) -> Any:
-    return shop.call("change_job", p_job_id=job, p_changes={"printedMassMg": mass_mg}, p_user_id=None)
+    return shop.call("update_job", p_job_id=job, p_changes={"printedMassMg": mass_mg}, p_user_id=None)
 
 
 def record(shop: Shop, job: int) -> Any:

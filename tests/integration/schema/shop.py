@@ -175,7 +175,7 @@ class Shop:
             "p_profile": PROFILE.model_dump(mode="json", by_alias=True),
             "p_material_id": material_id,
             "p_printer_id": None,
-            "p_lane": "SMALL",
+            "p_queue": "SMALL",
             "p_failure": None,
             "p_waiting_limit": 10,
             **changes,

@@ -89,7 +89,7 @@ def test_a_success_clears_the_account_and_takes_one_attempt_off_the_source(shop:
     both = subjects(PASSWORDS, GUESSES)
     attempt = {"account": both[0]["subject"], "source": both[1]["subject"]}
     exhausted(shop, both)
-    shop.call("forgive_attempt", p_attempt=attempt)
+    shop.call("reset_rate_limit", p_attempt=attempt)
     levels = shop.rows.execute(
         "select subject, round(level_milli / 1000.0)::integer from login_attempts where subject = any(%s)",
         (list(attempt.values()),),

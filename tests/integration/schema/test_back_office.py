@@ -60,7 +60,7 @@ def paid(shop: Shop, invoice: int, cents: int, at: str = "now()") -> int:
             invoice,
             cents,
         )
-        shop.rows.execute("select settle_invoice(%s, '{}')", (invoice,))
+        shop.rows.execute("select update_invoice_status(%s, '{}')", (invoice,))
     return int(payment)
 
 

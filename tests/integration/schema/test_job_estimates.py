@@ -55,7 +55,7 @@ def test_the_shops_own_estimate_stays_while_the_lines_ask_for_the_same(shop: Sho
     line = sliced_line(material(shop))["details"]
     job = ordered(shop, sliced_line(material(shop)))
     own = {"estimatedSeconds": 7, "estimatedMassMg": 8}
-    shop.call("change_job", p_job_id=job, p_changes=own, p_user_id=None)
+    shop.call("update_job", p_job_id=job, p_changes=own, p_user_id=None)
     edit(shop, job, line, {})
     assert estimates(shop, job) == (7, 8, "NORMAL")
     edit(shop, job, {**line, "timeSec": 9})

@@ -129,7 +129,7 @@ def test_a_held_job_does_not_print_until_it_is_cleared(shop: Shop) -> None:
     answer = move(shop, job, "PRINTING", bed)
     assert (refused(answer), answer["error"]["details"]) == ((409, "JOB_HELD"), {"heldReason": "Disputed"})
     assert move(shop, job, "IN_QUEUE")["status"] == "IN_QUEUE"  # the rest of its way is open
-    shop.call("change_job", p_job_id=job, p_changes={"heldReason": None}, p_user_id=None)
+    shop.call("update_job", p_job_id=job, p_changes={"heldReason": None}, p_user_id=None)
     assert move(shop, job, "PRINTING", bed)["status"] == "PRINTING"
     move(shop, job, "PAUSED")
     shop.rows.execute("update jobs set held_reason = 'Refunded' where id = %s", (job,))
@@ -191,7 +191,7 @@ def test_a_print_on_a_bed_does_not_change_its_printer(shop: Shop) -> None:
     move(shop, job, "PRINTING", bed)
     for printer_id in (other, None):
         changed = {"p_job_id": job, "p_changes": {"printerId": printer_id}, "p_user_id": None}
-        assert refused(shop.call("change_job", **changed)) == (409, "JOB_ON_PRINTER")
+        assert refused(shop.call("update_job", **changed)) == (409, "JOB_ON_PRINTER")
     assert refused(move(shop, job, "PAUSED", other)) == (409, "JOB_ON_PRINTER")
     move(shop, job, "PAUSED")
     assert refused(move(shop, job, "PRINTING", other)) == (409, "JOB_ON_PRINTER")
@@ -225,7 +225,7 @@ def test_an_archived_job_is_read_only(shop: Shop) -> None:
     changes = {"p_job_id": job, "p_changes": {"notes": "later"}, "p_user_id": None}
     for answer in (
         shop.call("archive_job", **archive),
-        shop.call("change_job", **changes),
+        shop.call("update_job", **changes),
         move(shop, job, "QUEUED"),
     ):
         assert refused(answer) == (409, "JOB_ARCHIVED")

@@ -48,8 +48,8 @@ def deletions(shop: Shop, customer: Customer) -> tuple[str, list[dict[str, Any]]
 RACES: dict[str, tuple[Race, str]] = {
     "convert_quote": (conversions, "  insert into invoices"),
     "decide_quote": (decisions, "  update quotes"),
-    "not_startable": (starts, "  return null;"),
-    "delete_payment": (deletions, "  perform remove_payments"),
+    "print_start_error": (starts, "  return null;"),
+    "delete_payment": (deletions, "  perform delete_payments"),
 }
 """By the function that takes the lock; with what its write begins, after the look."""
 

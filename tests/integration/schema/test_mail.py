@@ -32,7 +32,7 @@ def claim(shop: Shop, mail_id: int) -> Any:
 
 
 def finish(shop: Shop, mail_id: int, token: Any) -> Any:
-    return shop.call("finish_mail", p_mail_id=mail_id, p_claim_token=token, p_provider_id="ses-1")
+    return shop.call("mark_mail_sent", p_mail_id=mail_id, p_claim_token=token, p_provider_id="ses-1")
 
 
 def fail(shop: Shop, mail_id: int, token: Any, *, final: bool = False) -> Any:
@@ -201,7 +201,7 @@ def test_without_an_address_the_paper_is_kept_and_no_mail_is_told_of(shop: Shop,
     claimed = claim(shop, mail_id)
     assert (claimed["state"], claimed["to"]) == ("claimed", None)
     noted = {"p_mail_id": mail_id, "p_claim_token": claimed["claimToken"], "p_pdf_key": "sent/one.pdf"}
-    assert shop.call("note_mail_pdf", **noted) == {"written": True}
+    assert shop.call("set_mail_pdf", **noted) == {"written": True}
     assert finish(shop, mail_id, claimed["claimToken"]) == {"written": True}
     sent = {"p_kind": "invoice", "p_id": invoice["id"], "p_client_id": None}
     assert shop.call("get_sent_pdf", **sent)["storageKey"] == "sent/one.pdf"
@@ -215,7 +215,7 @@ def test_a_mail_notes_its_pdf_only_while_it_is_its_mailers(shop: Shop, invoice: 
 
     def noted(claim_token: Any, key: str) -> bool:
         params = {"p_mail_id": mail_id, "p_claim_token": claim_token, "p_pdf_key": key}
-        return bool(shop.call("note_mail_pdf", **params)["written"])
+        return bool(shop.call("set_mail_pdf", **params)["written"])
 
     assert noted(token, "sent/one.pdf")
     expire_lease(shop, mail_id)

@@ -84,4 +84,4 @@ def pay_by_card(shop: Shop, invoice_id: int, cents: int) -> None:
             " values (%s, 'STRIPE', %s, %s, %s)",
             (invoice_id, cents, f"pi_{invoice_id}", f"cs_test_{invoice_id}"),
         )
-        shop.rows.execute("select settle_invoice(%s, '{}')", (invoice_id,))
+        shop.rows.execute("select update_invoice_status(%s, '{}')", (invoice_id,))

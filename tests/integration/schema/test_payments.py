@@ -338,9 +338,9 @@ def test_a_final_error_gives_the_next_try_an_attempt_of_its_own(shop: Shop) -> N
     assert opened(shop, invoice_id)["attempt"] == 1
     answers = shop.at_once(
         4,
-        lambda connection, _: call(connection, "retire_attempt", p_invoice_id=invoice_id, p_attempt=1)[
-            "retired"
-        ],
+        lambda connection, _: call(
+            connection, "retire_checkout_attempt", p_invoice_id=invoice_id, p_attempt=1
+        )["retired"],
     )
     assert sorted(answers) == [False] * 3 + [True]
     assert opened(shop, invoice_id)["attempt"] == 2

@@ -150,7 +150,7 @@ def test_a_model_comes_with_the_nozzle_that_it_was_sliced_for(shop: Shop) -> Non
     requested = shop.request(customer, shop.uploaded(customer))
     shop.complete(shop.claim(requested))
     asked = [{"file": str(requested["id"]), "settingsHash": requested["settingsHash"]}]
-    (model,) = shop.call("ordered_models", p_user_id=customer.user_id, p_items=asked)
+    (model,) = shop.call("models_with_slices", p_user_id=customer.user_id, p_items=asked)
     assert model["slice"]["nozzleUm"] == PROFILE.nozzle_um
 
 
@@ -256,12 +256,12 @@ def test_a_model_comes_with_the_factor_of_the_printer_that_each_slice_was_for(sh
     asked = [{"file": str(file_id), "settingsHash": named} for named in (taught_one, plain_one)]
     try:
         shop.rows.execute("update settings set use_print_factors = true")
-        models = shop.call("ordered_models", p_user_id=customer.user_id, p_items=asked)
+        models = shop.call("models_with_slices", p_user_id=customer.user_id, p_items=asked)
     finally:
         shop.rows.execute("update settings set use_print_factors = false")
     assert models[0]["printFactor"]["time"]["factorBps"] == 11_000
     assert models[1]["printFactor"] is None
-    models = shop.call("ordered_models", p_user_id=customer.user_id, p_items=asked)
+    models = shop.call("models_with_slices", p_user_id=customer.user_id, p_items=asked)
     assert models[0]["printFactor"] is None
 
 

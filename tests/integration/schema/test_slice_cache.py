@@ -32,8 +32,8 @@ def test_the_same_model_again_is_answered_without_the_queue(shop: Shop) -> None:
     assert requested["metadata"]["metrics"] == known["metadata"]["metrics"]
     status = shop.status(second, requested["id"])
     assert status["result"] == known["result"]
-    output = shop.call("require_tmp_file", p_user_id=second.user_id, p_file=str(status["outputId"]))
-    theirs = shop.call("require_tmp_file", p_user_id=first.user_id, p_file=str(known["outputId"]))
+    output = shop.call("get_tmp_file", p_user_id=second.user_id, p_file=str(status["outputId"]))
+    theirs = shop.call("get_tmp_file", p_user_id=first.user_id, p_file=str(known["outputId"]))
     assert output["filename"] == "other name.gcode.gz"
     assert output["objectKey"] == theirs["objectKey"]
     assert shop.claim(requested) == {"outcome": "done"}
@@ -44,7 +44,7 @@ def test_nothing_of_a_cached_slice_tells_whose_it_was(shop: Shop) -> None:
     sliced(shop, first, content)
     requested = shop.request(second, shop.uploaded(second, content=content))
     output_id = shop.status(second, requested["id"])["outputId"]
-    output = shop.call("require_tmp_file", p_user_id=second.user_id, p_file=str(output_id))
+    output = shop.call("get_tmp_file", p_user_id=second.user_id, p_file=str(output_id))
     assert output["storageKey"].startswith(f"{second.user_id}/")
     assert output["objectKey"].startswith("gcode/")
     assert str(first.user_id) not in output["objectKey"].split("/")
@@ -70,7 +70,7 @@ def test_a_new_slicer_slices_anew_and_the_old_figures_stay_with_their_file(shop:
     assert shop.status(customer, old["id"])["result"]["massMg"] == 4150
     assert shop.status(customer, requested["id"])["result"]["massMg"] == 5000
     items = [{"file": str(old["id"]), "settingsHash": old["settingsHash"]}]
-    (model,) = shop.call("ordered_models", p_user_id=customer.user_id, p_items=items)
+    (model,) = shop.call("models_with_slices", p_user_id=customer.user_id, p_items=items)
     assert model["slice"]["massMg"] == 4150
 
 
@@ -121,7 +121,7 @@ def test_a_customer_who_deletes_his_g_code_leaves_the_cache_and_the_order_alone(
     gone = shop.call("delete_tmp_files", p_user_id=customer.user_id, p_files=[str(status["outputId"])])
     assert gone == {"storageKeys": []}
     items = [{"file": str(status["id"]), "settingsHash": status["settingsHash"]}]
-    (model,) = shop.call("ordered_models", p_user_id=customer.user_id, p_items=items)
+    (model,) = shop.call("models_with_slices", p_user_id=customer.user_id, p_items=items)
     assert model["output"]["storageKey"].startswith("gcode/")
     assert shop.request(customer, shop.uploaded(customer, content=content))["status"] == "completed"
 
@@ -158,14 +158,14 @@ def test_a_model_that_fits_no_printer_fails_at_once_with_the_reason(shop: Shop) 
 def test_an_inspection_is_kept_once_and_its_picture_goes_with_the_file(shop: Shop) -> None:
     customer = shop.customer()
     file_id = shop.uploaded(customer)
-    asked = shop.call("begin_inspection", p_file_id=file_id)
+    asked = shop.call("get_inspection_input", p_file_id=file_id)
     assert asked["fileId"] == file_id
     key = asked["storageKey"].rsplit("/", 1)[0] + "/preview.png"
     store = {"p_file_id": file_id, "p_inspection": {"openEdges": 0}, "p_preview_key": key}
     assert shop.call("store_inspection", **store) is True
     assert shop.call("store_inspection", **store | {"p_inspection": {"openEdges": 9}}) is True
     assert shop.status(customer, file_id)["inspection"] == {"openEdges": 0}
-    assert shop.call("begin_inspection", p_file_id=file_id) is None
+    assert shop.call("get_inspection_input", p_file_id=file_id) is None
     gone = shop.call("delete_tmp_files", p_user_id=customer.user_id, p_files=[str(file_id)])
     assert sorted(gone["storageKeys"]) == sorted([asked["storageKey"], key])
     assert shop.call("store_inspection", **store) is False

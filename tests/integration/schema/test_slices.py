@@ -133,7 +133,7 @@ def test_a_finished_slice_stores_figures_g_code_and_status_together(shop: Shop) 
     assert status["metadata"]["metrics"] == {"timeSec": 1234, "grams": 4.15}
     assert (status["metadata"]["fallback"], status["metadata"]["error"]) == (False, None)
     assert (status["result"]["massMg"], status["result"]["slicerVersion"]) == (4150, "2.5.0")
-    output = shop.call("require_tmp_file", p_user_id=customer.user_id, p_file=status["metadata"]["output"])
+    output = shop.call("get_tmp_file", p_user_id=customer.user_id, p_file=status["metadata"]["output"])
     assert (output["id"], output["mimeType"]) == (status["outputId"], "application/gzip")
     assert shop.claim(requested) == {"outcome": "done"}
     assert shop.value("select count(*) from slice_results where content_hash = %s",
@@ -246,7 +246,7 @@ def test_the_place_in_the_queue_counts_who_came_first(shop: Shop) -> None:
         shop.status(customer, file)["placeInQueue"] for customer, file in zip(customers, files, strict=True)
     ]
     assert places == [1, 2, 3]
-    large = shop.request(customers[0], shop.uploaded(customers[0]), p_lane="LARGE")
+    large = shop.request(customers[0], shop.uploaded(customers[0]), p_queue="LARGE")
     assert shop.status(customers[0], large["id"])["placeInQueue"] == 1
 
 

@@ -26,7 +26,7 @@ def ago(days: int) -> date:
 def statement(
     shop: Shop, client: int, first: date | None = None, last: date | None = None, **more: Any
 ) -> Any:
-    params = {"p_reads_as": None, "p_max_entries": MANY, **more}
+    params = {"p_client_scope": None, "p_max_entries": MANY, **more}
     return shop.call("client_statement", p_client_id=client, p_from=first, p_to=last, **params)
 
 
@@ -243,7 +243,7 @@ def test_a_reversed_period_another_clients_and_too_long_a_statement_are_refused(
     mine = customer.client_id
     assert code_of(statement(shop, mine, ago(1), ago(2))) == "PERIOD_REVERSED"
     assert code_of(statement(shop, mine, TODAY + timedelta(1))) == "PERIOD_REVERSED"
-    assert code_of(statement(shop, mine, p_reads_as=other.client_id)) == "CLIENT_NOT_FOUND"
+    assert code_of(statement(shop, mine, p_client_scope=other.client_id)) == "CLIENT_NOT_FOUND"
     assert code_of(statement(shop, 2**40)) == "CLIENT_NOT_FOUND"
     assert code_of(statement(shop, mine, p_max_entries=1)) == "STATEMENT_TOO_LONG"
-    assert code_of(statement(shop, mine, p_reads_as=mine, p_max_entries=2)) is None
+    assert code_of(statement(shop, mine, p_client_scope=mine, p_max_entries=2)) is None

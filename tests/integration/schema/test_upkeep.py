@@ -156,7 +156,7 @@ def test_the_files_of_an_open_checkout_do_not_expire(shop: Shop) -> None:
 
 
 def note(shop: Shop, *keys: str, bucket: str = "tmp") -> Any:
-    return shop.call("note_stray_objects", p_bucket=bucket, p_keys=list(keys))
+    return shop.call("record_stray_objects", p_bucket=bucket, p_keys=list(keys))
 
 
 def seen_long_ago(shop: Shop, key: str, hours: int) -> None:
@@ -322,8 +322,8 @@ def test_a_file_that_its_queue_gave_up_on_says_failed(shop: Shop) -> None:
         (requested["id"],),
     )
     twice = letter_of(requested) * 2
-    assert shop.call("settle_dead_slices", p_messages=twice) == {"settled": 1}
-    assert shop.call("settle_dead_slices", p_messages=twice) == {"settled": 0}
+    assert shop.call("fail_dead_letter_slices", p_messages=twice) == {"settled": 1}
+    assert shop.call("fail_dead_letter_slices", p_messages=twice) == {"settled": 0}
     status = shop.status(customer, requested["id"])
     assert (status["status"], status["metadata"]["fallback"]) == ("failed", True)
     assert status["metadata"]["error"].startswith("SLICER_GAVE_UP: ")
@@ -340,7 +340,7 @@ def test_a_dead_letter_of_a_file_that_may_yet_be_sliced_settles_nothing(
     customer = shop.customer()
     requested = shop.request(customer, shop.uploaded(customer))
     shop.rows.execute(f"update tmp_files set sent_at = {sent} where id = %s".encode(), (requested["id"],))
-    assert shop.call("settle_dead_slices", p_messages=letter_of(requested) * letters) == {"settled": 0}
+    assert shop.call("fail_dead_letter_slices", p_messages=letter_of(requested) * letters) == {"settled": 0}
     assert shop.status(customer, requested["id"])["queued"] is True
 
 
@@ -352,7 +352,7 @@ def test_a_dead_letter_of_an_older_request_settles_nothing(shop: Shop) -> None:
     shop.rows.execute(
         "update tmp_files set sends = 9, sent_at = now() - interval '9 hours' where id = %s", (second["id"],)
     )
-    assert shop.call("settle_dead_slices", p_messages=letter_of(first) * 2) == {"settled": 0}
+    assert shop.call("fail_dead_letter_slices", p_messages=letter_of(first) * 2) == {"settled": 0}
 
 
 def test_messages_that_did_not_go_after_all_are_the_next_rounds_first(shop: Shop) -> None:
@@ -366,7 +366,7 @@ def test_messages_that_did_not_go_after_all_are_the_next_rounds_first(shop: Shop
     ]
     (slice_message,) = [message for message in messages if message["requestId"]]
     assert requeue(shop)[1].get(requested["id"]) is None
-    shop.call("forget_sends", p_messages=[slice_message])
+    shop.call("undo_slice_sends", p_messages=[slice_message])
     assert requeue(shop)[1][requested["id"]] == requested["requestId"]
     assert shop.value("select sends from tmp_files where id = %s", requested["id"]) == 1
 
@@ -378,6 +378,6 @@ def test_a_slice_that_is_given_back_has_lost_no_attempt(shop: Shop) -> None:
         claimed = shop.claim(requested)
         assert claimed["attempt"] == 1
         given = {"p_file_id": claimed["fileId"], "p_claim_token": claimed["claimToken"]}
-        assert shop.call("give_back_slice", **given) is True
-        assert shop.call("give_back_slice", **given) is False
+        assert shop.call("release_slice", **given) is True
+        assert shop.call("release_slice", **given) is False
     assert shop.status(customer, requested["id"])["queued"] is True

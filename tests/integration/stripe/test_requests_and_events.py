@@ -260,7 +260,7 @@ def test_every_handled_event_is_read_by_the_real_construct_event_and_has_what_th
 
 
 def test_every_field_that_the_sql_reads_is_published() -> None:
-    (path,) = (ROOT / "supabase" / "migrations").glob("*_stripe_events.sql")
+    path = ROOT / "supabase" / "schemas" / "payments" / "stripe_events.sql"
     found: dict[str, set[str]] = {name: set() for name in READ}
     for name, _, field in re.findall(r"\b(session|object|p_event) (->>?|#>>?) '\{?(\w+)", path.read_text()):
         if field != "isOurs":  # which payments.events adds

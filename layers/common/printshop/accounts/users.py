@@ -71,7 +71,7 @@ class Users:
         slicing: dict[str, Any] | None = None,
     ) -> dict[str, Any]:
         answer: dict[str, Any] = self._database.call(
-            "authenticate",
+            "get_request_context",
             p_auth_user_id=str(identity.auth_user_id),
             p_session_id=str(identity.session_id) if identity.session_id else None,
             p_issued_at=identity.issued_at.isoformat(),

@@ -98,11 +98,11 @@ class SliceQueue:
         self._lanes[lane].send("slicer.queued", {"fileId": file_id, "requestId": str(request_id)})
 
     def send_message(self, message: dict[str, Any]) -> None:
-        """What the janitor sends again: `{"fileId", "lane"}`, of a slice with its `requestId`. Raises Unavailable."""
+        """Send a message of the janitor: `{"fileId", "queue"}`, for a slice with `requestId`. Raises Unavailable."""
         if message["requestId"]:
-            self.send(message["fileId"], message["requestId"], message["lane"])
+            self.send(message["fileId"], message["requestId"], message["queue"])
         else:
-            self.send_inspection(message["fileId"], message["lane"])
+            self.send_inspection(message["fileId"], message["queue"])
 
     def send_inspection(self, file_id: int, lane: Lane) -> None:
         """Ask for a model's topology and picture. Raises Unavailable; the janitor then sends it again."""

@@ -13,7 +13,7 @@ def create_client(database: Database, user_id: int, request: ClientRequest) -> C
 def change_client(database: Database, user_id: int, client_id: int, request: ClientRequest) -> Client:
     """Replace a client's card. Raises NotFound, Unprocessable UNKNOWN_PAYMENT_TERM."""
     body = request.model_dump(mode="json", by_alias=True)
-    changed = database.call("change_client", p_user_id=user_id, p_client_id=client_id, p_client=body)
+    changed = database.call("update_client", p_user_id=user_id, p_client_id=client_id, p_client=body)
     return Client.model_validate(changed)
 
 

@@ -49,7 +49,7 @@ def read_statement(
     """
     answer = database.call(
         "client_statement",
-        p_reads_as=user.reads_as,
+        p_client_scope=user.reads_as,
         p_client_id=client_id,
         p_from=first.isoformat() if first else None,
         p_to=last.isoformat() if last else None,

@@ -173,7 +173,7 @@ def get_invoice_attachment(
     """One attachment; with `under_way` also one whose upload is not complete. Raises NotFound."""
     row = database.call(
         "get_attachment",
-        p_reads_as=reads_as,
+        p_client_scope=reads_as,
         p_invoice_id=invoice_id,
         p_id=attachment_id,
         p_under_way=under_way,
@@ -216,7 +216,7 @@ def upload_invoice_attachment(
 
 def list_invoice_attachments(database: Database, reads_as: int | None, invoice_id: int) -> list[Attachment]:
     """Attachments of an invoice; `reads_as` a client sees only his own. Raises NotFound."""
-    rows = database.call("list_attachments", p_reads_as=reads_as, p_invoice_id=invoice_id)
+    rows = database.call("list_attachments", p_client_scope=reads_as, p_invoice_id=invoice_id)
     return [Attachment.model_validate(row) for row in rows]
 
 
@@ -230,5 +230,5 @@ def delete_invoice_attachment(storage: Storage, database: Database, user_id: int
 
 def delete_invoice_attachments(storage: Storage, database: Database, user_id: int, paths: list[str]) -> None:
     """Remove attachments by storage key: rows in one transaction, then their objects."""
-    gone = database.call("delete_attachments", p_user_id=user_id, p_keys=paths)
+    gone = database.call("delete_attachments_by_key", p_user_id=user_id, p_keys=paths)
     storage.delete(ATTACHMENTS, gone["storageKeys"])

@@ -80,7 +80,7 @@ def save_order_file(
 
 def _list(database: Database, reads_as: int | None, **by: int) -> list[OrderFile]:
     wanted = {"p_invoice_id": None, "p_quote_id": None, "p_client_id": None, **by}
-    rows = database.call("list_order_files", p_reads_as=reads_as, **wanted)
+    rows = database.call("list_order_files", p_client_scope=reads_as, **wanted)
     return [OrderFile.model_validate(row) for row in rows]
 
 
@@ -100,7 +100,7 @@ def list_order_files(database: Database, reads_as: int | None, client_id: int) -
 
 def get_order_file(database: Database, reads_as: int | None, file_id: int) -> OrderFile:
     """One file. Raises NotFound, also for another client's."""
-    return OrderFile.model_validate(database.call("get_order_file", p_reads_as=reads_as, p_id=file_id))
+    return OrderFile.model_validate(database.call("get_order_file", p_client_scope=reads_as, p_id=file_id))
 
 
 def get_order_file_download_url(storage: Storage, file: OrderFile) -> str:

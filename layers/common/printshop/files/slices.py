@@ -118,7 +118,7 @@ def request_slice(
         p_profile=profile.model_dump(mode="json", by_alias=True),
         p_material_id=material.id,
         p_printer_id=printer.id if printer else None,
-        p_lane=lane,
+        p_queue=lane,
         p_failure=_failure(places),
         p_waiting_limit=WAITING_LIMIT,
     )

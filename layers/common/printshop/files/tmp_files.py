@@ -82,7 +82,7 @@ def save_tmp_file_from(
 
 def require_tmp_file(database: Database, user_id: int, file: str, *, for_shop: bool = False) -> StoredTmpFile:
     """The user's file by id or storage key, anybody's for the shop. Raises NotFound, also for somebody else's."""
-    found = database.call("require_tmp_file", p_user_id=user_id, p_file=file, p_for_shop=for_shop)
+    found = database.call("get_tmp_file", p_user_id=user_id, p_file=file, p_for_shop=for_shop)
     return StoredTmpFile.model_validate(found)
 
 

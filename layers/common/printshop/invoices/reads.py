@@ -59,7 +59,7 @@ def list_payments(database: Database, user: User, invoice_id: int) -> list[Payme
 
 def list_files(database: Database, user: User, invoice_id: int) -> list[OrderFile]:
     """The models, g-codes and settings that are kept with an invoice. Raises NotFound."""
-    rows = database.call("list_invoice_files", p_reads_as=user.reads_as, p_invoice_id=invoice_id)
+    rows = database.call("list_invoice_files", p_client_scope=user.reads_as, p_invoice_id=invoice_id)
     return [OrderFile.model_validate(row) for row in rows]
 
 

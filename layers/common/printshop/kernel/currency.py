@@ -2,7 +2,7 @@
 
 We count in ISO 4217's minor units ("cents"). Stripe counts otherwise in a few currencies, wants round amounts in
 others, and charges neither too little nor more than eight digits (https://docs.stripe.com/currencies). In the
-database `iso_cents` turns Stripe's amounts back; a test compares it with this table.
+database `stripe_amount_to_cents` turns Stripe's amounts back; a test compares it with this table.
 """
 
 from collections.abc import Mapping

@@ -66,7 +66,7 @@ class Outbox:
         except ApiError as error:
             return self._failed(mail_id, claim, MailFailed(error.message, final=False))
         settled = self.database.call(
-            "finish_mail", p_mail_id=mail_id, p_claim_token=claim["claimToken"], p_provider_id=provider_id
+            "mark_mail_sent", p_mail_id=mail_id, p_claim_token=claim["claimToken"], p_provider_id=provider_id
         )
         log.info(scope="mail.sent", data={"mailId": mail_id, "providerId": provider_id, **settled})
         return True
@@ -87,7 +87,7 @@ class Outbox:
 
     def _keep(self, mail_id: int, claim: dict[str, Any], pdf: Pdf) -> None:
         noted = self.database.call(
-            "note_mail_pdf",
+            "set_mail_pdf",
             p_mail_id=mail_id,
             p_claim_token=claim["claimToken"],
             p_pdf_key=keep_sent(self.storage, pdf),

@@ -123,7 +123,7 @@ def _make(
 
 def _retire_attempt(database: Database, state: dict[str, Any]) -> None:
     """Stripe replays its answer for a day; the next try gets a key of its own."""
-    database.call("retire_attempt", p_invoice_id=state["invoiceId"], p_attempt=state["attempt"])
+    database.call("retire_checkout_attempt", p_invoice_id=state["invoiceId"], p_attempt=state["attempt"])
 
 
 def _refusal(state: dict[str, Any], error: StripeFinalError) -> Exception:

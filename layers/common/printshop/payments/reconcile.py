@@ -68,7 +68,7 @@ class Reconciler:
 
     def check_sessions(self) -> int:
         """Ask for the end of every page whose end is not known, and close those that are retired."""
-        pages = self._database.call("sessions_to_check", p_limit=BATCH)
+        pages = self._database.call("checkout_sessions_to_check", p_limit=BATCH)
         return sum(
             self._heals(page["sessionId"], partial(self._check, page["sessionId"], page["state"]))
             for page in self._in_time(pages)
@@ -81,7 +81,7 @@ class Reconciler:
         pages = self._stripe.open_sessions(datetime.now(UTC) - SESSIONS_LIVE)
         older = (page["id"] for page in pages if page["created"] < made_before)
         for batch in batched(self._in_time(older), PAGE, strict=False):
-            strays = self._database.call("unknown_sessions", p_session_ids=list(batch))
+            strays = self._database.call("unknown_checkout_sessions", p_session_ids=list(batch))
             closed += sum(
                 self._heals(stray, partial(self._check, stray, "RETIRED")) for stray in self._in_time(strays)
             )
@@ -112,7 +112,7 @@ class Reconciler:
             session = self._stripe.read_session(session_id)
         if session is None:
             if self._stripe.is_of_mode(session_id):
-                ended = self._database.call("end_unknown_session", p_session_id=session_id)["ended"]
+                ended = self._database.call("end_unknown_checkout_session", p_session_id=session_id)["ended"]
                 return "EXPIRED" if ended else "UNKNOWN"
             return "UNKNOWN"
         if session["status"] == "open":

@@ -109,7 +109,9 @@ def send(
     except StripeFinalError as error:
         if error.is_outage:
             if again:
-                database.call("raise_refund_attempt", p_request_id=asked["id"], p_attempt=asked["attempt"])
+                database.call(
+                    "start_next_refund_attempt", p_request_id=asked["id"], p_attempt=asked["attempt"]
+                )
             raise unavailable(error) from error
         refusal = str(error)
     return _note(database, asked, refund_id, refusal)
@@ -142,6 +144,6 @@ def _note(
     database: Database, asked: dict[str, Any], refund_id: str | None, refusal: str | None
 ) -> dict[str, Any]:
     noted: dict[str, Any] = database.call(
-        "note_refund", p_request_id=asked["id"], p_refund_id=refund_id, p_refusal=refusal
+        "record_refund_answer", p_request_id=asked["id"], p_refund_id=refund_id, p_refusal=refusal
     )
     return noted

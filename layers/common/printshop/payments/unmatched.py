@@ -38,6 +38,6 @@ def list_unmatched(
 ) -> tuple[list[UnmatchedEvent], str | None]:
     """A page, newest first, and the cursor of the next one."""
     (before,) = decode_cursor(cursor, (int,))
-    rows = database.call("list_stripe_unmatched", p_limit=limit + 1, p_before=before)
+    rows = database.call("list_unmatched_stripe_events", p_limit=limit + 1, p_before=before)
     events = [UnmatchedEvent.model_validate(row) for row in rows[:limit]]
     return events, encode_cursor(events[-1].id) if len(rows) > limit else None

@@ -1,8 +1,8 @@
 """How far the slicer's figures can be trusted: what real prints took, by printer and material. Pure.
 
 A ratio is printed by sliced: 11000 basis points are a tenth more than the slicer said. The factor is the median of
-the last 50 of them, the spread their interquartile range; SQL's `print_ratio` computes both and leaves out what is
-below a fifth or above five times. They price from 5 prints on.
+the last 50 of them, the spread their interquartile range; SQL's `measured_print_factor` computes both and leaves out
+what is below a fifth or above five times. They price from 5 prints on.
 
 The doubt about a median is ±1.57 × IQR / √n, the notch of a box plot: about 95 % for prints that scatter as usual
 (McGill, Tukey, Larsen: Variations of Box Plots, The American Statistician 32, 1978).
@@ -20,7 +20,7 @@ from printshop.kernel.money import BASIS_POINTS, round_half_up
 from printshop.pricing.print_price import AS_SLICED, Correction
 
 MIN_PRINTS = 5
-"""As SQL's `usable_ratio`: fewer prints price nothing."""
+"""As SQL's `reliable_print_factor`: fewer prints price nothing."""
 
 SURE_BPS = 500
 FAIR_BPS = 1500

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from printshop.accounts.users import User
 from printshop.adapters.database import Database
@@ -28,7 +28,7 @@ class Export:
     """A file's name, the SQL function that reads its pages, and its columns in that function's order."""
 
     name: str
-    function: str
+    function: Literal["export_invoices", "export_payments", "export_jobs", "export_ar_aging"]
     columns: tuple[Column, ...]
 
 

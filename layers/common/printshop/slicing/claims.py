@@ -143,7 +143,7 @@ class Claims:
 
     def begin_inspection(self, file_id: int) -> Inspected | None:
         """The model to look at; None when that was done, or the file is gone."""
-        answer = self._database.call("begin_inspection", p_file_id=file_id)
+        answer = self._database.call("get_inspection_input", p_file_id=file_id)
         return Inspected.model_validate(answer) if answer else None
 
     def store_inspection(self, file_id: int, inspection: Mapping[str, Any], preview_key: str | None) -> bool:
@@ -156,7 +156,7 @@ class Claims:
     def give_back(self, claim: Claim) -> bool:
         """Let the job go without counting the attempt; False when it was no longer ours."""
         answer = self._database.call(
-            "give_back_slice", p_file_id=claim.file_id, p_claim_token=claim.claim_token
+            "release_slice", p_file_id=claim.file_id, p_claim_token=claim.claim_token
         )
         return bool(answer)
 

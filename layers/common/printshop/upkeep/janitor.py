@@ -77,7 +77,7 @@ def repair_slices(database: Database, queue: SliceQueue) -> dict[str, Any]:
             queue.send_message(message)
         except Unavailable:
             # They did not go, so they do not count: the next round sends them first.
-            database.call("forget_sends", p_messages=messages[sent:])
+            database.call("undo_slice_sends", p_messages=messages[sent:])
             raise
     return {"settled": found["settled"], "sent": len(messages)}
 
@@ -85,7 +85,7 @@ def repair_slices(database: Database, queue: SliceQueue) -> dict[str, Any]:
 def settle_dead_slices(database: Database, dead_letters: DeadLetters) -> dict[str, Any]:
     """Say of the files that the queues gave up on that they failed."""
     slices = [letter for letter in map(_slice_of, dead_letters.read()) if letter]
-    settled = database.call("settle_dead_slices", p_messages=slices)["settled"] if slices else 0
+    settled = database.call("fail_dead_letter_slices", p_messages=slices)["settled"] if slices else 0
     return {"letters": len(slices), "settled": settled}
 
 
@@ -156,7 +156,7 @@ def _sweep(database: Database, storage: Storage, bucket: Bucket, deadline: float
     page: list[str] = []
 
     def look(keys: list[str]) -> tuple[int, int]:
-        noted = database.call("note_stray_objects", p_bucket=bucket, p_keys=keys)
+        noted = database.call("record_stray_objects", p_bucket=bucket, p_keys=keys)
         ripe = noted["ripe"] if bucket in SWEPT else []
         if ripe:
             storage.delete(bucket, ripe)

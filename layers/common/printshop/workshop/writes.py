@@ -26,7 +26,7 @@ def change_job(database: Database, user: User, job_id: int, changes: JobChanges)
     """Change the fields that were sent. Raises NotFound JOB_NOT_FOUND, Unprocessable UNKNOWN_PRINTER, Conflict
     JOB_ARCHIVED, JOB_FINISHED, JOB_ON_PRINTER."""
     sent: dict[str, Any] = changes.model_dump(by_alias=True, exclude_unset=True)
-    return Job.model_validate(database.call("change_job", p_job_id=job_id, p_changes=sent, p_user_id=user.id))
+    return Job.model_validate(database.call("update_job", p_job_id=job_id, p_changes=sent, p_user_id=user.id))
 
 
 def move_job(database: Database, user: User, job_id: int, move: JobMove) -> Job:
