@@ -147,7 +147,7 @@ class MemoryDatabase:
         job.settled_at = time.monotonic()
         return {"outcome": "stored" if p_file_id not in self.known_already else "surplus"}
 
-    def _begin_inspection(self, p_file_id: int) -> dict[str, Any] | None:
+    def _get_inspection_input(self, p_file_id: int) -> dict[str, Any] | None:
         job = self.jobs.get(p_file_id)
         if job is None or job.inspection is not None:
             return None
@@ -168,7 +168,7 @@ class MemoryDatabase:
         job.inspection, job.preview_key = p_inspection, p_preview_key
         return True
 
-    def _give_back_slice(self, p_file_id: int, p_claim_token: str) -> bool:
+    def _release_slice(self, p_file_id: int, p_claim_token: str) -> bool:
         job = self.jobs[p_file_id]
         if job.token != p_claim_token:
             return False
