@@ -3988,15 +3988,15 @@ create function end_unknown_checkout_session(p_session_id text) returns jsonb
 language plpgsql volatile set search_path = public, pg_temp
 as $$
 declare
-  page checkout_sessions;
+  known checkout_sessions;
 begin
-  select * into page from checkout_sessions where session_id = p_session_id and expires_at <= now();
+  select * into known from checkout_sessions where session_id = p_session_id and expires_at <= now();
   if not found then
     return jsonb_build_object('ended', false);
   end if;
-  perform from invoices where id = page.invoice_id for no key update;
-  perform retire_checkout_session(id) from invoices where id = page.invoice_id and stripe_session_id = p_session_id;
-  perform advance_checkout_session(p_session_id, case page.state when 'COMPLETE' then 'FAILED' else 'EXPIRED' end);
+  perform from invoices where id = known.invoice_id for no key update;
+  perform retire_checkout_session(id) from invoices where id = known.invoice_id and stripe_session_id = p_session_id;
+  perform advance_checkout_session(p_session_id, case known.state when 'COMPLETE' then 'FAILED' else 'EXPIRED' end);
   return jsonb_build_object('ended', true);
 end
 $$;
