@@ -1,10 +1,10 @@
-"""`make bench`: every speed claim as a ratio against a named rival of the same run."""
+"""`make bench`: measures every speed claim as a ratio against a named rival in the same run."""
 
-from benchmarks import imports, inspection, intake, pdf, requests, scale, slicing
+from benchmarks import geometry, imports, inspection, pdf, requests, scale, slicing
 
 
 def main() -> None:
-    for part in (imports, intake, inspection, requests, scale, slicing, pdf):
+    for part in (imports, geometry, inspection, requests, scale, slicing, pdf):
         part.main()
         print()
 

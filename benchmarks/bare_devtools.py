@@ -1,4 +1,4 @@
-"""The PDFs' rival: the DevTools protocol over one raw websocket, no library of ours between."""
+"""The rival of our PDFs: the DevTools protocol over one raw websocket, without our code."""
 
 import base64
 import itertools
@@ -44,5 +44,5 @@ class BareDevTools:
         return base64.b64decode((await self.call("Page.printToPDF", **PDF_OPTIONS))["data"])
 
     async def wipe(self) -> None:
-        """Leave an empty page, as printshop does behind its answer."""
+        """Empty the page, as printshop does after its answer."""
         await self.call("Page.setDocumentContent", frameId=self._frame, html="")

@@ -1,7 +1,7 @@
-"""The cold PDF's rival, a process of its own: python bare_start.py PACKED LAYER FLAG…
+"""The rival of the cold PDF, run as a process: python bare_start.py PACKED LAYER FLAG…
 
 Unpacks PACKED as it streams in, starts it with the FLAGs and with the libraries and fonts of LAYER, and kills it once
-it tells its DevTools address. Prints the seconds, from after its imports.
+it prints its DevTools address. Prints the seconds, without those of its imports.
 """
 
 import os
@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 packed, layer, flags = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:]
-if packed.suffix == ".br":  # as npm carries it; the benchmarks' environment has brotli, ours does not
+if packed.suffix == ".br":  # as in the npm package; only the benchmarks' environment has brotli
     import brotli  # type: ignore[import-not-found]
 else:
     from backports import zstd

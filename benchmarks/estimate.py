@@ -1,9 +1,9 @@
-"""The estimate from geometry against what PrusaSlicer says of its own gallery.
+"""The estimate from geometry against PrusaSlicer's figures for its sample models.
 
     python -m benchmarks.estimate
 
-Error: how far the likely figure is off; (!) where the slicer's figure lies outside the range. Not part of
-`make bench`, which times things: this one is about being right.
+Prints the error of the likely figure, and (!) if the slicer's figure lies outside the range. Not part of
+`make bench`, which measures speed.
 """
 
 import statistics
@@ -19,7 +19,7 @@ from printshop.slicing.command_line import build_arguments
 from printshop.slicing.estimate import Estimate, Range, estimate
 from printshop.slicing.settings import PrintProfile, SliceSettings, Supports
 from printshop.slicing.slicer import Slicer, find_slicer
-from scripts.command_line import figures_of
+from scripts.command_line import read_figures
 from scripts.sample_models import gallery
 
 OFF = Supports(enabled=False, pattern="normal", angle=45)
@@ -81,7 +81,7 @@ def compare(slicer: Slicer, model: Path, settings: SliceSettings, profile: Print
         line, _ = build_arguments(slicer, settings, profile, str(model), str(gcode))
         environment = {"LC_ALL": "C.UTF-8", "HOME": folder}
         subprocess.run([slicer.binary, *line], check=True, capture_output=True, env=environment)
-        grams, seconds = figures_of(gcode.read_text())
+        grams, seconds = read_figures(gcode.read_text())
     return Miss.of(expected.mass_mg, grams * 1000), Miss.of(expected.time_sec, seconds)
 
 

@@ -1,9 +1,9 @@
-"""The worker's inspection: a picture of 200,000 triangles, the topology of a 100 MB STL.
+"""The worker's inspection: a preview of 200,000 triangles, the topology of a 100 MB STL.
 
-Rivals, in the same run: Pillow's polygons, painted from far to near, facet by facet; trimesh's is_watertight and
-is_winding_consistent (counting bodies would take it scipy besides). Each in a process of its own, for its peak of
-memory. Then the whole inspection of such an STL as the worker has it made: a Python in the fence, within its limits,
-which reads the file, draws it and counts its edges.
+Rivals, in the same run: Pillow's polygons, painted facet by facet from far to near; trimesh's is_watertight and
+is_winding_consistent (it would need scipy to count bodies). Each runs in its own process, for its peak memory. Then
+the whole inspection of such an STL as in the worker: a Python process in the sandbox, within its limits, which reads
+the file, draws it and counts its edges.
 """
 
 import multiprocessing

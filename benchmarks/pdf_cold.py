@@ -1,6 +1,6 @@
 """The first PDF of a new environment: unpack, launch and print, in a fresh process.
 
-Rival: the bare unpacking and start of the same packed Chromium with the same flags, until it tells its address, in a
+Rival: the bare unpacking and start of the same packed Chromium with the same flags, until it prints its address, in a
 fresh process as well; the quickest of either, for a busy machine only ever adds. Limit: 1.2 times. The last line sets
 it against the package as npm carries it, by brotli instead of zstd. Measured from after the imports that either needs
 to begin.

@@ -1,4 +1,4 @@
-"""An unchanged document: out of storage, as another process finds it, and out of the local cache.
+"""An unchanged document: read from storage, as by a new process, and from the local cache.
 
 Rival: one request to the same storage, the download of the same PDF. Limit: 30 ms beyond it.
 """
@@ -22,7 +22,7 @@ LIMIT = 0.030
 
 
 class NoPrinter:
-    """A printer that is asked once: what it printed before is what is measured."""
+    """A printer that may print once: the benchmark measures stored documents."""
 
     version = "147"
     asked = 0

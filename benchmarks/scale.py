@@ -1,4 +1,4 @@
-"""Lists, search and the dashboard with 100,000 invoices behind them, against the same requests with 1,000.
+"""Lists, search and the dashboard with 100,000 invoices, against the same requests with 1,000.
 
 Rival: the same route of a second stack, with 1,000 invoices; the two take turns. Then the CSV of all of them, and the
 most memory that its function's process ever held.
@@ -37,7 +37,7 @@ READS = {
 
 
 class Shopkeeper:
-    """An admin on a stack with so many invoices behind it."""
+    """An admin on a stack with a given number of invoices."""
 
     def __init__(self, stack: Stack, invoices: int) -> None:
         with psycopg.connect(stack.postgres.url, autocommit=True) as database:

@@ -16,7 +16,7 @@ from typing import Any
 
 from devstack import Stack
 from printshop.slicing.gcode_statistics import read_statistics
-from scripts.command_line import slice_by_hand
+from scripts.command_line import slice_on_command_line
 from tests.conftest import Client, sign_up
 from tests.e2e.round_trips import kinds_of
 from tests.integration.api.traces import messages, wait_until_quiet
@@ -60,19 +60,19 @@ BALL = sphere(25, RINGS)
 def bare_seconds(model: Path) -> float:
     with tempfile.TemporaryDirectory() as folder:
         began = time.perf_counter()
-        slice_by_hand(model, Path(folder))
+        slice_on_command_line(model, Path(folder))
         return time.perf_counter() - began
 
 
 def timed_slice(stack: Stack, client: Client, number: int) -> Timing:
     file_id = uploaded(client, "ball.stl", model_of(number))
-    wait_until_quiet(stack)  # the picture is drawn beside it, and is not part of this
+    wait_until_quiet(stack)  # the preview is drawn at the same time and is not measured
     began = datetime.now(UTC).timestamp()
     client.data("POST", "quick-order/slice", slice_request(file_id))
     while (status := client.data("GET", f"quick-order/files/{file_id}")["status"]) != "completed":
         if status == "failed":
             raise RuntimeError("the slice failed")
-        time.sleep(1)  # to ask more often would take from the slicer what is to be measured
+        time.sleep(1)  # polling more often would slow the slicer down
     wait_until_quiet(stack)
     claimed, measured, completed = (
         logged(stack, scope, file_id) for scope in ("slicer.claim", "slicer.metrics", "slicer.complete")
@@ -118,7 +118,7 @@ def overhead(stack: Stack, client: Client) -> float:
     print(f"  request to stored result             {best.total:7.3f}   {best.total / rival:5.2f}")
     print(f"    request, queue, claim              {best.waiting:7.3f}")
     print(f"    download, hash, check              {best.before:7.3f}")
-    print(f"    the slicer in its fence            {best.slicer:7.3f}   {best.slicer / rival:5.2f}")
+    print(f"    the slicer in its sandbox          {best.slicer:7.3f}   {best.slicer / rival:5.2f}")
     print(f"    figures, gzip, upload, commit      {best.after:7.3f}")
     allowed = MAX_SHARE * rival + MAX_SECONDS
     for name, ends in (("the worker", best.total - best.waiting), ("the whole way", best.total)):
@@ -132,7 +132,7 @@ def overhead(stack: Stack, client: Client) -> float:
 
 def cache_hit(stack: Stack, sliced_seconds: float) -> None:
     """Another customer asks for the same slice."""
-    print(f"\nThe same slice again, for somebody else, median of {RUNS}, in s")
+    print(f"\nThe same slice again, for another customer, median of {RUNS}, in s")
     print("  rival: the slice above")
     found = []
     for _ in range(RUNS + 1):
@@ -164,7 +164,7 @@ def reading_statistics() -> None:
         files = {size: Path(folder) / f"{size}.gcode" for size in (10**6, 10**9)}
         for size, path in files.items():
             with path.open("wb") as file:
-                file.truncate(size - len(FIGURES))  # sparse: nobody reads it
+                file.truncate(size - len(FIGURES))  # sparse: never read
                 file.seek(0, 2)
                 file.write(FIGURES)
         spent: dict[int, list[float]] = {size: [] for size in files}

@@ -5,8 +5,8 @@
     with Stack(run_dir) as stack:
         httpx.get(f"{stack.api_url}/api/health")
 
-These names, and those in `__all__` of the packages and modules right below this one, are for everybody; whatever lies
-deeper is devstack's own. `devstack/tests/test_boundaries.py` holds that, and README.md describes each part.
+The public names are those in `__all__` of this package and of the packages and modules directly below it; the rest is
+internal, which `devstack/tests/test_boundaries.py` checks. README.md describes each part.
 """
 
 from importlib import import_module
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from devstack.auth_admin import AuthAdmin
     from devstack.processes import wait_for
-    from devstack.stack import CHROMIUM, ROOT, SECRETS_ID, SENDER, Login, Stack, sweep_runs
+    from devstack.stack import CHROMIUM, ROOT, SECRETS_ID, SENDER, Login, Stack, remove_old_runs
     from devstack.state import is_served, read_state
     from devstack.stripe import pay
 
@@ -30,7 +30,7 @@ __all__ = [
     "is_served",
     "pay",
     "read_state",
-    "sweep_runs",
+    "remove_old_runs",
     "wait_for",
 ]
 

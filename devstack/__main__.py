@@ -1,4 +1,4 @@
-"""`make up`: serve the whole stack in the foreground until Ctrl-C; `.local/stack.json` says where and for whom."""
+"""`make up`: serve the whole stack in the foreground until Ctrl-C; its addresses are in `.local/stack.json`."""
 
 import argparse
 import shutil
@@ -6,7 +6,7 @@ import signal
 import sys
 import threading
 
-from devstack.stack import ROOT, Stack, sweep_runs
+from devstack.stack import ROOT, Stack, remove_old_runs
 from devstack.state import STATE, is_served, write_state
 
 
@@ -20,7 +20,7 @@ def main() -> int:
     if is_served():
         print("This checkout serves a stack already; stop that `make up` first.", file=sys.stderr)
         return 1
-    sweep_runs()
+    remove_old_runs()
     print("starting the stack …", flush=True)
     with Stack(built=arguments.built, fire_schedules=True, progress=_print) as stack:
         write_state(stack.describe())

@@ -1,4 +1,4 @@
-"""Logins made with the service key: what no route of the API does."""
+"""Makes a login an admin with the project's secret key, which no route of the API does."""
 
 import secrets
 from dataclasses import dataclass
@@ -8,13 +8,13 @@ import httpx
 
 @dataclass(frozen=True)
 class AuthAdmin:
-    """Supabase Auth's admin API and the database's own functions, on the project's secret key."""
+    """Supabase Auth's admin API and the database function `make_admin`, called with the project's secret key."""
 
     url: str
     secret_key: str
 
     def make_admin(self, email: str) -> str | None:
-        """Make `email` an admin; the one-time password if the login had to be made, else None."""
+        """Make `email` an admin; returns the one-time password of a new login, None for an existing one."""
         password = None
         user = self._find(email)
         if user is None:

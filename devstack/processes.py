@@ -1,11 +1,11 @@
-"""Child processes that never outlive the program that started them.
+"""Starts child processes that never outlive the program that started them.
 
     server = start(["node", "server.mjs"], env={"PORT": "4000"}, log=run_dir / "server.log")
     wait_for(lambda: server.running() and answers(url), 10, "the server")
     server.stop()
 
 Each child leads a process group of its own. One watchdog process per program holds the read end of a pipe;
-when the program ends in whatever way, `kill -9` included, the pipe closes and the watchdog ends every group.
+when the program ends in any way, `kill -9` included, the pipe closes and the watchdog ends every group.
 """
 
 import atexit
@@ -24,7 +24,7 @@ __all__ = ["Process", "ProcessError", "free_port", "start", "wait_for"]
 
 
 class ProcessError(RuntimeError):
-    """A child ended when it should be running; the message carries the tail of its log."""
+    """A child has ended unexpectedly; the message contains the end of its log."""
 
 
 class Process:
@@ -44,7 +44,7 @@ class Process:
         """The exit status (negative: the signal that ended it), or None while it runs."""
         with self._lock:
             if self._child.returncode is None and self._has_exited():
-                # Before the leader is reaped, so that the group's number cannot belong to anybody else yet.
+                # Before the leader is reaped: until then the group's number cannot be used again.
                 self._signal(signal.SIGKILL)
                 self._child.wait()
                 _watchdog.release(self.pid)
@@ -58,7 +58,7 @@ class Process:
         return True
 
     def stop(self, timeout: float = 10.0) -> int:
-        """Ask the child to end, kill its group after `timeout` seconds; answers the exit status."""
+        """Ask the child to end, kill its group after `timeout` seconds; returns the exit status."""
         if self.poll() is None:
             self._signal(self._stop_signal)
         deadline = time.monotonic() + timeout
@@ -69,7 +69,7 @@ class Process:
         return status
 
     def kill(self) -> int:
-        """End the whole group at once (SIGKILL); answers the exit status."""
+        """End the whole group at once (SIGKILL); returns the exit status."""
         if self.poll() is None:
             self._signal(signal.SIGKILL)
         while (status := self.poll()) is None:
@@ -77,7 +77,7 @@ class Process:
         return status
 
     def log_tail(self, lines: int = 20) -> str:
-        """The last lines that the child wrote."""
+        """The last lines of the child's log."""
         if not self.log.exists():
             return ""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
@@ -124,7 +124,7 @@ def start(
 
 
 def free_port() -> int:
-    """A TCP port on 127.0.0.1 that nobody listens on now."""
+    """A free TCP port on 127.0.0.1."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -132,7 +132,7 @@ def free_port() -> int:
 
 
 def wait_for[T](check: Callable[[], T], timeout: float, what: str) -> T:
-    """Call `check` until it answers something true, and answer that; TimeoutError after `timeout` seconds."""
+    """Call `check` until its result is true and return that; TimeoutError after `timeout` seconds."""
     deadline = time.monotonic() + timeout
     pause = 0.01
     while not (answer := check()):
@@ -151,7 +151,7 @@ def _group_of(user: str | int) -> int:
 
 
 class _Watchdog:
-    """The parent's end of the pipe: `+pgid` puts a group under watch, `-pgid` releases it."""
+    """The parent's end of the pipe: `+pgid` adds a group, `-pgid` removes it."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
@@ -159,19 +159,19 @@ class _Watchdog:
         self._lock = threading.Lock()
 
     def watch(self, group: int) -> None:
-        self._say(f"+{group}\n")
+        self._send(f"+{group}\n")
 
     def release(self, group: int) -> None:
-        self._say(f"-{group}\n")
+        self._send(f"-{group}\n")
 
-    def _say(self, line: str) -> None:
+    def _send(self, line: str) -> None:
         with self._lock:
             pipe = self._pipe or self._open()
             pipe.write(line.encode())
             pipe.flush()
 
     def _open(self) -> IO[bytes]:
-        # A session of its own: Ctrl-C in the terminal must not reach it.
+        # In its own session, so that Ctrl-C in the terminal does not reach it.
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-S", __file__], stdin=subprocess.PIPE, start_new_session=True
         )
@@ -180,7 +180,7 @@ class _Watchdog:
         return cast("IO[bytes]", self._pipe)
 
     def _close(self) -> None:
-        """Let the watchdog end what is left, and wait until it has."""
+        """Make the watchdog end the remaining groups, and wait for it."""
         with self._lock:
             if self._process is not None and self._pipe is not None:
                 self._pipe.close()
@@ -190,8 +190,8 @@ class _Watchdog:
 _watchdog = _Watchdog()
 
 
-def _keep_watch() -> None:
-    """The watchdog itself: read until the parent is gone, then end every group still under watch."""
+def _run_watchdog() -> None:
+    """The watchdog: read until the parent has ended, then end every remaining group."""
     groups: set[int] = set()
     for line in sys.stdin:
         (groups.add if line[0] == "+" else groups.discard)(int(line[1:]))
@@ -215,4 +215,4 @@ def _signal_all(groups: set[int], number: int) -> bool:
 
 
 if __name__ == "__main__":
-    _keep_watch()
+    _run_watchdog()

@@ -1,4 +1,4 @@
-"""The whole bundle on this machine: PostgreSQL, Supabase, SQS, Stripe and the functions behind their gateway.
+"""The whole stack on this machine: PostgreSQL, Supabase, SQS, Stripe and the functions behind their gateway.
 
     with Stack(run_dir) as stack:
         httpx.get(f"{stack.api_url}/api/health")
@@ -23,7 +23,7 @@ from devstack.auth_admin import AuthAdmin
 from devstack.aws import Aws
 from devstack.database import Postgres
 from devstack.gateway import Gateway
-from devstack.gateway.launching import ImageCommand
+from devstack.gateway.launcher import ImageCommand
 from devstack.processes import free_port
 from devstack.stripe import StripeStandIn
 from devstack.supabase import Supabase
@@ -32,7 +32,7 @@ ROOT = Path(__file__).resolve().parents[1]
 RUNS = ROOT / ".local" / "run"
 SECRETS_ID = "printshop/local"
 SENDER = "shop@example.com"
-"""Who sends mail here, verified with the SES stand-in."""
+"""The sender of all mail here, verified with the SES stand-in."""
 CHROMIUM = ROOT / ".local" / "chromium"
 BUILT_CHROMIUM = ROOT / ".aws-sam" / "build" / "ChromiumLayer" / "chromium"
 
@@ -45,11 +45,11 @@ class Login:
 
     email: str
     password: str
-    accessToken: str  # noqa: N815  (the file's documented spelling)
+    accessToken: str  # noqa: N815  (as in .local/stack.json)
 
 
 class Stack:
-    """Every part, started together and stopped in the other order. `built` runs what `make build` made."""
+    """All stand-ins and the gateway, started and stopped together. `built` runs the output of `make build`."""
 
     def __init__(
         self,
@@ -102,7 +102,7 @@ class Stack:
             self.supabase.start()
             for other in others:
                 other.result()
-        self._keep_secrets()
+        self._store_secrets()
         self.aws.client("ses").verify_email_identity(EmailAddress=SENDER)
         port = free_port()
         self.gateway = Gateway(
@@ -122,7 +122,7 @@ class Stack:
         return self
 
     def stop(self) -> None:
-        """Stop every part that runs."""
+        """Stop every running part."""
         for part in ("gateway", "stripe", "aws", "supabase", "postgres"):
             if hasattr(self, part):
                 getattr(self, part).stop()
@@ -161,7 +161,7 @@ class Stack:
         return AuthAdmin(self.supabase.url, self.supabase.secret_key)
 
     def sign_up(self, email: str, *, name: str = "Customer", company: str = "") -> Login:
-        """A new client's login, by the API."""
+        """A new client's login, made through the API."""
         password = secrets.token_urlsafe(12)
         body = {"email": email, "password": password, "name": name, "company": company}
         response = httpx.post(f"{self.api_url}/api/auth/signup", json=body, timeout=30)
@@ -169,7 +169,7 @@ class Stack:
         return Login(email, password, response.json()["data"]["accessToken"])
 
     def admin(self, email: str) -> Login:
-        """A login of the shop itself, made as `make admin` makes it."""
+        """A new admin's login, made as by `make admin`."""
         password = self.auth_admin.make_admin(email) or secrets.token_urlsafe(12)
         body = {"email": email, "password": password}
         response = httpx.post(f"{self.api_url}/api/auth/login", json=body, timeout=30)
@@ -177,7 +177,7 @@ class Stack:
         return Login(email, password, response.json()["data"]["accessToken"])
 
     def describe(self) -> dict[str, Any]:
-        """What `.local/stack.json` holds: addresses, keys and three logins."""
+        """The contents of `.local/stack.json`: addresses, keys and three logins."""
         return {
             "pid": os.getpid(),
             "apiUrl": self.api_url,
@@ -196,7 +196,7 @@ class Stack:
             "otherClient": asdict(self.sign_up("other@example.com", name="Otto Other")),
         }
 
-    def _keep_secrets(self) -> None:
+    def _store_secrets(self) -> None:
         self.aws.put_secret(
             SECRETS_ID,
             {
@@ -208,6 +208,7 @@ class Stack:
         )
 
     def template_parameters(self, port: int) -> dict[str, str]:
+        """The parameters of template.yaml for a gateway on `port`."""
         url = f"http://127.0.0.1:{port}"
         return {
             "AppUrl": url,
@@ -219,21 +220,21 @@ class Stack:
             "EmailIdentity": SENDER,
             "StripeSuccessUrl": f"{url}/paid",
             "StripeCancelUrl": f"{url}/cancelled",
-            "SlicerBin": os.environ.get("SLICER_BIN") or _slicer(),
+            "SlicerBin": os.environ.get("SLICER_BIN") or _find_slicer(),
             "SlicerMaximumConcurrency": "2",
-            # As root the layer is mounted on /opt, and this is not looked at.
+            # Not used as root: the layer is mounted on /opt then.
             "ChromiumBin": str((BUILT_CHROMIUM if self._built else CHROMIUM) / "chromium.zst"),
             "PdfCacheDir": str(self._pdf_cache),
             **self._parameters,
         }
 
 
-def _slicer() -> str:
+def _find_slicer() -> str:
     return shutil.which("prusaslicer") or shutil.which("prusa-slicer") or "prusaslicer"
 
 
-def sweep_runs() -> None:
-    """Remove what runs that have ended left for a look at their logs, but for the newest."""
+def remove_old_runs() -> None:
+    """Remove the folders of ended runs except the newest, whose logs may be of use."""
     ended = [run for run in RUNS.glob("*-*-*") if not Path(f"/proc/{run.name.split('-')[1]}").exists()]
     for run in sorted(ended, key=lambda run: run.stat().st_mtime)[:-1]:
         shutil.rmtree(run, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""`make admin EMAIL=…`: the first admin, whom no route can make.
+"""`make admin EMAIL=…`: makes the first admin, which no route of the API can do.
 
 Works on the project named by NEXT_PUBLIC_SUPABASE_URL and SUPABASE_SERVICE_ROLE_KEY, or else on the stack that
 `make up` serves.
@@ -15,7 +15,7 @@ from scripts.project import NO_PROJECT, find_project
 def main() -> int:
     email = sys.argv[1] if len(sys.argv) > 1 else ""
     if "@" not in email:
-        print("Name the login: make admin EMAIL=you@example.com", file=sys.stderr)
+        print("Give the login's address: make admin EMAIL=you@example.com", file=sys.stderr)
         return 2
     project = find_project()
     if project is None:

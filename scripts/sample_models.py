@@ -1,4 +1,4 @@
-"""Real models to try: the gallery that PrusaSlicer brings."""
+"""The sample models that PrusaSlicer installs."""
 
 from functools import lru_cache
 from pathlib import Path

@@ -1,9 +1,9 @@
-"""`make stripe-webhook URL=…`: the endpoint at Stripe that sends the shop's events.
+"""`make stripe-webhook URL=…`: creates or updates the webhook endpoint at Stripe.
 
-It asks for the events that the product handles, in the API version that the product reads. Run again it changes
-nothing, or brings the events up to date. Takes STRIPE_SECRET_KEY, STRIPE_API_BASE and, for the URL's default,
-NEXT_PUBLIC_APP_URL from the environment. Ends with 0 when the endpoint is right, 1 when somebody has to decide, or
-Stripe refuses, 2 when it cannot be asked.
+The endpoint gets the events that the product handles, in the API version that the product reads. A second run changes
+nothing, or brings the events up to date. Reads STRIPE_SECRET_KEY, STRIPE_API_BASE and, for the URL's default,
+NEXT_PUBLIC_APP_URL from the environment. Exit status: 0 if the endpoint is right, 1 if a person has to decide or
+Stripe answers with an error, 2 for wrong arguments.
 """
 
 import argparse
@@ -24,7 +24,7 @@ DESCRIPTION = "printshop"
 
 @dataclass(frozen=True)
 class Outcome:
-    """What was found or done, line by line; `secret` signs a new endpoint's events, and is never shown again."""
+    """The result, line by line; `secret` is a new endpoint's signing secret, which Stripe shows only once."""
 
     right: bool
     lines: Sequence[str]
@@ -32,9 +32,9 @@ class Outcome:
 
 
 def ensure_endpoint(client: stripe.StripeClient, url: str, *, beside: bool = False) -> Outcome:
-    """Make the endpoint of `url`, or bring its events up to date. Raises stripe.StripeError.
+    """Create the endpoint of `url`, or update its events. Raises stripe.StripeError.
 
-    `beside` makes one of the product's version next to one of another version.
+    `beside` creates one with the product's version in addition to one of another version.
     """
     here = [
         one for one in client.v1.webhook_endpoints.list({"limit": 100}).auto_paging_iter() if one.url == url
@@ -105,7 +105,7 @@ def _version(endpoint: stripe.WebhookEndpoint) -> str:
     return endpoint.api_version or "of the account"
 
 
-def _refusal(environment: Mapping[str, str], url: str, *, live: bool) -> str | None:
+def _argument_error(environment: Mapping[str, str], url: str, *, live: bool) -> str | None:
     key = environment.get("STRIPE_SECRET_KEY", "")
     if not key:
         return "Set STRIPE_SECRET_KEY to the account's secret key."
@@ -123,16 +123,18 @@ def _arguments() -> argparse.Namespace:
     app_url = os.environ.get("NEXT_PUBLIC_APP_URL", "").rstrip("/")
     parser = argparse.ArgumentParser(prog="make stripe-webhook")
     parser.add_argument("--url", default=f"{app_url}{ROUTE}", help="where the events go")
-    parser.add_argument("--live", action="store_true", help="real money is meant")
-    parser.add_argument("--beside", action="store_true", help="make one next to one of another version")
+    parser.add_argument("--live", action="store_true", help="the key takes real money")
+    parser.add_argument(
+        "--beside", action="store_true", help="create one in addition to one of another version"
+    )
     return parser.parse_args()
 
 
 def main() -> int:
     arguments = _arguments()
-    refusal = _refusal(os.environ, arguments.url, live=arguments.live)
-    if refusal:
-        print(refusal, file=sys.stderr)
+    error_text = _argument_error(os.environ, arguments.url, live=arguments.live)
+    if error_text:
+        print(error_text, file=sys.stderr)
         return 2
     client = stripe.StripeClient(
         os.environ["STRIPE_SECRET_KEY"],
@@ -147,7 +149,7 @@ def main() -> int:
         print("Stripe does not answer; try again in a moment, or correct STRIPE_API_BASE.", file=sys.stderr)
         return 1
     except stripe.StripeError as error:
-        print(f"Stripe refuses: {error.user_message or error}", file=sys.stderr)
+        print(f"Stripe answers with an error: {error.user_message or error}", file=sys.stderr)
         return 1
     print("\n".join(outcome.lines))
     if outcome.secret:

@@ -1,7 +1,7 @@
-"""mypy over the tree, in one run but for functions whose modules import each other by their bare names.
+"""Runs mypy over the tree: once for all, and once more for each function whose modules import each other.
 
 Lambda puts a function's folder on the path, so `functions/invoices/app.py` imports its neighbours as top-level
-modules; two such folders would mistake each other's `app`, so each is a run of its own.
+modules. In one run, `app` of two such folders would clash.
 """
 
 import os

@@ -1,7 +1,7 @@
-"""`make verify-quote ID=…`: a quote's grams → cents → totals, computed again from its snapshot alone.
+"""`make verify-quote ID=…`: computes a quote's grams, cents and totals again from its snapshot alone.
 
 Works on the project named by NEXT_PUBLIC_SUPABASE_URL and SUPABASE_SERVICE_ROLE_KEY, or else on the stack that
-`make up` serves. Ends with 0 when every figure is equal, 1 when one differs, 2 when it cannot be asked.
+`make up` serves. Exit status: 0 if every figure is equal, 1 if one differs, 2 if the quote cannot be read.
 """
 
 import sys
@@ -56,7 +56,7 @@ def report(quote: dict[str, Any], verification: Verification) -> list[str]:
     """A table, line by line, and below it what differs."""
     currency = quote["currency"]
     lines = [f"Quote {quote['number']}, computed from its snapshot", ""]
-    lines.append(f"{'':>4}  {'what':<40} {'grams':>10}    {'a lot or piece':>14} {'line':>14}")
+    lines.append(f"{'':>4}  {'what':<40} {'grams':>10}    {'unit price':>14} {'line':>14}")
     for line in verification.lines:
         grams = "" if line.mass_mg is None else f"{line.mass_mg * line.pieces / 1000:.3f}"
         price, total = (format_money(cents, currency) for cents in (line.unit_price_cents, line.total_cents))

@@ -1,10 +1,10 @@
-"""moto's server with a recording point in front of it.
+"""moto's server with a recorder of calls in front of it.
 
     python -P recorder.py PORT CALLS_FILE OUTBOX_FOLDER
 
 Every call is one line of CALLS_FILE: `{"time", "function", "service", "action", "resource"}`, where the function
 is the access key that signed the call (the gateway gives each function its logical id as its access key). Mail that
-is sent through SES lands in OUTBOX_FOLDER as .eml files.
+is sent through SES is saved in OUTBOX_FOLDER as .eml files.
 """
 
 import io
@@ -30,7 +30,7 @@ _RESOURCE_KEYS = ("QueueUrl", "QueueName", "SecretId", "Name", "Source")
 
 
 class Recorder:
-    """A WSGI application that writes every signed call down and passes it on."""
+    """A WSGI application that records every signed call and passes it on."""
 
     def __init__(self, application: "WSGIApplication", calls: Path, outbox: Path) -> None:
         self._application = application
@@ -86,7 +86,7 @@ def _call(environ: "WSGIEnvironment", body: bytes) -> tuple[str, dict[str, Any]]
 
 
 def _resource(service: str, region: str, parameters: dict[str, Any]) -> str | None:
-    """The queue's ARN, or the name under which the call knows its resource."""
+    """The resource of the call: a queue's ARN, else the name in its parameters."""
     name = next((str(parameters[key]) for key in _RESOURCE_KEYS if parameters.get(key)), None)
     if name is None or service != "sqs" or "/" not in name:
         return name
@@ -107,7 +107,7 @@ def _as_mail(message: Any) -> bytes:
 
 
 def main(port: int, calls: Path, outbox: Path) -> None:
-    """Serve until the process is ended."""
+    """Serve until the process ends."""
     outbox.mkdir(parents=True, exist_ok=True)
     application = Recorder(DomainDispatcherApplication(create_backend_app), calls, outbox)
     make_server(

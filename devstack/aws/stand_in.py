@@ -1,10 +1,10 @@
-"""SQS, SES and Secrets Manager on this machine: moto's server, reached by the real boto3.
+"""SQS, SES and Secrets Manager on this machine: moto's server, called by boto3.
 
 aws = Aws(run_dir / "aws")
 aws.start()
 aws.put_secret("printshop/local", {"STRIPE_SECRET_KEY": "sk_test_…"})
 aws.client("sqs").list_queues()
-aws.calls()                         # who called what: function, service, action, resource
+aws.calls()                         # each call: function, service, action, resource
 aws.stop()
 """
 
@@ -42,7 +42,7 @@ class Aws:
 
     @property
     def endpoint_url(self) -> str:
-        """What AWS_ENDPOINT_URL has to be."""
+        """The value for AWS_ENDPOINT_URL."""
         return f"http://127.0.0.1:{self._port}"
 
     @property
@@ -57,7 +57,7 @@ class Aws:
         self._calls.parent.mkdir(parents=True, exist_ok=True)
         self._calls.touch()
         process = start(
-            # -P: the folder beside the script must not be on sys.path.
+            # -P: the script's own folder must not be on sys.path.
             [sys.executable, "-P", RECORDER, str(self._port), self._calls, self.outbox],
             env={"PATH": "/usr/bin:/bin", "MOTO_PORT": str(self._port)},
             log=self._log,
@@ -66,7 +66,7 @@ class Aws:
         wait_for(lambda: process.running() and self._answers(), 30, "the AWS stand-in")
 
     def stop(self) -> None:
-        """End the server; what it held is gone."""
+        """Stop the server; its data is lost."""
         if self._process is not None:
             self._process.stop()
             self._process = None
@@ -79,7 +79,7 @@ class Aws:
     def client(self, service: str, *, signed_as: str = ...) -> Any: ...
 
     def client(self, service: str, *, signed_as: str = "local") -> Any:
-        """A boto3 client, made once; `signed_as` is the access key, and so the name in the recorded calls."""
+        """A boto3 client, made once; `signed_as` is the access key and appears in the recorded calls."""
         if (service, signed_as) not in self._clients:
             self._clients[service, signed_as] = boto3.client(
                 service,
@@ -92,7 +92,7 @@ class Aws:
         return self._clients[service, signed_as]
 
     def put_secret(self, name: str, values: Mapping[str, str]) -> None:
-        """Create a Secrets Manager secret that is a JSON object, or give it a new value."""
+        """Create or update a Secrets Manager secret that holds a JSON object."""
         secrets = self.client("secretsmanager")
         try:
             secrets.create_secret(Name=name, SecretString=json.dumps(dict(values)))

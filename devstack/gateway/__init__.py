@@ -8,12 +8,12 @@ template without serving it.
 from devstack.gateway.errors import FunctionError, GatewayError, TemplateError
 from devstack.gateway.gateway import Gateway
 from devstack.gateway.intrinsics import ACCOUNT, Resolver
-from devstack.gateway.queues import WAIT_SECONDS
+from devstack.gateway.queue_poller import LONG_POLL_SECONDS
 from devstack.gateway.template import load_template, parameter_values
 
 __all__ = [
     "ACCOUNT",
-    "WAIT_SECONDS",
+    "LONG_POLL_SECONDS",
     "FunctionError",
     "Gateway",
     "GatewayError",

@@ -1,4 +1,4 @@
-"""What a template asks for, as plain values: the functions, their triggers, the queues and the secrets."""
+"""The contents of a template as plain values: functions, their triggers, queues and secrets."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ __all__ = ["Application", "Cors", "Function", "Queue", "QueueSource", "Route", "
 
 @dataclass(frozen=True)
 class Function:
-    """One Lambda function. `layers` are folders as they lie under /opt, lowest first; `timeout` in seconds."""
+    """One Lambda function. `layers` are the folders copied to /opt, lowest first; `timeout` in seconds."""
 
     logical_id: str
     name: str
@@ -36,7 +36,7 @@ class Route:
 
     @property
     def key(self) -> str:
-        """As the event names it: `GET /api/invoices/{id}`."""
+        """The event's `routeKey`: `GET /api/invoices/{id}`."""
         return "$default" if self.path is None else f"{self.method} {self.path}"
 
 
@@ -54,7 +54,7 @@ class QueueSource:
 
 @dataclass(frozen=True)
 class Schedule:
-    """A rule that invokes a function at times; `expression` is `rate(…)` or `cron(…)`."""
+    """A rule that invokes a function at certain times; `expression` is `rate(…)` or `cron(…)`."""
 
     function: str
     name: str
@@ -88,7 +88,7 @@ class Queue:
 
 @dataclass(frozen=True)
 class Secret:
-    """A secret; `value` is None when the template leaves it to whoever runs it."""
+    """A secret; `value` is None when the template does not set it."""
 
     logical_id: str
     name: str

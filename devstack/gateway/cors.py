@@ -1,4 +1,4 @@
-"""CORS as API Gateway does it: it answers preflights itself and overrides what a function says about CORS."""
+"""CORS as in API Gateway: it answers preflights itself and replaces the CORS headers of a function."""
 
 from devstack.gateway.application import Cors
 from devstack.gateway.events import HttpAnswer, HttpRequest
@@ -9,16 +9,16 @@ _Headers = tuple[tuple[str, str], ...]
 
 
 def is_preflight(request: HttpRequest) -> bool:
-    """True for a browser's question before a cross-origin request."""
+    """True for a browser's preflight of a cross-origin request."""
     return request.method == "OPTIONS" and bool(
         request.header("origin") and request.header("access-control-request-method")
     )
 
 
 def preflight(rules: Cors, request: HttpRequest) -> HttpAnswer:
-    """204, with permission only if origin, method and every header are allowed."""
+    """204, with CORS headers only if origin, method and every header are allowed."""
     origin = _origin(rules, request)
-    if not origin or not _asks_for_what_is_allowed(rules, request):
+    if not origin or not _is_allowed(rules, request):
         return HttpAnswer(204)
     headers = [*origin]
     if rules.allow_methods:
@@ -31,7 +31,7 @@ def preflight(rules: Cors, request: HttpRequest) -> HttpAnswer:
 
 
 def with_cors(rules: Cors, request: HttpRequest, answer: HttpAnswer) -> HttpAnswer:
-    """The answer with the API's own CORS headers in place of the function's."""
+    """The answer with the API's CORS headers instead of the function's."""
     kept = tuple(pair for pair in answer.headers if not pair[0].startswith("access-control-"))
     origin = _origin(rules, request)
     if origin and rules.expose_headers:
@@ -45,7 +45,7 @@ def _origin(rules: Cors, request: HttpRequest) -> _Headers:
         return ()
     if "*" in rules.allow_origins:
         allowed = "*"
-    elif any(_covers(pattern, origin) for pattern in rules.allow_origins):
+    elif any(_matches_origin(pattern, origin) for pattern in rules.allow_origins):
         allowed = origin
     else:
         return ()
@@ -55,12 +55,12 @@ def _origin(rules: Cors, request: HttpRequest) -> _Headers:
     return permission
 
 
-def _covers(pattern: str, origin: str) -> bool:
+def _matches_origin(pattern: str, origin: str) -> bool:
     """`https://*` allows every https origin."""
     return origin.startswith(pattern[:-1]) if pattern.endswith("://*") else origin.lower() == pattern.lower()
 
 
-def _asks_for_what_is_allowed(rules: Cors, request: HttpRequest) -> bool:
+def _is_allowed(rules: Cors, request: HttpRequest) -> bool:
     method = request.header("access-control-request-method").upper()
     methods = {each.upper() for each in rules.allow_methods}
     asked = {

@@ -1,8 +1,8 @@
-"""What can be wrong: the template, or a function that was invoked.
+"""The gateway's errors.
 
 GatewayError
 ├── TemplateError      the template cannot be served; the message names the place and the reference
-└── FunctionError      a function failed; carries what Lambda would answer to the invoker
+└── FunctionError      a function failed; carries what Lambda answers to the caller
 """
 
 from typing import Any
@@ -11,7 +11,7 @@ __all__ = ["FunctionError", "GatewayError", "TemplateError"]
 
 
 class GatewayError(Exception):
-    """Anything that the gateway raises on purpose."""
+    """Base class of the gateway's errors."""
 
 
 class TemplateError(GatewayError):
@@ -19,9 +19,9 @@ class TemplateError(GatewayError):
 
 
 class FunctionError(GatewayError):
-    """A function answered with an error, ran out of time, or died.
+    """A function answered with an error, timed out, or exited.
 
-    `payload` is Lambda's own answer: `{"errorType": …, "errorMessage": …}`, for a raised exception with the
+    `payload` is Lambda's answer: `{"errorType": …, "errorMessage": …}`, for a raised exception with the
     `requestId` and the `stackTrace` too.
     """
 

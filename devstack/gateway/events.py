@@ -1,4 +1,4 @@
-"""HTTP to Lambda and back: API Gateway's payload format 2.0."""
+"""Converts HTTP requests to Lambda events and answers to HTTP: API Gateway's payload format 2.0."""
 
 import base64
 import binascii
@@ -40,12 +40,12 @@ _TEXT_TYPES = (
 
 
 class MalformedAnswerError(ValueError):
-    """The function's answer is not one that API Gateway understands."""
+    """The function's answer has not the form that API Gateway accepts."""
 
 
 @dataclass(frozen=True)
 class HttpRequest:
-    """A request as it came: `path` still percent-encoded, header names in lower case, repeated ones repeated."""
+    """A request as received: `path` percent-encoded, header names in lower case, repeated headers kept apart."""
 
     method: str
     path: str
@@ -62,7 +62,7 @@ class HttpRequest:
 
 @dataclass(frozen=True)
 class HttpAnswer:
-    """What goes back to the client; a header may be there more than once (`set-cookie`)."""
+    """The answer to the client; a header may occur more than once (`set-cookie`)."""
 
     status: int
     headers: tuple[tuple[str, str], ...] = ()
@@ -135,7 +135,7 @@ def _forwarded_headers(request: HttpRequest, host: str) -> dict[str, str]:
 
 
 def _body(request: HttpRequest) -> tuple[str, bool]:
-    """The body as text where its type says so and it is UTF-8, in base64 otherwise."""
+    """The body as text if its type is textual and it is UTF-8, else in base64."""
     kind = request.header("content-type").lower()
     if (not kind or kind.startswith(_TEXT_TYPES)) and not request.header("content-encoding"):
         try:
@@ -153,7 +153,7 @@ def _joined(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 
 def http_answer(payload: bytes) -> HttpAnswer:
-    """What API Gateway makes of a function's answer. Raises MalformedAnswerError."""
+    """The HTTP answer for a function's answer. Raises MalformedAnswerError."""
     try:
         value = json.loads(payload) if payload else None
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""The gateway as one object: template in, HTTP API, functions, queues and schedules out."""
+"""The gateway: serves the HTTP API, functions, queues and schedules of a template."""
 
 import asyncio
 import functools
@@ -10,13 +10,13 @@ from typing import Any
 
 from devstack.aws import Aws
 from devstack.gateway.application import Application
-from devstack.gateway.control import control_api
-from devstack.gateway.deploying import deploy
+from devstack.gateway.deployment import deploy
 from devstack.gateway.errors import FunctionError, GatewayError
-from devstack.gateway.front import Front
+from devstack.gateway.http_api import HttpApi
 from devstack.gateway.invocations import Answer
-from devstack.gateway.launching import ImageCommand, Launcher
-from devstack.gateway.queues import QueuePoller
+from devstack.gateway.invoke_api import invoke_api
+from devstack.gateway.launcher import ImageCommand, Launcher
+from devstack.gateway.queue_poller import QueuePoller
 from devstack.gateway.routes import RouteTable
 from devstack.gateway.runtime_api import runtime_api
 from devstack.gateway.schedules import event_of, fire, parse
@@ -26,15 +26,15 @@ from devstack.gateway.workers import Pool, Slots
 __all__ = ["Gateway"]
 
 MOST_PROCESSES = 48
-"""Function processes at once, whatever their function; idle ones make room."""
+"""Processes at once, of all functions together; idle ones are ended to make room."""
 
 
 class Gateway:
-    """Serves a SAM template on this machine as AWS would.
+    """Serves a SAM template on this machine as AWS does.
 
     `parameters` are the template's; `built` runs the folder that `sam build` made; `image` runs image functions in
     their image; `port` is the HTTP API's (0: a free one, known from the start); `aws` has to be running. Raises
-    TemplateError where the template asks for something that cannot be resolved or is not served here.
+    TemplateError where the template contains something that cannot be resolved or is not supported here.
 
         gateway = Gateway(Path("template.yaml"), run_dir, parameters={…}, aws=aws)
         gateway.start()
@@ -58,7 +58,7 @@ class Gateway:
         stack_name: str = "local",
         temp_dir: Path | None = None,
     ) -> None:
-        """`temp_dir`: where each function gets a temporary folder of its own; else all share the machine's."""
+        """`temp_dir` holds a temporary folder for each function; without it, all use the machine's."""
         self._template = template
         self._temp_dir = temp_dir
         self._run_dir = run_dir
@@ -69,9 +69,9 @@ class Gateway:
         self._fire_schedules = fire_schedules
         self._stack_name = stack_name
         self._api_socket = listen(port)
-        self._control_socket = listen()
-        self._api_port, self._control_port = (
-            socket.getsockname()[1] for socket in (self._api_socket, self._control_socket)
+        self._invoke_socket = listen()
+        self._api_port, self._invoke_port = (
+            socket.getsockname()[1] for socket in (self._api_socket, self._invoke_socket)
         )
         self._runtime_sockets = [listen() for _ in range(most_processes)]
         self._application = Application({})
@@ -90,9 +90,9 @@ class Gateway:
         return f"http://127.0.0.1:{self._api_port}"
 
     @property
-    def control_url(self) -> str:
+    def invoke_url(self) -> str:
         """Lambda's Invoke API: the endpoint URL for boto3's lambda client."""
-        return f"http://127.0.0.1:{self._control_port}"
+        return f"http://127.0.0.1:{self._invoke_port}"
 
     def queue_url(self, logical_id: str) -> str:
         """The URL of a queue of the template; KeyError if there is none."""
@@ -100,13 +100,13 @@ class Gateway:
 
     @property
     def application(self) -> Application:
-        """What the template asks for, once started."""
+        """The contents of the template, once started."""
         return self._application
 
-    # ---- life
+    # ---- start and stop
 
     def start(self) -> None:
-        """Read the template, make its queues and secrets, and serve. Raises TemplateError."""
+        """Read the template, create its queues and secrets, and serve. Raises TemplateError."""
         try:
             self._serve()
         except BaseException:
@@ -114,22 +114,22 @@ class Gateway:
             raise
 
     def stop(self) -> None:
-        """End everything; what was under way fails. Does nothing the second time."""
+        """Stop everything; running invocations fail. A second call does nothing."""
         loop, self._loop = self._loop, None
         if loop is not None:
             loop.run(self._stop())
             loop.close()
-        for socket in (self._api_socket, self._control_socket, *self._runtime_sockets):
+        for socket in (self._api_socket, self._invoke_socket, *self._runtime_sockets):
             socket.close()
 
     # ---- functions
 
     def invoke(self, name: str, payload: Any = None, timeout: float | None = None) -> Any:
-        """Invoke a function (logical id, name or ARN) and answer its result, both as JSON values.
+        """Invoke a function (logical id, name or ARN) and return its result, both as JSON values.
 
         Raises FunctionError when the function fails, TimeoutError after `timeout` seconds of waiting.
         """
-        function = self._known(name)
+        function = self._function_id(name)
         event = json.dumps({} if payload is None else payload).encode()
         answer = self._on_loop(self._run(function, event), timeout)
         result = json.loads(answer.payload or b"null")
@@ -139,27 +139,27 @@ class Gateway:
 
     def fire(self, name: str, timeout: float | None = None) -> Any:
         """Invoke a function with the event of its (first) schedule. Raises as `invoke` does."""
-        function = self._known(name)
+        function = self._function_id(name)
         for schedule in self._application.schedules:
             if schedule.function == function:
                 return self.invoke(function, json.loads(event_of(schedule, datetime.now(UTC))), timeout)
         raise GatewayError(f"{function} has no schedule")
 
     def recycle(self, name: str) -> None:
-        """End a function's processes, a busy one after its invocation; the next invocation starts afresh."""
-        pool = self._pools[self._known(name)]
+        """End a function's processes, a busy one after its invocation; the next invocation starts a new one."""
+        pool = self._pools[self._function_id(name)]
         self._on_loop(_in_loop(pool.recycle))
 
     def processes(self, name: str) -> list[int]:
-        """The ids of a function's processes, in the order in which they were started."""
-        pool = self._pools[self._known(name)]
+        """The process ids of a function, oldest first."""
+        pool = self._pools[self._function_id(name)]
         return self._on_loop(_in_loop(pool.process_ids))
 
     def log_of(self, name: str) -> Path:
-        """Where a function's processes write."""
-        return self._run_dir / "logs" / f"{self._known(name)}.log"
+        """The log file of a function."""
+        return self._run_dir / "logs" / f"{self._function_id(name)}.log"
 
-    # ---- inside
+    # ---- internals
 
     def _serve(self) -> None:
         self._application = application = deploy(
@@ -185,12 +185,12 @@ class Gateway:
                 function,
                 slots,
                 start=functools.partial(launcher.start, function),
-                note=functools.partial(self._note, function.logical_id),
+                log=functools.partial(self._log, function.logical_id),
             )
         self._servers = [
             Server(runtime_api(slots), self._runtime_sockets),
-            Server(control_api(self._find, self._run), [self._control_socket]),
-            Server(Front(routes, application.cors, self._run, self._note), [self._api_socket]),
+            Server(invoke_api(self._find, self._run), [self._invoke_socket]),
+            Server(HttpApi(routes, application.cors, self._run, self._log), [self._api_socket]),
         ]
         self._loop = EventLoop()
         self._loop.run(self._start())
@@ -199,16 +199,16 @@ class Gateway:
         for server in self._servers:
             server.start()
         for source in self._application.sources:
-            # On AWS the poller acts in the function's role.
+            # On AWS the poller uses the function's role.
             sqs = self._aws.client("sqs", signed_as=source.function)
-            poller = QueuePoller(source, sqs, self._run, self._note)
+            poller = QueuePoller(source, sqs, self._run, self._log)
             self._pollers.append(poller)
             self._polling.append(asyncio.ensure_future(poller.run()))
         if self._fire_schedules:
             for schedule in self._application.schedules:
                 if schedule.enabled:
                     times = parse(schedule.expression)
-                    self._firing.append(asyncio.ensure_future(fire(schedule, times, self._run, self._note)))
+                    self._firing.append(asyncio.ensure_future(fire(schedule, times, self._run, self._log)))
 
     async def _stop(self) -> None:
         for task in self._firing:
@@ -216,7 +216,7 @@ class Gateway:
         await asyncio.gather(*self._firing, return_exceptions=True)
         for poller in self._pollers:
             poller.stop()
-        # The last long poll is waited for: cut off, it would still receive a message, and lose it.
+        # Wait for the last long poll: a cancelled one could still receive a message, and lose it.
         await asyncio.gather(*self._polling)
         await asyncio.gather(*(pool.close() for pool in self._pools.values()))
         await asyncio.gather(*(poller.finished() for poller in self._pollers))
@@ -231,7 +231,7 @@ class Gateway:
                 return function.logical_id
         return None
 
-    def _known(self, name: str) -> str:
+    def _function_id(self, name: str) -> str:
         function = self._find(name)
         if function is None:
             raise GatewayError(f"the template has no function {name}")
@@ -243,8 +243,8 @@ class Gateway:
             raise GatewayError("the gateway is not running")
         return self._loop.run(coroutine, timeout)
 
-    def _note(self, function: str, text: str) -> None:
-        """A line of the gateway's own in a function's log."""
+    def _log(self, function: str, text: str) -> None:
+        """Write a line of the gateway into a function's log."""
         log = self._run_dir / "logs" / f"{function}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("a") as lines:

@@ -1,4 +1,4 @@
-"""CloudFormation's intrinsic functions, resolved the moment something asks for the value.
+"""CloudFormation's intrinsic functions, resolved on demand.
 
 Only what the gateway reads is resolved, so a template may refer to resources that exist on AWS alone (alarms,
 roles, log groups) wherever no function depends on them.
@@ -18,7 +18,7 @@ ACCOUNT = "123456789012"
 PARTITION = "aws"
 
 Attributes = dict[str, str]
-"""What a resource answers: `Ref` under the key "Ref", and each attribute of `Fn::GetAtt` under its name."""
+"""The attributes of a resource: `Ref` under the key "Ref", those of `Fn::GetAtt` by name."""
 
 _NO_VALUE = object()
 _PLACEHOLDER = re.compile(r"\$\{(!?)([^}]+)\}")
@@ -28,8 +28,8 @@ _DYNAMIC = re.compile(r"\{\{resolve:([a-z-]+):([^}]+)\}\}")
 class Resolver:
     """Resolves the values of one template against parameters and the resources known so far.
 
-    `resources` maps a logical id to its attributes and may grow after the resolver is made. `dynamic(service,
-    reference)` answers `{{resolve:service:reference}}`.
+    `resources` maps a logical id to its attributes and may grow later. `dynamic(service,
+    reference)` resolves `{{resolve:service:reference}}`.
     """
 
     def __init__(
@@ -59,15 +59,17 @@ class Resolver:
         self._functions: dict[str, Callable[[Any, str], Any]] = {
             "Ref": self._ref,
             "Condition": lambda name, where: self.condition(str(name), where),
-            "Fn::And": lambda terms, where: all(self._truth(term, where) for term in terms),
-            "Fn::Base64": lambda text, where: base64.b64encode(self._text(text, where).encode()).decode(),
+            "Fn::And": lambda terms, where: all(self._evaluate(term, where) for term in terms),
+            "Fn::Base64": lambda text, where: base64.b64encode(
+                self._resolve_text(text, where).encode()
+            ).decode(),
             "Fn::Equals": self._equals,
             "Fn::FindInMap": self._find_in_map,
             "Fn::GetAtt": self._get_att,
             "Fn::If": self._if,
             "Fn::Join": self._join,
-            "Fn::Not": lambda terms, where: not self._truth(terms[0], where),
-            "Fn::Or": lambda terms, where: any(self._truth(term, where) for term in terms),
+            "Fn::Not": lambda terms, where: not self._evaluate(terms[0], where),
+            "Fn::Or": lambda terms, where: any(self._evaluate(term, where) for term in terms),
             "Fn::Select": self._select,
             "Fn::Split": self._split,
             "Fn::Sub": self._sub,
@@ -82,7 +84,7 @@ class Resolver:
         return None if resolved is _NO_VALUE else resolved
 
     def condition(self, name: str, where: str) -> bool:
-        """The truth of a named condition. Raises TemplateError."""
+        """Whether a named condition holds. Raises TemplateError."""
         declared = self.document.get("Conditions", {})
         if name not in declared:
             raise TemplateError(f"{where}: there is no condition {name}")
@@ -92,7 +94,7 @@ class Resolver:
                 raise TemplateError(f"{where}: condition {name} depends on itself")
             return known
         self._conditions[name] = None
-        self._conditions[name] = answer = self._truth(declared[name], f"Conditions.{name}")
+        self._conditions[name] = answer = self._evaluate(declared[name], f"Conditions.{name}")
         return answer
 
     def _resolve(self, value: Any, where: str) -> Any:
@@ -113,11 +115,11 @@ class Resolver:
         pairs = {key: self._resolve(each, f"{where}.{key}") for key, each in value.items()}
         return {key: each for key, each in pairs.items() if each is not _NO_VALUE}
 
-    def _truth(self, value: Any, where: str) -> bool:
+    def _evaluate(self, value: Any, where: str) -> bool:
         answer = self._resolve(value, where)
         return answer if isinstance(answer, bool) else as_text(answer) == "true"
 
-    def _text(self, value: Any, where: str) -> str:
+    def _resolve_text(self, value: Any, where: str) -> str:
         answer = self._resolve(value, where)
         if isinstance(answer, (dict, list)) or answer is _NO_VALUE:
             raise TemplateError(f"{where}: a string is needed here")
@@ -132,7 +134,7 @@ class Resolver:
 
     def _get_att(self, argument: Any, where: str) -> str:
         name, attribute = argument.split(".", 1) if isinstance(argument, str) else argument
-        return self._attribute(name, self._text(attribute, where), where)
+        return self._attribute(name, self._resolve_text(attribute, where), where)
 
     def _attribute(self, name: str, attribute: str, where: str) -> str:
         shown = f"!Ref {name}" if attribute == "Ref" else f"!GetAtt {name}.{attribute}"
@@ -161,14 +163,14 @@ class Resolver:
         return str(separator).join(as_text(part) for part in self._list(parts, where))
 
     def _select(self, terms: Any, where: str) -> Any:
-        index, parts = int(self._text(terms[0], where)), self._list(terms[1], where)
+        index, parts = int(self._resolve_text(terms[0], where)), self._list(terms[1], where)
         if index >= len(parts):
             raise TemplateError(f"{where}: Fn::Select asks for element {index} of {len(parts)}")
         return parts[index]
 
     def _split(self, terms: Any, where: str) -> list[str]:
         separator, text = terms
-        return self._text(text, where).split(separator)
+        return self._resolve_text(text, where).split(separator)
 
     def _list(self, value: Any, where: str) -> list[Any]:
         answer = self._resolve(value, where)
@@ -177,7 +179,7 @@ class Resolver:
         return answer
 
     def _find_in_map(self, terms: Any, where: str) -> Any:
-        name, *keys = [self._text(term, where) for term in terms]
+        name, *keys = [self._resolve_text(term, where) for term in terms]
         found: Any = self.document.get("Mappings", {}).get(name)
         for key in keys:
             # YAML reads an unquoted account number or year as an integer.
@@ -194,10 +196,10 @@ class Resolver:
             if literal:
                 return "${" + name + "}"
             if name in given:
-                return self._text(given[name], where)
+                return self._resolve_text(given[name], where)
             if "." in name:
                 return self._get_att(name, where)
-            return self._text({"Ref": name}, where)
+            return self._resolve_text({"Ref": name}, where)
 
         return _PLACEHOLDER.sub(replaced, text)
 

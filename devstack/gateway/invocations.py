@@ -1,4 +1,4 @@
-"""One event on its way through a function, and what came of it."""
+"""An invocation of a function and its answer."""
 
 import asyncio
 import json
@@ -26,7 +26,7 @@ class EventTooLargeError(ValueError):
 
 @dataclass(frozen=True)
 class Answer:
-    """What a function answered, JSON in bytes; `failed` where Lambda would say `X-Amz-Function-Error`."""
+    """A function's answer, JSON in bytes; `failed` where Lambda sends `X-Amz-Function-Error`."""
 
     payload: bytes
     failed: bool = False
@@ -45,7 +45,7 @@ SHUTTING_DOWN = Answer.error("Runtime.ExitError", "The gateway is shutting down"
 
 @dataclass
 class Invocation:
-    """One event on its way through a function."""
+    """A pending invocation of a function."""
 
     event: bytes
     answer: asyncio.Future[Answer]

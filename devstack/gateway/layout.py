@@ -1,4 +1,4 @@
-"""Where a function's code lies: the source tree as it stands, or the folder that `sam build` made."""
+"""The folders of functions and layers: in the source tree, or in the output of `sam build`."""
 
 import json
 import re
@@ -34,7 +34,7 @@ class Layout:
         return self._folder(logical_id, "CodeUri", uri)
 
     def layer(self, logical_id: str, uri: str) -> Path:
-        """The folder that is laid into /opt; in the source tree, the folder that goes on sys.path instead."""
+        """The folder that is copied to /opt; in the source tree, the one that is put on sys.path instead."""
         return self._folder(logical_id, "ContentUri", uri)
 
     def source(self, uri: str) -> Path:

@@ -1,4 +1,4 @@
-"""The names that resources get on AWS, and the queues and secrets that have to exist before a function starts."""
+"""Names, ARNs and URLs of a template's resources, and its queues and secrets."""
 
 import json
 from collections.abc import Iterator
@@ -34,9 +34,9 @@ _QUEUE_ATTRIBUTES = {
 def name_resources(
     resolver: Resolver, resources: dict[str, Attributes], *, stack_name: str, aws_url: str, api_url: str
 ) -> None:
-    """Enter the attributes of every resource whose name is known before it is made into `resources`.
+    """Put the attributes of every resource whose name is known beforehand into `resources`.
 
-    A secret's ARN is not among them: Secrets Manager draws its end. Raises TemplateError.
+    A secret's ARN is not among them: Secrets Manager adds random characters. Raises TemplateError.
     """
 
     def name(logical_id: str, properties: dict[str, Any], key: str) -> str:
@@ -66,7 +66,7 @@ def name_resources(
 
 
 def read_queues(resolver: Resolver, resources: dict[str, Attributes]) -> list[Queue]:
-    """Every queue that the conditions leave in, dead-letter queues first. Raises TemplateError."""
+    """Every queue whose condition holds, dead-letter queues first. Raises TemplateError."""
     queues = []
     for logical_id, properties in of_type(resolver, "AWS::SQS::Queue"):
         wanted = {key: value for key, value in properties.items() if key in _QUEUE_ATTRIBUTES}
@@ -80,7 +80,7 @@ def read_queues(resolver: Resolver, resources: dict[str, Attributes]) -> list[Qu
 
 
 def read_secrets(resolver: Resolver, stack_name: str) -> list[Secret]:
-    """Every secret that the conditions leave in; a generated one comes without a value. Raises TemplateError."""
+    """Every secret whose condition holds; a generated one has no value. Raises TemplateError."""
     secrets = []
     for logical_id, properties in of_type(resolver, "AWS::SecretsManager::Secret"):
         wanted = {key: properties[key] for key in ("Name", "SecretString") if key in properties}
@@ -91,7 +91,7 @@ def read_secrets(resolver: Resolver, stack_name: str) -> list[Secret]:
 
 
 def of_type(resolver: Resolver, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Logical id and properties of each resource of a type that the conditions leave in. Raises TemplateError."""
+    """Logical id and properties of each resource of a type whose condition holds. Raises TemplateError."""
     for logical_id, resource in resolver.document["Resources"].items():
         where = f"Resources.{logical_id}"
         if not isinstance(resource, dict) or "Type" not in resource:

@@ -1,4 +1,4 @@
-"""Which route of the HTTP API takes a request: the most specific one."""
+"""Finds the route of the HTTP API for a request: the most specific one that matches."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -15,7 +15,7 @@ _VARIABLE = re.compile(r"\{([\w.-]+)(\+?)\}")
 
 @dataclass(frozen=True)
 class Match:
-    """The route that takes a request, with its path's variables decoded."""
+    """The route of a request, with the path's variables decoded."""
 
     route: Route
     path_parameters: Mapping[str, str]
@@ -26,11 +26,11 @@ class _Entry:
     route: Route
     pattern: re.Pattern[str]
     rank: tuple[bool, tuple[int, ...], bool]
-    """Sorts the more specific first: no greedy variable, literal segments early, a method of its own."""
+    """Sorts more specific routes first: no greedy variable, early literal segments, a named method."""
 
 
 class RouteTable:
-    """The routes of an API, asked once per request. Raises TemplateError for two routes with the same key."""
+    """The routes of an API. Raises TemplateError for two routes with the same key."""
 
     def __init__(self, routes: Iterable[Route]) -> None:
         self._default: Route | None = None
@@ -62,7 +62,7 @@ class RouteTable:
 
 
 def _canonical(segment: str) -> str:
-    """One spelling per segment: `h%65alth` is `health`, and `%2F` stays inside its segment."""
+    """A path with canonical segments: `h%65alth` becomes `health`, and `%2F` stays inside its segment."""
     return quote(unquote(segment), safe="")
 
 

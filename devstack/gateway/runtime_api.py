@@ -1,4 +1,4 @@
-"""AWS Lambda's Runtime API, as `awslambdaric` calls it. The port tells which process is calling."""
+"""AWS Lambda's Runtime API, as `awslambdaric` calls it. Each process has its own port."""
 
 import asyncio
 
@@ -24,14 +24,14 @@ def runtime_api(slots: Slots) -> Starlette:
     async def next_invocation(request: Request) -> Response:
         worker = caller(request)
         waiting = worker.pool.on_next(worker)
-        hang_up = asyncio.ensure_future(_hang_up(request))
+        hang_up = asyncio.ensure_future(_wait_for_disconnect(request))
         hang_up.add_done_callback(lambda _: waiting.cancel())
         await asyncio.wait([waiting])
         hang_up.cancel()
         if waiting.cancelled():
             worker.pool.on_disconnect(worker)
             return Response(status_code=410)
-        return _handed_over(worker, waiting.result())
+        return _invocation_response(worker, waiting.result())
 
     async def response(request: Request) -> Response:
         body = await request.body()
@@ -63,7 +63,7 @@ def runtime_api(slots: Slots) -> Starlette:
     )
 
 
-def _handed_over(worker: Worker, invocation: Invocation) -> Response:
+def _invocation_response(worker: Worker, invocation: Invocation) -> Response:
     trace = invocation.request_id.replace("-", "")
     return Response(
         invocation.event,
@@ -80,13 +80,13 @@ def _handed_over(worker: Worker, invocation: Invocation) -> Response:
 def _answer(worker: Worker, request: Request, answer: Answer) -> Response:
     if worker.pool.on_answer(worker, request.path_params["request_id"], answer):
         return JSONResponse({"status": "OK"}, 202)
-    return _error(400, "InvalidRequestID", "Nobody waits for that answer")
+    return _error(400, "InvalidRequestID", "No invocation waits for that answer")
 
 
 def _error(status: int, kind: str, message: str) -> Response:
     return JSONResponse({"errorType": kind, "errorMessage": message}, status)
 
 
-async def _hang_up(request: Request) -> None:
+async def _wait_for_disconnect(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass

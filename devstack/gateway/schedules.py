@@ -24,7 +24,7 @@ _CRON = re.compile(r"cron\((\S+) (\S+) (\S+) (\S+) (\S+) (\S+)\)")
 
 @dataclass(frozen=True)
 class Rate:
-    """Every so often, counted from the start."""
+    """A fixed interval, counted from the start."""
 
     every: timedelta
 
@@ -35,7 +35,7 @@ class Rate:
 
 @dataclass(frozen=True)
 class Cron:
-    """The minutes that match every field; days of the week count from 1, Sunday."""
+    """The minutes that match every field; day 1 of the week is Sunday."""
 
     minutes: frozenset[int]
     hours: frozenset[int]
@@ -45,7 +45,7 @@ class Cron:
     years: frozenset[int]
 
     def matches(self, moment: datetime) -> bool:
-        """True in a minute that the expression names."""
+        """Whether the expression matches the minute."""
         return (
             moment.minute in self.minutes
             and moment.hour in self.hours
@@ -70,7 +70,7 @@ class Cron:
 
 
 def parse(expression: str) -> Rate | Cron:
-    """Read a schedule expression. Raises TemplateError for one that is not served here (at, L, W, #)."""
+    """Read a schedule expression. Raises TemplateError for one that is not supported here (at, L, W, #)."""
     if found := _RATE.fullmatch(expression):
         return Rate(timedelta(**{f"{found[2]}s": int(found[1])}))
     found = _CRON.fullmatch(expression)
@@ -110,7 +110,7 @@ def _number(text: str, names: list[str] | None) -> int:
 
 
 def event_of(schedule: Schedule, moment: datetime) -> bytes:
-    """What the function receives: the schedule's own input, or the event that AWS makes."""
+    """The event for the function: the schedule's input, or the event that AWS makes."""
     if schedule.input is not None:
         return schedule.input.encode()
     newer = schedule.kind == "ScheduleV2"
@@ -131,15 +131,15 @@ def event_of(schedule: Schedule, moment: datetime) -> bytes:
 
 
 async def fire(
-    schedule: Schedule, times: Rate | Cron, invoke: Invoke, note: Callable[[str, str], None]
+    schedule: Schedule, times: Rate | Cron, invoke: Invoke, log: Callable[[str, str], None]
 ) -> None:
-    """Invoke the function at every time of its schedule, for ever; one run at a time."""
+    """Invoke the function at every time of its schedule, one run at a time, until cancelled."""
     zone = ZoneInfo(schedule.time_zone)
     moment = datetime.now(zone)
     while True:
-        # A run that took longer than the interval is followed at once by one run, not by all that were missed.
+        # After a run longer than the interval, one run follows at once, not all that were missed.
         moment = max(times.after(moment), datetime.now(zone))
         await asyncio.sleep(max(0.0, (moment - datetime.now(zone)).total_seconds()))
         answer = await invoke(schedule.function, event_of(schedule, moment))
         if answer.failed:
-            note(schedule.function, f"{schedule.name}: {answer.payload.decode(errors='replace')}")
+            log(schedule.function, f"{schedule.name}: {answer.payload.decode(errors='replace')}")

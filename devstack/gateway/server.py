@@ -1,4 +1,4 @@
-"""The gateway's event loop, in a thread of its own, with the three servers on it."""
+"""The gateway's event loop in its own thread, and the servers that run on it."""
 
 import asyncio
 import contextlib
@@ -15,7 +15,7 @@ __all__ = ["EventLoop", "Server", "listen"]
 
 def listen(port: int = 0) -> socket.socket:
     """A socket that listens on 127.0.0.1; port 0 is a free one."""
-    # asyncio turns Nagle's algorithm off only where the protocol is named: 90 ms an invocation, or 3.
+    # asyncio turns Nagle's algorithm off only if the protocol is given: 3 ms an invocation instead of 90.
     bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     bound.bind(("127.0.0.1", port))
@@ -32,7 +32,7 @@ class EventLoop:
         self._thread.start()
 
     def run[T](self, coroutine: Coroutine[Any, Any, T], timeout: float | None = None) -> T:
-        """Run to the end and answer the result. Raises TimeoutError after `timeout` seconds."""
+        """Run a coroutine and return its result. Raises TimeoutError after `timeout` seconds."""
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(timeout)
 
     def close(self) -> None:
@@ -64,7 +64,7 @@ class Server:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Serve. The sockets listen already, so a connection that comes early waits for its turn."""
+        """Serve. The sockets listen already, so an early connection waits."""
         self._task = asyncio.create_task(self._server.serve(sockets=self._sockets))
 
     async def stop(self) -> None:

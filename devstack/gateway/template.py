@@ -1,4 +1,4 @@
-"""A CloudFormation template as plain data: YAML with its short tags written out, the parameters checked.
+"""Reads a CloudFormation template as plain data: expands YAML's short tags, checks parameters.
 
 `!Ref X` becomes `{"Ref": "X"}`, `!GetAtt A.B` becomes `{"Fn::GetAtt": ["A", "B"]}`, and so on; nothing is
 resolved here.
@@ -37,7 +37,7 @@ _Loader.add_multi_constructor("!", _short_tag)
 
 
 def load_template(path: Path) -> dict[str, Any]:
-    """Read a template file. Raises TemplateError when it is not one."""
+    """Read a template file. Raises TemplateError for anything else."""
     with path.open() as text:
         try:
             document = yaml.load(text, _Loader)  # noqa: S506  (a SafeLoader with constructors of plain data)
@@ -51,7 +51,7 @@ def load_template(path: Path) -> dict[str, Any]:
 def parameter_values(
     declared: Mapping[str, Mapping[str, Any]], given: Mapping[str, str], from_ssm: Callable[[str], str]
 ) -> dict[str, str | list[str]]:
-    """Defaults with the given values laid over them, each checked as CloudFormation checks it.
+    """The given values over the defaults, each checked as CloudFormation does.
 
     `from_ssm` reads the parameters whose type is `AWS::SSM::Parameter::Value<…>`. Every value is a string or,
     for the list types, a list of strings. Raises TemplateError.

@@ -1,4 +1,4 @@
-"""A function's processes: one invocation at a time each, as many as the load needs, the warmest first."""
+"""A function's processes: as many as the load needs, each with one invocation at a time."""
 
 import asyncio
 import contextlib
@@ -21,14 +21,14 @@ from devstack.processes import Process
 __all__ = ["Pool", "Slots", "Worker"]
 
 INIT_SECONDS = 10.0
-"""What Lambda gives a process to start, on top of the function's timeout."""
+"""The time that a process has to start, in addition to the function's timeout."""
 
 RETURN_GRACE_SECONDS = 0.05
-"""A process that has just answered asks for its next invocation within this time, so none is started instead."""
+"""A process that has answered asks for its next invocation within this time; until then no other is started."""
 
 
 class Worker:
-    """One process, known to the Runtime API by the port that it was given."""
+    """One process; the Runtime API knows it by its port."""
 
     def __init__(self, pool: "Pool", port: int, process: Process) -> None:
         self.pool = pool
@@ -42,7 +42,7 @@ class Worker:
         self.idle_since = 0.0
         self.timer: asyncio.TimerHandle | None = None
 
-    def hand(self, invocation: Invocation) -> bool:
+    def assign(self, invocation: Invocation) -> bool:
         """Give the waiting process its invocation; False if it no longer waits."""
         if self.next is None or self.next.done():
             return False
@@ -52,7 +52,7 @@ class Worker:
 
 
 class Slots:
-    """The ports of the Runtime API: how many processes there may be in all, whatever their function."""
+    """The ports of the Runtime API; their number limits the processes of all functions together."""
 
     def __init__(self, ports: Iterable[int]) -> None:
         self._free = deque(ports)
@@ -64,20 +64,20 @@ class Slots:
         return self._free.popleft() if self._free else None
 
     def give_back(self, port: int) -> None:
-        """The process is gone; whoever has waited longest may start one."""
+        """Free the port of an ended process; the invocation that has waited longest may start one."""
         self.workers.pop(port, None)
         self._free.append(port)
         for pool in sorted(self.pools, key=Pool.waiting_since):
             pool.dispatch()
 
     def on_idle(self) -> None:
-        """A process has nothing to do; it may have to make room for another function's."""
+        """A process became idle; end it if another function needs its port."""
         if not self._free:
             for pool in self.pools:
                 pool.dispatch()
 
     def reclaim(self, wanting: "Pool") -> None:
-        """End the process that has been idle longest in another function, unless room is being made already."""
+        """End the process of another function that has been idle longest, unless one is ending already."""
         if any(worker.ending for worker in self.workers.values()):
             return
         idle = [worker for pool in self.pools if pool is not wanting for worker in pool.idle]
@@ -94,14 +94,14 @@ class Pool:
         function: Function,
         slots: Slots,
         start: Callable[[int], Process],
-        note: Callable[[str], None],
+        log: Callable[[str], None],
     ) -> None:
         self.function = function
         self.idle: list[Worker] = []
         self.workers: set[Worker] = set()
         self._slots = slots
         self._start = start
-        self._note = note
+        self._log = log
         self._limit = function.reserved_concurrency
         self._most_starting = max(2, os.cpu_count() or 2)
         self._pending: deque[tuple[float, Invocation]] = deque()
@@ -114,7 +114,7 @@ class Pool:
         slots.pools.append(self)
 
     async def invoke(self, event: bytes) -> Answer:
-        """Run the function once, after whatever wait. Raises EventTooLargeError."""
+        """Run the function once, as soon as a process is free. Raises EventTooLargeError."""
         if len(event) > MAX_EVENT_BYTES:
             raise EventTooLargeError(f"{len(event)} bytes")
         if self._closed:
@@ -125,15 +125,15 @@ class Pool:
         return await invocation.answer
 
     def waiting_since(self) -> float:
-        """When the oldest waiting invocation came; infinity when none waits."""
+        """The time at which the oldest waiting invocation came; infinity if none waits."""
         return self._pending[0][0] if self._pending else float("inf")
 
     def dispatch(self) -> None:
-        """Hand waiting invocations to idle processes, and start as many processes as the rest needs."""
+        """Assign waiting invocations to idle processes, and start processes for the rest."""
         while self._pending and self.idle:
             worker = self.idle.pop()
             invocation = self._pending[0][1]
-            if worker.hand(invocation):
+            if worker.assign(invocation):
                 self._pending.popleft()
                 self._set_deadline(worker, invocation)
         missing = len(self._pending) - len(self._starting) - len(self._returning)
@@ -162,10 +162,10 @@ class Pool:
         invocation.deadline_ms = int((time.time() + self.function.timeout) * 1000)
         worker.timer = asyncio.get_running_loop().call_later(self.function.timeout, self._on_deadline, worker)
 
-    # ---- what the Runtime API reports
+    # ---- events of the Runtime API
 
     def on_next(self, worker: Worker) -> asyncio.Future[Invocation]:
-        """The process is ready; the future is its next invocation, cancelled when there will be none."""
+        """The process is ready; returns a future of its next invocation, cancelled when there will be none."""
         _stop_timer(worker)
         self._starting.discard(worker)
         self._returning.discard(worker)
@@ -180,7 +180,7 @@ class Pool:
         return worker.next
 
     def on_answer(self, worker: Worker, request_id: str, answer: Answer) -> bool:
-        """The process has answered; False if nobody waits for that answer any more."""
+        """The process has answered; False if no invocation waits for that answer any more."""
         invocation = worker.invocation
         if invocation is None or invocation.request_id != request_id:
             return False
@@ -203,11 +203,11 @@ class Pool:
         self._fail_oldest(answer)
 
     def on_disconnect(self, worker: Worker) -> None:
-        """The process hung up while it waited: it is as good as gone."""
+        """The process closed its connection while it waited: it gets no more invocations."""
         if worker in self.idle:
             self.idle.remove(worker)
 
-    # ---- what time and the system report
+    # ---- events of timers and of the operating system
 
     def _on_grace_over(self, worker: Worker) -> None:
         self._returning.discard(worker)
@@ -218,12 +218,12 @@ class Pool:
         if invocation is not None:
             seconds = self.function.timeout
             message = f"RequestId: {invocation.request_id} Error: Task timed out after {seconds:.2f} seconds"
-            self._note(message)
+            self._log(message)
             self._settle(invocation, Answer.error("Sandbox.Timedout", message))
         self.end(worker)
 
     def _on_init_timeout(self, worker: Worker) -> None:
-        self._note(
+        self._log(
             message := f"Error: Init timed out after {INIT_SECONDS + self.function.timeout:.2f} seconds"
         )
         self.on_init_error(worker, Answer.error("Sandbox.Timedout", message))
@@ -241,10 +241,10 @@ class Pool:
             message = (
                 f"RequestId: {invocation.request_id} Error: Runtime exited with error: {_reason(status)}"
             )
-            self._note(message)
+            self._log(message)
             self._settle(invocation, Answer.error("Runtime.ExitError", message))
         elif was_starting and not worker.reported and not worker.ending:
-            self._note(message := f"Error: Runtime exited with error: {_reason(status)}")
+            self._log(message := f"Error: Runtime exited with error: {_reason(status)}")
             self._fail_oldest(Answer.error("Runtime.ExitError", message))
         self.workers.discard(worker)
         if not self.workers:
@@ -252,21 +252,21 @@ class Pool:
         self._slots.give_back(worker.port)
 
     def process_ids(self) -> list[int]:
-        """The processes that run the function, in the order of their start."""
-        boxes = sorted(worker.process.pid for worker in self.workers)
-        return [pid for box in boxes for pid in _children(box)[:1]]
+        """The ids of the processes that run the function, oldest first."""
+        parents = sorted(worker.process.pid for worker in self.workers)
+        return [pid for parent in parents for pid in _children(parent)[:1]]
 
     # ---- ending
 
     def recycle(self) -> None:
-        """End the idle processes now, each busy one after its invocation."""
+        """End the idle processes now, and each busy one after its invocation."""
         for worker in list(self.workers):
             worker.retiring = True
             if worker.invocation is None:
                 self.end(worker)
 
     def end(self, worker: Worker) -> None:
-        """End one process and everything that it has started."""
+        """End one process and everything that it started."""
         worker.ending = True
         self._forget(worker)
         ending = asyncio.get_running_loop().create_task(asyncio.to_thread(worker.process.stop, 5.0))
@@ -274,7 +274,7 @@ class Pool:
         ending.add_done_callback(self._endings.discard)
 
     async def close(self) -> None:
-        """End every process; what is under way fails, and nothing starts any more."""
+        """End every process; running invocations fail, and none starts any more."""
         self._closed = True
         while self._pending:
             self._fail_oldest(SHUTTING_DOWN)
@@ -318,7 +318,7 @@ def _children(parent: int) -> list[int]:
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
             with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-                # Behind the program's name in brackets: state, parent, …, and the start time as the 22nd field.
+                # After the program's name in brackets: state, parent, …, and the start time as the 22nd field.
                 fields = (folder / "stat").read_text().rpartition(")")[2].split()
                 if int(fields[1]) == parent:
                     found.append((int(fields[19]), int(folder.name)))

@@ -1,11 +1,11 @@
-"""A container of the slicer's image where there is no container engine: a mount namespace, a chroot, a user.
+"""Runs the slicer's image without a container engine: in a mount namespace, chroot and user of its own.
 
     with Container() as image:
         process = start(image.entry_point({"AWS_LAMBDA_RUNTIME_API": "127.0.0.1:9001"}), env=PATH, log=log)
 
-What runs in it has the image's files, read-only, a /tmp of its own, the image's user without capabilities or a way
-to gain any, and exactly the image's variables and those that are given: nothing of this machine but its network and
-/proc. Needs root and buildah, which holds the image.
+The program sees the image's files, read-only, and its own /tmp. It runs as the image's user without capabilities,
+and has only the image's variables and the given ones. It shares this machine's network and /proc. Needs root and
+buildah, which stores the image.
 """
 
 import json
@@ -24,10 +24,10 @@ BUILDAH: list[str | Path] = [
 ]
 UNSHARE = shutil.which("unshare") or "/usr/bin/unshare"
 PATH = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
-"""The environment for whoever starts the command lines below."""
+"""The environment in which the command lines below are started."""
 
-# A private mount namespace: all of this is gone with the last process in it, and nobody else sees it.
-BOX = """
+# In a private mount namespace: no other process sees these mounts, and they end with the last process in it.
+SET_UP = """
 root=$1 folder=$2; shift 2
 mount --bind "$root" "$root"
 mount -t tmpfs -o mode=755,nosuid devices "$root/dev"
@@ -49,7 +49,7 @@ class ContainerError(RuntimeError):
 
 
 class Container:
-    """A writable copy of the image, which nothing in it can write to."""
+    """A container made from the image; programs in it cannot write to its files."""
 
     def __init__(self) -> None:
         if not shutil.which("buildah") or os.geteuid() != 0:
@@ -57,7 +57,7 @@ class Container:
         self._name = ""
         self.root = Path()
         self.config: Mapping[str, Any] = {}
-        """Env, Entrypoint, Cmd, User, WorkingDir and Volumes, as the Dockerfile says them."""
+        """Env, Entrypoint, Cmd, User, WorkingDir and Volumes of the Dockerfile."""
 
     def __enter__(self) -> Self:
         self.config = json.loads(_buildah("inspect", "--type", "image", IMAGE))["OCIv1"]["config"]
@@ -72,25 +72,25 @@ class Container:
         _buildah("rm", self._name)
 
     def entry_point(self, environment: Mapping[str, str]) -> list[str | Path]:
-        """The command line that runs what the image runs by itself."""
+        """The command line that runs the image's own entry point."""
         return self.command(*self.config["Entrypoint"], *self.config["Cmd"], environment=environment)
 
     def command(
         self, *program: str, environment: Mapping[str, str] | None = None, folder: Path | None = None
     ) -> list[str | Path]:
-        """The command line that runs `program`, with `folder` as /mnt. It becomes the program: one process."""
+        """The command line that runs `program`, with `folder` as /mnt, in the same process."""
         user = self.config["User"]
         assigned = [*self.config["Env"], *(f"{name}={value}" for name, value in (environment or {}).items())]
         return [
             *(UNSHARE, "--mount", "--propagation", "private", "--"),
-            *("sh", "-euc", BOX, "box", self.root, folder or ""),
+            *("sh", "-euc", SET_UP, "container", self.root, folder or ""),
             *("setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"),
             *("--bounding-set=-all", "--inh-caps=-all", "--no-new-privs", "--"),
             *("env", "--ignore-environment", f"--chdir={self.config['WorkingDir']}", *assigned, *program),
         ]
 
     def run(self, *program: str, folder: Path | None = None) -> str:
-        """What `program` prints. Raises CalledProcessError when it fails."""
+        """Run `program` and return its output. Raises CalledProcessError when it fails."""
         line = self.command(*program, folder=folder)
         return subprocess.run(line, env=PATH, check=True, capture_output=True, text=True).stdout
 

@@ -1,8 +1,8 @@
-"""What ECS offers a task from within, as documented: to be spared while it works, and what its limits are.
+"""The ECS agent's endpoints for a task, as documented: task protection and the task's limits.
 
 agent = EcsAgent()
 start(poller, env={"ECS_AGENT_URI": agent.agent_uri, "ECS_CONTAINER_METADATA_URI_V4": agent.metadata_uri})
-agent.states        every state that was asked for, in its order
+agent.states        every requested protection state, in order
 agent.close()
 """
 
@@ -14,13 +14,13 @@ from typing import Any
 
 ON: dict[str, Any] = {"ProtectionEnabled": True, "ExpiresInMinutes": 10}
 OFF: dict[str, Any] = {"ProtectionEnabled": False}
-"""What the poller asks for at work, and idle."""
+"""The protection states that the poller requests while it works, and while it is idle."""
 
 MEMORY_MB = 4096
 
 
 class EcsAgent:
-    """A loopback server in the agent's place. While `refuses` is set, it answers as during a deployment."""
+    """A local server in place of the agent. While `refuses` is set, it answers as during a deployment."""
 
     def __init__(self) -> None:
         self.states: list[dict[str, Any]] = []
@@ -61,7 +61,7 @@ class EcsAgent:
         self.metadata_uri = f"{address}/v4/1234"
 
     def wait_for(self, state: dict[str, Any], seconds: float = 10) -> None:
-        """Wait until a state has been asked for. Raises TimeoutError."""
+        """Wait until a state has been requested. Raises TimeoutError."""
         deadline = time.monotonic() + seconds
         while state not in self.states:
             if time.monotonic() > deadline:

@@ -10,9 +10,9 @@ import uvicorn
 from devstack.stripe import endpoints
 from devstack.stripe.app import build
 from devstack.stripe.connections import Connection
-from devstack.stripe.delivery import RETRY_SECONDS
 from devstack.stripe.merchant import Merchant
 from devstack.stripe.store import Store
+from devstack.stripe.webhook_sender import RETRY_SECONDS
 
 
 def _pauses(text: str) -> tuple[float, ...]:
@@ -21,12 +21,10 @@ def _pauses(text: str) -> tuple[float, ...]:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="stripe_stand_in", description="Stripe's API and Checkout on one machine."
+        prog="python -m devstack.stripe", description="Stripe's API and Checkout on one machine."
     )
     parser.add_argument("--port", type=int, required=True)
-    parser.add_argument(
-        "--state-dir", type=Path, required=True, help="where it remembers; kept over a restart"
-    )
+    parser.add_argument("--state-dir", type=Path, required=True, help="where its state is stored")
     parser.add_argument("--webhook-url", help="where events go; can also be set later")
     parser.add_argument(
         "--webhook-secret", default=os.environ.get("STRIPE_WEBHOOK_SECRET"), help="signs the events (whsec_…)"

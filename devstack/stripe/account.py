@@ -1,4 +1,4 @@
-"""The merchant's account and balance, which the product reads to prove that its key works."""
+"""The merchant's account and balance, which the product reads to check its key."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ def _amount() -> Body:
 
 
 def balance(_: Call, __: dict[str, Any]) -> Body:
-    """Always empty: nothing here is ever paid out."""
+    """The balance, always zero: the stand-in has no payouts."""
     return {
         "object": "balance",
         "available": [_amount()],

@@ -1,4 +1,4 @@
-"""The API's front: key, version, faults, idempotency, parameters, endpoint, answer — in that order."""
+"""The entry of the API: checks key and version, applies faults and idempotency, runs the endpoint."""
 
 import asyncio
 import base64
@@ -10,7 +10,7 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 
 from devstack.stripe import endpoints, form, idempotency, ids, operations, sessions, switches
-from devstack.stripe.connections import cut
+from devstack.stripe.connections import reset
 from devstack.stripe.errors import ApiError
 from devstack.stripe.idempotency import Answer, Keys
 from devstack.stripe.merchant import Call, Cause, Merchant
@@ -40,7 +40,7 @@ class Api:
         finally:
             self._log(http, request_id, answer, fault)
         if fault and fault.kind in ("timeout", "reset", "answer_lost"):
-            await cut(http.scope)
+            await reset(http.scope)
         return self._response(http, request_id, answer)
 
     async def _work(self, http: HttpRequest, request_id: str, fault: Fault | None) -> Answer:
@@ -69,7 +69,7 @@ class Api:
         fault: Fault | None,
         request: idempotency.Request | None = None,
     ) -> Answer:
-        """Run the endpoint; its effect and the answer kept under the key are one transaction."""
+        """Run the endpoint; its effect and the answer saved under the key are one transaction."""
         sessions.expire_due(self._merchant)
         params = operation.parameters.read(raw, "")
         store = self._merchant.store
@@ -139,7 +139,7 @@ class Api:
 
 
 async def _fail_before(fault: Fault | None) -> None:
-    """The faults that strike before the endpoint: nothing is done and nothing is kept."""
+    """Apply the faults that come before the endpoint: nothing is done and nothing is saved."""
     match fault:
         case Fault(kind="unavailable"):
             raise ApiError("Stripe is unavailable. Try again.", status=503, kind="api_error", executed=False)
@@ -160,7 +160,7 @@ async def _fail_before(fault: Fault | None) -> None:
 
 
 def _server_error() -> ApiError:
-    # Stripe's own libraries are told not to retry: the key would only replay the answer.
+    # The header keeps Stripe's libraries from retrying: the key would only replay the answer.
     return ApiError(
         "An unknown error occurred",
         status=500,

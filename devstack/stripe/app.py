@@ -1,4 +1,4 @@
-"""The stand-in as one ASGI application: API, payment page, switches, and the courier beside them."""
+"""The stand-in as one ASGI application: API, payment page, control API and webhook sender."""
 
 import asyncio
 import os
@@ -12,9 +12,9 @@ from fastapi.responses import JSONResponse
 
 from devstack.stripe import control, pages, sessions
 from devstack.stripe.api import Api
-from devstack.stripe.delivery import Courier
 from devstack.stripe.errors import ApiError
 from devstack.stripe.merchant import Merchant
+from devstack.stripe.webhook_sender import WebhookSender
 
 EXPIRY_CHECK_SECONDS = 1.0
 
@@ -24,9 +24,9 @@ def build(merchant: Merchant, retry_seconds: Sequence[float]) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        courier = Courier(merchant, retry_seconds)
-        merchant.on_mail = courier.wake
-        work = [asyncio.create_task(courier.run()), asyncio.create_task(_expire_on_time(merchant))]
+        sender = WebhookSender(merchant, retry_seconds)
+        merchant.on_event = sender.wake
+        work = [asyncio.create_task(sender.run()), asyncio.create_task(_expire_on_time(merchant))]
         for task in work:
             task.add_done_callback(_end_if_broken)
         yield
@@ -48,7 +48,7 @@ def build(merchant: Merchant, retry_seconds: Sequence[float]) -> FastAPI:
 
 
 def _end_if_broken(task: asyncio.Task[None]) -> None:
-    # A stand-in that has quietly stopped delivering would only show as a test that waits.
+    # Without this, a sender that died would only show as a test that waits.
     if not task.cancelled() and task.exception():
         traceback.print_exception(task.exception())
         os.kill(os.getpid(), signal.SIGTERM)

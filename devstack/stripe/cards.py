@@ -1,4 +1,4 @@
-"""Stripe's published test cards and bank accounts, with what each is known for."""
+"""Stripe's published test cards and what each one does."""
 
 from dataclasses import dataclass
 
@@ -22,7 +22,7 @@ DECLINED = "4000000000000002"
 WITHOUT_FUNDS = "4000000000009995"
 DISPUTED = "4000000000000259"
 REFUND_PENDING = "4000000000007726"
-"""A refund of it begins as pending; settle it by the control client."""
+"""A refund of it starts as pending; `Control.settle_refund` settles it."""
 
 _CARDS = {
     card.number: card

@@ -1,4 +1,4 @@
-"""The typed client for the switches, and a customer for the payment page."""
+"""A typed client of the control API, and a customer at the payment page."""
 
 import ssl
 import time
@@ -8,7 +8,7 @@ import httpx
 from pydantic import BaseModel
 
 from devstack.stripe import cards
-from devstack.stripe.switches import FaultKind, Mail
+from devstack.stripe.switches import DeliverySettings, FaultKind
 
 _PATIENCE_SECONDS = 10.0
 
@@ -56,7 +56,7 @@ class ApiRequest(BaseModel):
 def pay(
     url: str, *, card: str = cards.GOOD, method: str = "card", email: str = "customer@example.com"
 ) -> httpx.Response:
-    """Press the button on a Checkout page; answers the page's response, a redirect not followed.
+    """Pay on a Checkout page; returns the page's response without following a redirect.
 
     `method` "au_becs_debit" authorises a direct debit, which `Control.settle_payment` settles.
     """
@@ -65,7 +65,7 @@ def pay(
 
 
 class Control:
-    """The switches of a running stand-in."""
+    """The control API of a running stand-in."""
 
     def __init__(self, url: str) -> None:
         self._http = httpx.Client(
@@ -73,7 +73,7 @@ class Control:
         )
 
     def answers(self) -> bool:
-        """Whether the stand-in is up."""
+        """Whether the stand-in answers."""
         try:
             return self._http.get("/health", timeout=1).is_success
         except httpx.TransportError:
@@ -92,7 +92,7 @@ class Control:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    # Where webhooks go, and signed with what.
+    # ---- webhook endpoint
 
     def set_webhook(
         self,
@@ -101,7 +101,7 @@ class Control:
         api_version: str | None = None,
         enabled_events: tuple[str, ...] = ("*",),
     ) -> str | None:
-        """Point the own endpoint at `url` (None: off); answers its id."""
+        """Set the URL of the launcher's own endpoint (None disables it); returns its id."""
         order = {
             "url": url,
             "secret": secret,
@@ -112,29 +112,31 @@ class Control:
         return answer
 
     def roll_secret(self, secret: str | None = None, overlap_seconds: float = 3600) -> str:
-        """Sign with a new secret from now on, and with the old one too for a while; answers the new one."""
+        """Sign with a new secret, and for `overlap_seconds` with the old one too; returns the new one."""
         answer: str = self._send(
             "POST", "/webhook/roll", {"secret": secret, "overlap_seconds": overlap_seconds}
         )["secret"]
         return answer
 
-    # How webhooks travel.
+    # ---- webhook delivery
 
-    def set_mail(
+    def set_delivery(
         self, *, copies: int = 1, delay_seconds: float = 0, hold: bool = False, drop: tuple[str, ...] = ()
     ) -> None:
-        """Duplicate, delay, hold back or lose the events that happen from now on; without arguments, none of it."""
-        mail = Mail(copies=copies, delay_seconds=delay_seconds, hold=hold, drop=list(drop))
-        self._send("PUT", "/mail", mail.model_dump())
+        """Duplicate, delay, hold or lose events that happen from now on; without arguments, deliver normally."""
+        wanted = DeliverySettings(copies=copies, delay_seconds=delay_seconds, hold=hold, drop=list(drop))
+        self._send("PUT", "/delivery", wanted.model_dump())
 
     def release(self, seed: int | None = None) -> list[str]:
-        """Deliver what was held one by one, shuffled by `seed`; answers the event ids in the order of delivery."""
+        """Deliver held events one by one, shuffled by `seed`; returns the event ids in the order of delivery."""
         answer: list[str] = self._send("POST", "/release", {"seed": seed})["events"]
         return answer
 
     def deliver_again(self, event_id: str, **order: Any) -> int:
-        """Deliver an event past every switch; `order` as in outbox.Resend: times, livemode, api_version,
-        signed_seconds_ago, secret. Answers how many deliveries that makes."""
+        """Deliver an event whatever the delivery settings; returns the number of deliveries.
+
+        `order` has the fields of outbox.Resend: times, livemode, api_version, signed_seconds_ago, secret.
+        """
         answer: int = self._send("POST", f"/events/{event_id}/deliver", order)["deliveries"]
         return answer
 
@@ -142,7 +144,7 @@ class Control:
         """Forge an event's livemode, in the event and in its object."""
         self._send("POST", f"/events/{event_id}/livemode", {"livemode": livemode})
 
-    # How the API fails.
+    # ---- failures of the API
 
     def fail_next(
         self,
@@ -153,44 +155,44 @@ class Control:
         path: str = "/v1/",
         seconds: float = 30,
     ) -> None:
-        """Let the next `times` API calls that fit fail; the kinds are explained at switches.FaultKind."""
+        """Make the next `times` matching API calls fail; switches.FaultKind explains the kinds."""
         order = {"kind": kind, "times": times, "method": method, "path": path, "seconds": seconds}
         self._send("POST", "/faults", order)
 
     def clear_faults(self) -> None:
         self._send("DELETE", "/faults")
 
-    # What time and banks do.
+    # ---- time and banks
 
     def advance_clock(self, seconds: int) -> int:
-        """Move Stripe's clock (negative: back); sessions whose time is up expire. Answers how many did."""
+        """Move Stripe's clock (negative: back) and expire due sessions; returns how many expired."""
         answer: int = self._send("POST", "/clock", {"seconds": seconds})["expired"]
         return answer
 
     def settle_payment(self, session_id: str, *, succeeded: bool) -> None:
-        """The bank's answer to a direct debit."""
+        """Decide a direct debit, as the bank does."""
         self._send("POST", f"/sessions/{session_id}/settle", {"succeeded": succeeded})
 
     def settle_refund(self, refund_id: str) -> None:
-        """A pending refund succeeds."""
+        """Let a pending refund succeed."""
         self._send("POST", f"/refunds/{refund_id}/settle", {"status": "succeeded"})
 
     def fail_refund(self, refund_id: str, reason: str = "lost_or_stolen_card") -> None:
-        """A refund comes back from the bank."""
+        """Let a refund fail, as the bank does."""
         self._send("POST", f"/refunds/{refund_id}/settle", {"status": "failed", "failure_reason": reason})
 
     def open_dispute(self, charge_id: str, *, amount: int | None = None, reason: str = "fraudulent") -> str:
-        """A customer disputes a charge: created, funds withdrawn. Answers the dispute's id."""
+        """Open a dispute of a charge and withdraw its funds; returns the dispute's id."""
         answer: str = self._send(
             "POST", "/disputes", {"charge": charge_id, "amount": amount, "reason": reason}
         )["id"]
         return answer
 
     def close_dispute(self, dispute_id: str, *, won: bool) -> None:
-        """The bank decides: won gives the funds back; closed either way."""
+        """Close a dispute; a won one returns the funds to the merchant."""
         self._send("POST", f"/disputes/{dispute_id}/close", {"won": won})
 
-    # What has happened.
+    # ---- records
 
     def deliveries(self, state: str | None = None) -> list[Delivery]:
         """Every delivery with its attempts, oldest first."""
@@ -202,7 +204,7 @@ class Control:
         return [ApiRequest.model_validate(row) for row in self._send("GET", "/requests")]
 
     def counters(self) -> dict[str, int]:
-        """How often each fault and switch has struck: `fault.<kind>`, `mail.<duplicated|dropped|held|…>`."""
+        """How often each fault and setting took effect: `fault.<kind>`, `delivery.<duplicated|dropped|…>`."""
         answer: dict[str, int] = self._send("GET", "/counters")
         return answer
 

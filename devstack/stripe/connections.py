@@ -1,4 +1,4 @@
-"""Open connections, so that one can be cut without an answer as a broken network does."""
+"""The open connections by client address, so that one can be reset as a broken network does."""
 
 import asyncio
 from collections.abc import MutableMapping
@@ -25,7 +25,7 @@ class Connection(H11Protocol):
         super().connection_lost(exc)
 
 
-async def cut(scope: MutableMapping[str, Any]) -> None:
+async def reset(scope: MutableMapping[str, Any]) -> None:
     """Reset the connection of a request; what the handler returns afterwards goes nowhere."""
     connection = _open.get(tuple(scope["client"]))
     if connection is not None:

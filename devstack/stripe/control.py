@@ -1,4 +1,4 @@
-"""The switches, over HTTP under /_control: what Stripe's test mode, its dashboard and bad luck do otherwise."""
+"""The control API under /_control: webhook delivery, API failures, the clock, and what banks decide."""
 
 from typing import Any, Literal
 
@@ -9,7 +9,7 @@ from devstack.stripe import disputes, endpoints, ids, outbox, payments, refunds,
 from devstack.stripe.merchant import Merchant
 from devstack.stripe.outbox import Resend
 from devstack.stripe.store import Body
-from devstack.stripe.switches import Fault, Mail
+from devstack.stripe.switches import DeliverySettings, Fault
 
 
 class Order(BaseModel):
@@ -17,7 +17,7 @@ class Order(BaseModel):
 
 
 class Webhook(Order):
-    """Where the launcher's own endpoint points; None for `url` turns it off."""
+    """The URL of the launcher's own endpoint; None disables it."""
 
     url: str | None
     secret: str | None = None
@@ -64,9 +64,9 @@ class DisputeOutcome(Order):
 def router(merchant: Merchant) -> APIRouter:
     control = APIRouter(prefix="/_control")
     _add_reports(control, merchant)
-    _add_mail(control, merchant)
+    _add_webhooks(control, merchant)
     _add_api(control, merchant)
-    _add_money(control, merchant)
+    _add_bank(control, merchant)
     return control
 
 
@@ -90,7 +90,7 @@ def _add_reports(control: APIRouter, merchant: Merchant) -> None:
         return store.counters()
 
 
-def _add_mail(control: APIRouter, merchant: Merchant) -> None:
+def _add_webhooks(control: APIRouter, merchant: Merchant) -> None:
     store = merchant.store
 
     @control.put("/webhook")
@@ -103,13 +103,13 @@ def _add_mail(control: APIRouter, merchant: Merchant) -> None:
         endpoints.roll(merchant, store.setting(endpoints.OWN_ENDPOINT), secret, order.overlap_seconds)
         return {"secret": secret}
 
-    @control.get("/mail")
-    async def mail() -> Mail:
-        return switches.mail(store)
+    @control.get("/delivery")
+    async def delivery() -> DeliverySettings:
+        return switches.delivery_settings(store)
 
-    @control.put("/mail")
-    async def set_mail(order: Mail) -> Mail:
-        switches.set_mail(store, order)
+    @control.put("/delivery")
+    async def set_delivery(order: DeliverySettings) -> DeliverySettings:
+        switches.set_delivery(store, order)
         return order
 
     @control.post("/release")
@@ -118,11 +118,11 @@ def _add_mail(control: APIRouter, merchant: Merchant) -> None:
 
     @control.post("/events/{event_id}/deliver")
     async def deliver(event_id: str, order: Resend) -> dict[str, int]:
-        return {"deliveries": outbox.resend(merchant, merchant.need("event", event_id), order)}
+        return {"deliveries": outbox.resend(merchant, merchant.require("event", event_id), order)}
 
     @control.post("/events/{event_id}/livemode")
     async def livemode(event_id: str, order: Livemode) -> Body:
-        event = merchant.need("event", event_id)
+        event = merchant.require("event", event_id)
         event["livemode"] = order.livemode
         if "livemode" in event["data"]["object"]:
             event["data"]["object"]["livemode"] = order.livemode
@@ -134,7 +134,7 @@ def _add_api(control: APIRouter, merchant: Merchant) -> None:
 
     @control.post("/faults")
     async def fault(order: Fault) -> Fault:
-        switches.order_fault(store, order)
+        switches.add_fault(store, order)
         return order
 
     @control.delete("/faults")
@@ -148,25 +148,25 @@ def _add_api(control: APIRouter, merchant: Merchant) -> None:
         return {"now": now, "expired": sessions.expire_due(merchant)}
 
 
-def _add_money(control: APIRouter, merchant: Merchant) -> None:
+def _add_bank(control: APIRouter, merchant: Merchant) -> None:
     @control.post("/sessions/{session_id}/settle")
     async def settle(session_id: str, order: Settle) -> Body:
-        session = merchant.need("checkout.session", session_id)
+        session = merchant.require("checkout.session", session_id)
         payments.settle_debit(merchant, session, succeeded=order.succeeded)
         return session
 
     @control.post("/refunds/{refund_id}/settle")
     async def settle_refund(refund_id: str, order: RefundOutcome) -> Body:
-        refund = merchant.need("refund", refund_id)
+        refund = merchant.require("refund", refund_id)
         if order.status == "succeeded":
             return refunds.succeed(merchant, refund)
         return refunds.fail(merchant, refund, order.failure_reason)
 
     @control.post("/disputes")
     async def dispute(order: Disputed) -> Body:
-        charge = merchant.need("charge", order.charge)
+        charge = merchant.require("charge", order.charge)
         return disputes.open_dispute(merchant, charge, reason=order.reason, amount=order.amount)
 
     @control.post("/disputes/{dispute_id}/close")
     async def close(dispute_id: str, order: DisputeOutcome) -> Body:
-        return disputes.close_dispute(merchant, merchant.need("dispute", dispute_id), won=order.won)
+        return disputes.close_dispute(merchant, merchant.require("dispute", dispute_id), won=order.won)

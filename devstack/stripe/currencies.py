@@ -40,7 +40,7 @@ def minimum(currency: str) -> int:
 
 
 def maximum(currency: str) -> int:
-    """Eight digits, twelve in rupiah."""
+    """The most that can be charged in minor units: eight digits, twelve in rupiah."""
     return 999_999_999_999 if currency == "idr" else 99_999_999
 
 
@@ -53,7 +53,7 @@ def display(amount: int, currency: str) -> str:
 
 
 def check_unit_amount(amount: int, currency: str, param: str) -> None:
-    """Refuse an amount that has no representation in the currency."""
+    """Raise ApiError for an amount that the currency cannot represent."""
     step = 10 if currency in THREE_DECIMAL else 100 if currency in PADDED else 1
     if amount % step:
         raise ApiError(
@@ -64,7 +64,7 @@ def check_unit_amount(amount: int, currency: str, param: str) -> None:
 
 
 def check_total(amount: int, currency: str) -> None:
-    """Refuse a Checkout total that Stripe would not charge."""
+    """Raise ApiError for a Checkout total that Stripe would not charge."""
     least, most = minimum(currency), maximum(currency)
     if amount < least:
         raise ApiError(

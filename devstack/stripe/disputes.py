@@ -1,4 +1,4 @@
-"""Disputes: a customer's bank takes the money back, and may give it back again."""
+"""Disputes: the customer's bank withdraws the funds, and returns them if the merchant wins."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from devstack.stripe import ids
 from devstack.stripe.errors import ApiError
 from devstack.stripe.events import record
 from devstack.stripe.expanding import expand
-from devstack.stripe.listing import chosen, page
+from devstack.stripe.listing import filters_of, page
 from devstack.stripe.merchant import Call, Cause, Merchant
 from devstack.stripe.parameters import EXPAND, PAGING, Hash, Moments, Text
 from devstack.stripe.store import Body
@@ -27,16 +27,16 @@ _FILES_AND_TEXTS = (
 
 
 def retrieve(call: Call, params: dict[str, Any]) -> Body:
-    return expand(call.merchant, call.merchant.need("dispute", call.ids[0]), params)
+    return expand(call.merchant, call.merchant.require("dispute", call.ids[0]), params)
 
 
 def list_disputes(call: Call, params: dict[str, Any]) -> Body:
-    where = chosen(params, "charge", "payment_intent")
+    where = filters_of(params, "charge", "payment_intent")
     return expand(call.merchant, page(call.merchant, "dispute", "/v1/disputes", params, where=where), params)
 
 
 def open_dispute(merchant: Merchant, charge: Body, *, reason: str, amount: int | None = None) -> Body:
-    """A customer disputes a charge: `charge.dispute.created`, and the funds are withdrawn."""
+    """Open a dispute: `charge.dispute.created`, then the funds are withdrawn."""
     if charge["disputed"] or charge["status"] != "succeeded":
         raise ApiError(f"Charge {charge['id']} cannot be disputed.")
     dispute = _object(merchant, charge, reason, amount or charge["amount"])
@@ -50,7 +50,7 @@ def open_dispute(merchant: Merchant, charge: Body, *, reason: str, amount: int |
 
 
 def close_dispute(merchant: Merchant, dispute: Body, *, won: bool) -> Body:
-    """The bank has decided; a merchant who won gets the funds back."""
+    """Close a dispute; a merchant who won gets the funds back."""
     if dispute["status"] in ("won", "lost"):
         raise ApiError(f"Dispute {dispute['id']} is closed already.")
     before = dict(dispute)

@@ -1,4 +1,4 @@
-"""Webhook endpoints: where events go, with which secret and shaped by which API version."""
+"""Webhook endpoints: URL, signing secret, API version and event types of each."""
 
 import time
 from typing import Any, get_args
@@ -23,12 +23,12 @@ from devstack.stripe.parameters import (
 from devstack.stripe.store import Body
 
 OWN_ENDPOINT = "own_webhook_endpoint"
-"""The setting that names the endpoint which the launcher made."""
+"""The setting that holds the id of the launcher's own endpoint."""
 
 MOST_ENDPOINTS = 16
 
 EVENT_TYPES: tuple[str, ...] = get_args(stripe.Event.__annotations__["type"])
-"""Stripe's own list; an endpoint that asks for anything else is refused."""
+"""Stripe's own list; an endpoint with any other type is an error."""
 
 _SHARED = {
     **EXPAND,
@@ -75,7 +75,7 @@ def add(merchant: Merchant, params: dict[str, Any], secret: str) -> Body:
 
 
 def update(call: Call, params: dict[str, Any]) -> Body:
-    endpoint = call.merchant.need("webhook_endpoint", call.ids[0])
+    endpoint = call.merchant.require("webhook_endpoint", call.ids[0])
     if "enabled_events" in params:
         _check_some(params["enabled_events"])
     for name in ("enabled_events", "url", "description"):
@@ -87,7 +87,7 @@ def update(call: Call, params: dict[str, Any]) -> Body:
 
 
 def retrieve(call: Call, _: dict[str, Any]) -> Body:
-    return call.merchant.need("webhook_endpoint", call.ids[0])
+    return call.merchant.require("webhook_endpoint", call.ids[0])
 
 
 def list_endpoints(call: Call, params: dict[str, Any]) -> Body:
@@ -95,13 +95,13 @@ def list_endpoints(call: Call, params: dict[str, Any]) -> Body:
 
 
 def signing_secrets(merchant: Merchant, identifier: str) -> list[str]:
-    """The secrets that sign now, the newest first: several for a while after a roll."""
+    """The valid signing secrets, newest first: several during the overlap after a roll."""
     kept = merchant.store.private(identifier)["secrets"]
     return [secret for secret, until in kept if until is None or until > time.time()]
 
 
 def roll(merchant: Merchant, identifier: str, new: str, overlap_seconds: float) -> None:
-    """Sign with `new`, and with the old secrets too for `overlap_seconds` of wall clock."""
+    """Sign with `new`, and for `overlap_seconds` of real time with the old secrets too."""
     private = merchant.store.private(identifier)
     end = time.time() + overlap_seconds
     old = [[secret, end if until is None else min(until, end)] for secret, until in private["secrets"]]
@@ -116,7 +116,7 @@ def set_own(
     api_version: str | None,
     enabled_events: list[str],
 ) -> str | None:
-    """Point the launcher's own endpoint somewhere; None for `url` disables it. Answers its id."""
+    """Set the launcher's own endpoint; None for `url` disables it. Returns its id."""
     store = merchant.store
     with store.transaction():
         known = store.setting(OWN_ENDPOINT)
@@ -138,7 +138,7 @@ def set_own(
 
 
 def check_version(merchant: Merchant, version: str) -> None:
-    """Refuse a version whose objects the stand-in cannot shape: any but its own release's."""
+    """Raise ApiError for an API version that the stand-in does not have: any but the SDK's release."""
     release = merchant.api_version.rpartition(".")[2]
     if version.rpartition(".")[2] != release:
         raise ApiError(

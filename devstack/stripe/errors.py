@@ -1,12 +1,12 @@
-"""What Stripe refuses, in Stripe's own words and shape."""
+"""Stripe's errors, with Stripe's messages and shape."""
 
 from typing import Any
 
 
 class ApiError(Exception):
-    """A request that Stripe answers with an error object instead of a result.
+    """An error that a request is answered with.
 
-    `executed` says whether the endpoint had begun its work: only then does an idempotency key keep the answer.
+    `executed` says whether the endpoint had started: only then is the answer saved under the idempotency key.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class ApiError(Exception):
 
 
 def invalid(message: str, param: str, code: str | None = None) -> ApiError:
-    """A parameter that cannot be read: refused before the endpoint begins."""
+    """An invalid parameter, found before the endpoint starts."""
     return ApiError(message, code=code, param=param, executed=False)
 
 
@@ -61,7 +61,7 @@ _PATH_PARAMETERS = {"checkout.session": "session", "payment_intent": "intent"}
 
 
 def no_such(kind: str, identifier: str, param: str | None = None) -> ApiError:
-    """An id that names nothing. It is 404 where it stands in the path, 400 where it stands in a parameter."""
+    """An unknown id: 404 for one in the path, 400 for one in a parameter."""
     noun = identifier if kind == "checkout.session" else f"'{identifier}'"
     return ApiError(
         f"No such {kind}: {noun}",

@@ -1,4 +1,4 @@
-"""Events: a snapshot of the object at the moment of the change, kept for 30 days."""
+"""Events: a snapshot of the object at the moment of the change, available for 30 days."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ RETRIEVE = Hash(EXPAND)
 
 
 def record(merchant: Merchant, cause: Cause, kind: str, subject: Body, before: Body | None = None) -> Body:
-    """Write an event about `subject` and put it in the outbox of every endpoint that wants it.
+    """Record an event about `subject` and queue it for every subscribed endpoint.
 
     `before` is the object as it was; what differs at the top level becomes `data.previous_attributes`.
     """
@@ -49,7 +49,7 @@ def record(merchant: Merchant, cause: Cause, kind: str, subject: Body, before: B
 
 
 def render(merchant: Merchant, event: Body) -> Body:
-    """The event as the API shows it: how many endpoints still wait changes with time."""
+    """The event as the API shows it: `pending_webhooks` is counted now."""
     shown = dict(event)
     request, kind = shown.pop("request"), shown.pop("type")
     return {
@@ -61,7 +61,7 @@ def render(merchant: Merchant, event: Body) -> Body:
 
 
 def retrieve(call: Call, _: dict[str, Any]) -> Body:
-    event = call.merchant.need("event", call.ids[0])
+    event = call.merchant.require("event", call.ids[0])
     if event["created"] < call.merchant.now() - KEPT_SECONDS:
         raise no_such("event", call.ids[0])
     return render(call.merchant, event)

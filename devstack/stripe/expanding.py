@@ -1,4 +1,4 @@
-"""`expand[]`: the object itself in the place of its id."""
+"""`expand[]`: replaces ids by the objects that they name."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ _FIELDS: dict[str, dict[str, str]] = {
     "refund": {"charge": "charge", "payment_intent": "payment_intent"},
     "dispute": {"charge": "charge", "payment_intent": "payment_intent"},
 }
-"""The fields that hold an id, by the kind of object, with the kind that the id names."""
+"""Kind of object → its fields that hold an id → the kind that the id names."""
 
 
 def expand(merchant: Merchant, body: Body, params: dict[str, Any]) -> Body:
@@ -57,7 +57,7 @@ def _value(merchant: Merchant, body: Body, name: str, path: str) -> Any:
             param="expand",
         )
     held = body[name]
-    return merchant.need(target, held) if isinstance(held, str) else held
+    return merchant.require(target, held) if isinstance(held, str) else held
 
 
 def _included(data: list[Body], url: str) -> Body:

@@ -14,7 +14,7 @@ _NAME = re.compile(r"([^\[\]]+)((?:\[[^\[\]]*\])*)")
 def parse(encoded: bytes | str) -> dict[str, Tree]:
     """The parameters of a query string or a form body.
 
-    Raises ApiError for text that is not UTF-8 and for names whose brackets contradict each other.
+    Raises ApiError for text that is not UTF-8 and for contradicting brackets in names.
     """
     try:
         text = encoded.decode("ascii") if isinstance(encoded, bytes) else encoded

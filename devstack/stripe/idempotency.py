@@ -1,4 +1,4 @@
-"""Idempotency keys: the first answer of an endpoint that began its work is the answer for 24 hours."""
+"""Idempotency keys: the first answer of an endpoint is replayed for 24 hours."""
 
 import json
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ LONGEST = 255
 
 @dataclass(frozen=True)
 class Answer:
-    """What a request is answered: status, the extra headers and the JSON body."""
+    """The answer to a request: status, extra headers and JSON body."""
 
     status: int
     body: dict[str, Any]
@@ -25,7 +25,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Request:
-    """What a key is bound to."""
+    """The request that a key is bound to."""
 
     key: str
     endpoint: str
@@ -40,7 +40,7 @@ class Request:
 
 
 class Keys:
-    """The keys that are known, and those whose first request is still under way."""
+    """The known keys, and those whose first request is still running."""
 
     def __init__(self, merchant: Merchant) -> None:
         self._merchant = merchant
@@ -48,10 +48,10 @@ class Keys:
 
     @contextmanager
     def claim(self, request: Request) -> Iterator[Answer | None]:
-        """Hold the key while its request runs; gives the saved answer if there is one.
+        """Hold the key while its request runs; yields the saved answer if there is one.
 
-        Raises ApiError: 400 idempotency_error for another endpoint or other parameters, 409 for a twin that is
-        still under way.
+        Raises ApiError: 400 idempotency_error for another endpoint or other parameters, 409 while another
+        request with the same key runs.
         """
         if len(request.key) > LONGEST:
             raise ApiError(f"Idempotency keys can be up to {LONGEST} characters long.", executed=False)

@@ -43,7 +43,7 @@ class StripeStandIn:
         self.control = Control(self.url)
 
     def start(self) -> None:
-        """Start, or start again with what it remembers; returns when it answers."""
+        """Start, or restart with the stored state; returns when it answers."""
         if self.control.closed:
             self.control = Control(self.url)
         arguments = ["--port", str(self._port), "--state-dir", str(self._run_dir), *self._options]
@@ -51,7 +51,7 @@ class StripeStandIn:
             arguments += ["--webhook-url", self._webhook_url]
         process = start(
             [sys.executable, "-m", "devstack.stripe", *arguments],
-            # The keys go by the environment: a command line is open to every process on the machine.
+            # The keys go by the environment: every process on the machine can read a command line.
             env={"PATH": os.environ.get("PATH", ""), "PYTHONPATH": str(_ROOT), **self._keys},
             log=self._run_dir / "stripe.log",
             cwd=_ROOT,
@@ -65,7 +65,7 @@ class StripeStandIn:
         self.control.set_webhook(url, self._keys["STRIPE_WEBHOOK_SECRET"])
 
     def stop(self) -> None:
-        """Ask it to end and wait until it has."""
+        """End it gracefully and wait for that."""
         if self._process is not None:
             self._process.stop()
         self.control.close()

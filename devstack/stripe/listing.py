@@ -19,7 +19,7 @@ def page(
 ) -> Body:
     """One page of the objects of a kind: {"object": "list", "data", "has_more", "url"}.
 
-    `params` are the request's limit, starting_after, ending_before and created; `where` and `keep` choose.
+    `params` are the request's limit, starting_after, ending_before and created; `where` and `keep` select.
     """
     created = params.get("created", {})
     matching = [
@@ -27,16 +27,16 @@ def page(
         for body in merchant.store.newest_first(kind, where)
         if _within(body.get("created", 0), created) and keep(body)
     ]
-    return cut(matching, kind, url, params)
+    return paginate(matching, kind, url, params)
 
 
-def chosen(params: Mapping[str, Any], *names: str) -> dict[str, Any]:
-    """Those of the request's filters that were sent."""
+def filters_of(params: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    """The filters among `names` that the request gives, as name → value."""
     return {name: params[name] for name in names if name in params}
 
 
-def cut(matching: list[Body], kind: str, url: str, params: Mapping[str, Any]) -> Body:
-    """One page of objects that are already chosen and in order."""
+def paginate(matching: list[Body], kind: str, url: str, params: Mapping[str, Any]) -> Body:
+    """One page of objects that are already selected and in order."""
     limit = params.get("limit", 10)
     after, before = params.get("starting_after"), params.get("ending_before")
     if after and before:

@@ -1,4 +1,4 @@
-"""The one merchant account whose back office the stand-in plays."""
+"""The one merchant account of the stand-in."""
 
 import time
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from devstack.stripe.store import Body, Store
 
 @dataclass(frozen=True)
 class Cause:
-    """What made a change: an API request, or (both None) something at Stripe itself."""
+    """What caused a change: an API request, or (both None) Stripe itself."""
 
     request_id: str | None = None
     idempotency_key: str | None = None
@@ -18,7 +18,7 @@ class Cause:
 
 @dataclass
 class Merchant:
-    """The account's state and settings; `on_mail` is called when an event has been put in the outbox."""
+    """The account's state and settings; `on_event` is called after an event was put in the outbox."""
 
     store: Store
     secret_key: str
@@ -26,18 +26,18 @@ class Merchant:
     api_version: str
     """The account's default version: requests without a version and events read by the API are shaped by it."""
 
-    on_mail: Callable[[], None] = field(default=lambda: None)
+    on_event: Callable[[], None] = field(default=lambda: None)
 
     def now(self) -> int:
-        """Epoch seconds at Stripe: the wall clock plus whatever a test has advanced it by."""
+        """Epoch seconds at Stripe: the wall clock plus what `advance_clock` added."""
         return int(time.time()) + int(self.store.setting("clock_offset", 0))
 
     def advance_clock(self, seconds: int) -> int:
         self.store.put_setting("clock_offset", int(self.store.setting("clock_offset", 0)) + seconds)
         return self.now()
 
-    def need(self, kind: str, identifier: str, param: str | None = None) -> Body:
-        """The object, or Stripe's resource_missing (404 for a path, 400 for a parameter)."""
+    def require(self, kind: str, identifier: str, param: str | None = None) -> Body:
+        """The object. Raises ApiError resource_missing: 404 for an id in the path, 400 for a parameter."""
         body = self.store.get(kind, identifier)
         if body is None:
             raise no_such(kind, identifier, param)

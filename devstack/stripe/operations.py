@@ -1,4 +1,4 @@
-"""Every endpoint under /v1 that the stand-in plays, with all the parameters that it takes."""
+"""Every endpoint under /v1 that the stand-in implements, with its parameters."""
 
 import re
 from collections.abc import Callable
@@ -22,7 +22,7 @@ class Operation:
     run: Callable[[Call, dict[str, Any]], Body]
 
     def ids(self, method: str, path: str) -> tuple[str, ...] | None:
-        """The ids in `path` if the request is for this operation."""
+        """The ids in `path`; None if the request is not for this operation."""
         if method != self.method:
             return None
         matched = re.fullmatch(self.path.replace("{}", "([^/]+)"), path)

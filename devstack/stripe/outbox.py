@@ -1,4 +1,4 @@
-"""The webhooks to send: one row for each copy of an event to each endpoint that wants it."""
+"""The webhooks to send: one row for each copy of an event to each subscribed endpoint."""
 
 import json
 import random
@@ -15,7 +15,7 @@ from devstack.stripe.store import Body, Store
 
 
 class Resend(BaseModel):
-    """An event to deliver again, past every switch; the overrides forge what Stripe would never send."""
+    """An event to deliver again whatever the delivery settings; the overrides forge what Stripe never sends."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -28,7 +28,7 @@ class Resend(BaseModel):
 
 @dataclass(frozen=True)
 class Delivery:
-    """A row of the outbox that is due."""
+    """A due row of the outbox."""
 
     seq: int
     event_id: str
@@ -39,30 +39,30 @@ class Delivery:
 
 
 def enqueue(merchant: Merchant, event: Body) -> None:
-    """Address an event to its endpoints, as the switches say."""
-    mail, store = switches.mail(merchant.store), merchant.store
-    lost = any(matches(event["type"], pattern) for pattern in mail.drop)
-    state = "dropped" if lost else "held" if mail.hold else "pending"
+    """Queue an event for its endpoints, as the delivery settings say."""
+    settings, store = switches.delivery_settings(merchant.store), merchant.store
+    lost = any(matches(event["type"], pattern) for pattern in settings.drop)
+    state = "dropped" if lost else "held" if settings.hold else "pending"
     for endpoint in addressees(merchant, event):
-        for copy in range(mail.copies):
+        for copy in range(settings.copies):
             _post(
                 store,
                 event,
                 endpoint,
                 copy=copy,
                 state=state,
-                next_at=time.time() + mail.delay_seconds,
+                next_at=time.time() + settings.delay_seconds,
                 order=Resend(),
             )
         for name, count in (
-            ("dropped", mail.copies if lost else 0),
-            ("held", mail.copies if state == "held" else 0),
-            ("delayed", mail.copies if mail.delay_seconds and state == "pending" else 0),
-            ("duplicated", 0 if lost else mail.copies - 1),
+            ("dropped", settings.copies if lost else 0),
+            ("held", settings.copies if state == "held" else 0),
+            ("delayed", settings.copies if settings.delay_seconds and state == "pending" else 0),
+            ("duplicated", 0 if lost else settings.copies - 1),
         ):
             if count:
-                store.count(f"mail.{name}", count)
-    merchant.on_mail()
+                store.count(f"delivery.{name}", count)
+    merchant.on_event()
 
 
 def addressees(merchant: Merchant, event: Body) -> list[Body]:
@@ -74,7 +74,7 @@ def addressees(merchant: Merchant, event: Body) -> list[Body]:
 
 
 def resend(merchant: Merchant, event: Body, order: Resend) -> int:
-    """Send an event again to every endpoint that wants it; answers how many deliveries that makes."""
+    """Queue an event again for every subscribed endpoint; returns the number of deliveries."""
     endpoints = addressees(merchant, event)
     with merchant.store.transaction():
         for endpoint in endpoints:
@@ -88,13 +88,13 @@ def resend(merchant: Merchant, event: Body, order: Resend) -> int:
                     next_at=time.time(),
                     order=order,
                 )
-        merchant.store.count("mail.resent", order.times * len(endpoints))
-    merchant.on_mail()
+        merchant.store.count("delivery.resent", order.times * len(endpoints))
+    merchant.on_event()
     return order.times * len(endpoints)
 
 
 def release(merchant: Merchant, seed: int | None) -> list[str]:
-    """Let go what was held, one after another, shuffled by `seed` (None keeps the order); answers the event ids."""
+    """Release held events one by one, shuffled by `seed` (None keeps the order); returns the event ids."""
     store = merchant.store
     rows = store.run("select seq, event_id from deliveries where state = 'held' order by seq").fetchall()
     if seed is not None:
@@ -103,13 +103,13 @@ def release(merchant: Merchant, seed: int | None) -> list[str]:
         first = store.run("select coalesce(max(turn), 0) + 1 from deliveries").fetchone()[0]
         for turn, row in enumerate(rows, first):
             store.run("update deliveries set state = 'pending', turn = ? where seq = ?", turn, row["seq"])
-        store.count("mail.released", len(rows))
-    merchant.on_mail()
+        store.count("delivery.released", len(rows))
+    merchant.on_event()
     return [row["event_id"] for row in rows]
 
 
 def due(store: Store, in_flight: Sequence[int], places: int) -> list[Delivery]:
-    """Up to `places` deliveries to attempt now: any that are due, and the next one of those that go in order."""
+    """Up to `places` deliveries to attempt now: those that are due, and the next of the ordered ones."""
     ordered = store.run(
         "select * from deliveries where state = 'pending' and turn is not null order by turn limit 1"
     ).fetchall()
@@ -124,7 +124,7 @@ def due(store: Store, in_flight: Sequence[int], places: int) -> list[Delivery]:
 
 
 def seconds_until_due(store: Store, in_flight: Sequence[int]) -> float | None:
-    """How long until the next delivery that is not under way is due; None if there is none."""
+    """Seconds until the next delivery that is not being attempted is due; None if there is none."""
     soonest = store.run(
         "select min(next_at) from deliveries where state = 'pending' and turn is null "
         "and seq not in (select value from json_each(?))",
@@ -142,7 +142,7 @@ def settle(
     milliseconds: float,
     retry_in: float | None,
 ) -> None:
-    """Write down an attempt. Anything but 2xx is tried again in `retry_in` seconds, or given up if that is None."""
+    """Record an attempt. Anything but 2xx is retried after `retry_in` seconds, or fails for good if that is None."""
     delivered = status is not None and 200 <= status < 300
     with store.transaction():
         store.run(
@@ -162,13 +162,13 @@ def settle(
 
 
 def waiting(merchant: Merchant, event_id: str) -> int:
-    """How many endpoints have not taken the event yet: `pending_webhooks`."""
+    """The event's `pending_webhooks`: how many endpoints have not accepted it yet."""
     states = _states(merchant.store, event_id)
     return sum("delivered" not in reached for reached in states.values())
 
 
 def all_delivered(merchant: Merchant, event_id: str) -> bool:
-    """Whether every endpoint that the event was addressed to has taken it."""
+    """Whether every subscribed endpoint has accepted the event."""
     return waiting(merchant, event_id) == 0
 
 

@@ -1,4 +1,4 @@
-"""The hosted Checkout page: what the customer owes, a form to pay it, and clear words once that is over."""
+"""The hosted Checkout page: the amount due, a form to pay it, and a closing page once it is paid or expired."""
 
 from pathlib import Path
 from typing import Any

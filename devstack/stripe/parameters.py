@@ -1,4 +1,4 @@
-"""The kinds of parameter, and how Stripe complains about each.
+"""The kinds of parameter and the errors that Stripe answers for each.
 
 A table of kinds per endpoint is all that the stand-in accepts; a test holds every name in them against the SDK's
 own parameter types.
@@ -17,7 +17,7 @@ from devstack.stripe.form import Tree
 
 class Kind(Protocol):
     def read(self, raw: Tree, path: str) -> Any:
-        """The value, or a ApiError that names `path`."""
+        """The value, or an ApiError that names `path`."""
 
 
 def _filled_text(raw: Tree, path: str, expected: str = "string") -> str:
@@ -175,7 +175,7 @@ class Metadata:
 
 @dataclass(frozen=True)
 class Hash:
-    """A set of named parameters; whatever is not named is unknown."""
+    """A set of named parameters; any other name is an error."""
 
     fields: Mapping[str, Kind] = field(default_factory=dict)
     required: tuple[str, ...] = ()

@@ -11,7 +11,7 @@ BECS = "au_becs_debit"
 
 
 def intent(merchant: Merchant, session: Body, data: dict[str, Any]) -> Body:
-    """The payment intent that Checkout makes at the first attempt to pay, still without a charge."""
+    """The payment intent that Checkout creates at the first attempt to pay, without a charge."""
     identifier = ids.new("payment_intent")
     return {
         "id": identifier,

@@ -1,4 +1,4 @@
-"""What happens when somebody pays on the hosted page: intent, charge, session and their events."""
+"""A payment on the hosted page: its intent, charge, session and their events."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from devstack.stripe.cards import Card
 from devstack.stripe.errors import ApiError
 from devstack.stripe.events import record
 from devstack.stripe.expanding import expand
-from devstack.stripe.listing import chosen, page
+from devstack.stripe.listing import filters_of, page
 from devstack.stripe.merchant import Call, Cause, Merchant
 from devstack.stripe.parameters import EXPAND, PAGING, Hash, Moments, Text
 from devstack.stripe.session_objects import Payer
@@ -19,11 +19,11 @@ LIST_CHARGES = Hash({**PAGING, "created": Moments(), "payment_intent": Text()})
 
 
 class Declined(Exception):
-    """The bank said no; the session stays open and the message is the customer's."""
+    """The bank declined; the session stays open and the page shows the message."""
 
 
 def pay_by_card(merchant: Merchant, session: Body, card: Card, payer: Payer) -> None:
-    """Pay an open session. Raises Declined after writing the failed attempt down."""
+    """Pay an open session. Raises Declined after recording the failed attempt."""
     cause = _cause()
     with merchant.store.transaction():
         payment = _begin(merchant, session, cause)
@@ -58,11 +58,11 @@ def pay_by_debit(merchant: Merchant, session: Body, payer: Payer) -> None:
 
 
 def settle_debit(merchant: Merchant, session: Body, *, succeeded: bool) -> None:
-    """The bank's answer to a direct debit, for a session that completed unpaid."""
+    """Settle the direct debit of a session that completed unpaid."""
     if session["status"] != "complete" or session["payment_status"] != "unpaid":
         raise ApiError(f"{session['id']} has no payment that waits for a bank.")
-    payment = merchant.need("payment_intent", session["payment_intent"])
-    charge = merchant.need("charge", payment["latest_charge"])
+    payment = merchant.require("payment_intent", session["payment_intent"])
+    charge = merchant.require("charge", payment["latest_charge"])
     cause = Cause()
     with merchant.store.transaction():
         if succeeded:
@@ -75,22 +75,22 @@ def settle_debit(merchant: Merchant, session: Body, *, succeeded: bool) -> None:
 
 
 def retrieve_intent(call: Call, params: dict[str, Any]) -> Body:
-    return expand(call.merchant, call.merchant.need("payment_intent", call.ids[0]), params)
+    return expand(call.merchant, call.merchant.require("payment_intent", call.ids[0]), params)
 
 
 def retrieve_charge(call: Call, params: dict[str, Any]) -> Body:
-    return expand(call.merchant, call.merchant.need("charge", call.ids[0]), params)
+    return expand(call.merchant, call.merchant.require("charge", call.ids[0]), params)
 
 
 def list_charges(call: Call, params: dict[str, Any]) -> Body:
-    where = chosen(params, "payment_intent")
+    where = filters_of(params, "payment_intent")
     return expand(call.merchant, page(call.merchant, "charge", "/v1/charges", params, where=where), params)
 
 
 def _begin(merchant: Merchant, session: Body, cause: Cause) -> Body:
-    """The session's payment intent, made at the first attempt."""
+    """The session's payment intent, created at the first attempt."""
     if session["payment_intent"]:
-        payment = merchant.need("payment_intent", session["payment_intent"])
+        payment = merchant.require("payment_intent", session["payment_intent"])
     else:
         data = merchant.store.private(session["id"])["payment_intent_data"]
         payment = merchant.store.add(payment_objects.intent(merchant, session, data))
@@ -131,6 +131,6 @@ def _fail(merchant: Merchant, cause: Cause, payment: Body, charge: Body, error: 
 
 
 def _cause() -> Cause:
-    """Checkout's own page calls the API as any client does: with a request and a key of its own."""
+    """The cause of a change by the payment page, which calls the API with a request id and key of its own."""
     request_id = ids.new("request")
     return Cause(request_id, f"checkout-{request_id}")

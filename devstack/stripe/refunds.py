@@ -1,4 +1,4 @@
-"""Refunds: money back on a charge, in parts or whole, which may still fail days later."""
+"""Refunds of a charge, partial or whole; one may still fail days later."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from devstack.stripe.currencies import display
 from devstack.stripe.errors import ApiError, invalid
 from devstack.stripe.events import record
 from devstack.stripe.expanding import expand
-from devstack.stripe.listing import chosen, page
+from devstack.stripe.listing import filters_of, page
 from devstack.stripe.merchant import Call, Cause, Merchant
 from devstack.stripe.parameters import EXPAND, PAGING, Choice, Hash, Integer, Metadata, Moments, Text
 from devstack.stripe.store import Body
@@ -27,7 +27,7 @@ LIST = Hash({**PAGING, "charge": Text(), "created": Moments(), "payment_intent":
 
 
 def create(call: Call, params: dict[str, Any]) -> Body:
-    """Refund a charge, the whole rest of it without an amount. Raises ApiError for more than that."""
+    """Refund a charge; without an amount, all that is left of it. Raises ApiError for more than that."""
     merchant = call.merchant
     charge = _charge(merchant, params)
     amount = _amount(charge, params.get("amount"))
@@ -41,16 +41,16 @@ def create(call: Call, params: dict[str, Any]) -> Body:
 
 
 def retrieve(call: Call, params: dict[str, Any]) -> Body:
-    return expand(call.merchant, call.merchant.need("refund", call.ids[0]), params)
+    return expand(call.merchant, call.merchant.require("refund", call.ids[0]), params)
 
 
 def list_refunds(call: Call, params: dict[str, Any]) -> Body:
-    where = chosen(params, "charge", "payment_intent")
+    where = filters_of(params, "charge", "payment_intent")
     return expand(call.merchant, page(call.merchant, "refund", "/v1/refunds", params, where=where), params)
 
 
 def succeed(merchant: Merchant, refund: Body) -> Body:
-    """The bank has taken a pending refund."""
+    """Let a pending refund succeed."""
     if refund["status"] != "pending":
         raise ApiError(f"Refund {refund['id']} is {refund['status']}, not pending.")
     before = dict(refund)
@@ -63,7 +63,7 @@ def succeed(merchant: Merchant, refund: Body) -> Body:
 
 
 def fail(merchant: Merchant, refund: Body, reason: str) -> Body:
-    """The bank has sent a refund back: the money is the merchant's again, and the charge counts it no more."""
+    """Let a refund fail: the merchant has the money again, and the charge no longer counts the refund."""
     if refund["status"] not in ("pending", "succeeded"):
         raise ApiError(f"Refund {refund['id']} is {refund['status']} already.")
     before = dict(refund)
@@ -75,7 +75,7 @@ def fail(merchant: Merchant, refund: Body, reason: str) -> Body:
     }
     with merchant.store.transaction():
         merchant.store.save(refund)
-        _recount(merchant, merchant.need("charge", refund["charge"]))
+        _recount(merchant, merchant.require("charge", refund["charge"]))
         record(merchant, Cause(), "refund.failed", refund)
         record(merchant, Cause(), "refund.updated", refund, before)
         record(merchant, Cause(), "charge.refund.updated", refund, before)
@@ -90,21 +90,21 @@ def _charge(merchant: Merchant, params: dict[str, Any]) -> Body:
             executed=False,
         )
     if "charge" in params:
-        return merchant.need("charge", params["charge"], "charge")
+        return merchant.require("charge", params["charge"], "charge")
     if "payment_intent" not in params:
         raise invalid(
             "One of the following params should be provided for this request: payment_intent or charge.",
             "payment_intent",
             "parameter_missing",
         )
-    payment = merchant.need("payment_intent", params["payment_intent"], "payment_intent")
+    payment = merchant.require("payment_intent", params["payment_intent"], "payment_intent")
     if payment["latest_charge"] is None or payment["status"] not in ("succeeded", "processing"):
         raise ApiError(
             f"This PaymentIntent ({payment['id']}) does not have a successful charge to refund.",
             code="payment_intent_unexpected_state",
             param="payment_intent",
         )
-    return merchant.need("charge", payment["latest_charge"])
+    return merchant.require("charge", payment["latest_charge"])
 
 
 def _amount(charge: Body, wanted: int | None) -> int:
@@ -167,7 +167,7 @@ def _object(merchant: Merchant, charge: Body, amount: int, params: dict[str, Any
 
 
 def _recount(merchant: Merchant, charge: Body) -> None:
-    """`amount_refunded` is cumulative over the refunds that have not come back."""
+    """Set `amount_refunded` to the sum of the refunds that have not failed."""
     standing = [
         refund["amount"]
         for refund in merchant.store.newest_first("refund", {"charge": charge["id"]})

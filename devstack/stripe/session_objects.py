@@ -15,12 +15,12 @@ _NEVER_SET = (
     "redirect_on_completion return_url saved_payment_method_options setup_intent "
     "shipping_address_collection shipping_cost subscription tax_id_collection wallet_options "
 ).split()
-"""What a session has only for features that the bureau does not use."""
+"""Fields of features that the product does not use."""
 
 
 @dataclass(frozen=True)
 class Payer:
-    """Who stands at the payment page."""
+    """The customer at the payment page."""
 
     email: str
     name: str

@@ -1,4 +1,4 @@
-"""Checkout sessions: made open, they end complete or expired, once."""
+"""Checkout sessions: created open, they become complete or expired, once."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from devstack.stripe.currencies import check_total, check_unit_amount
 from devstack.stripe.errors import ApiError, invalid, missing_parameter
 from devstack.stripe.events import record
 from devstack.stripe.expanding import expand
-from devstack.stripe.listing import chosen, cut, page
+from devstack.stripe.listing import filters_of, page, paginate
 from devstack.stripe.merchant import Call, Cause, Merchant
 from devstack.stripe.parameters import (
     EXPAND,
@@ -88,7 +88,7 @@ LINE_ITEMS = Hash(PAGING)
 
 
 def create(call: Call, params: dict[str, Any]) -> Body:
-    """Open a session. Raises ApiError for amounts, currencies and times that Stripe would not take."""
+    """Open a session. Raises ApiError for amounts, currencies and times that Stripe rejects."""
     merchant = call.merchant
     if not params["line_items"]:
         raise missing_parameter("line_items")
@@ -118,11 +118,11 @@ def create(call: Call, params: dict[str, Any]) -> Body:
 
 
 def retrieve(call: Call, params: dict[str, Any]) -> Body:
-    return expand(call.merchant, call.merchant.need("checkout.session", call.ids[0]), params)
+    return expand(call.merchant, call.merchant.require("checkout.session", call.ids[0]), params)
 
 
 def list_sessions(call: Call, params: dict[str, Any]) -> Body:
-    where = chosen(params, "payment_intent", "status")
+    where = filters_of(params, "payment_intent", "status")
     if "customer_details" in params:
         where["customer_details.email"] = params["customer_details"]["email"]
     found = page(call.merchant, "checkout.session", "/v1/checkout/sessions", params, where=where)
@@ -130,14 +130,14 @@ def list_sessions(call: Call, params: dict[str, Any]) -> Body:
 
 
 def list_line_items(call: Call, params: dict[str, Any]) -> Body:
-    session = call.merchant.need("checkout.session", call.ids[0])
+    session = call.merchant.require("checkout.session", call.ids[0])
     lines = call.merchant.store.private(session["id"])["line_items"]
-    return cut(lines, "item", f"/v1/checkout/sessions/{session['id']}/line_items", params)
+    return paginate(lines, "item", f"/v1/checkout/sessions/{session['id']}/line_items", params)
 
 
 def expire(call: Call, params: dict[str, Any]) -> Body:
     """Close an open session at once. Raises ApiError for one that is not open."""
-    session = call.merchant.need("checkout.session", call.ids[0])
+    session = call.merchant.require("checkout.session", call.ids[0])
     if session["status"] != "open":
         raise ApiError(
             'Only Checkout Sessions with a status in ["open"] can be expired. '
@@ -148,7 +148,7 @@ def expire(call: Call, params: dict[str, Any]) -> Body:
 
 
 def expire_due(merchant: Merchant) -> int:
-    """Expire every open session whose time is up; answers how many."""
+    """Expire every open session that is due; returns how many."""
     now = merchant.now()
     over = [
         session
@@ -162,7 +162,7 @@ def expire_due(merchant: Merchant) -> int:
 
 
 def complete(merchant: Merchant, session: Body, *, paid: bool, payer: Payer) -> None:
-    """The customer is through; `paid` is false for a method whose money comes later."""
+    """Complete a session; `paid` is false for a method that settles later."""
     session |= {
         "collected_information": {"business_name": None, "individual_name": None, "shipping_details": None},
         "customer_details": session_objects.details(payer.email, payer.name),
@@ -191,7 +191,7 @@ def _expire(merchant: Merchant, cause: Cause, session: Body) -> None:
 
 
 def _offered(allowed: list[str], currency: str) -> list[str]:
-    """The allowed payment methods that fit the currency; without a wish, the merchant offers cards."""
+    """The allowed payment methods that support the currency."""
     fitting = [method for method in allowed if method != BECS or currency == "aud"]
     if not fitting:
         raise ApiError(

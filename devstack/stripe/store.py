@@ -1,4 +1,4 @@
-"""What the stand-in remembers: one SQLite file, so that a killed process loses nothing that it has answered."""
+"""The stand-in's state in one SQLite file, so that a killed process loses nothing that it has answered."""
 
 import json
 import sqlite3
@@ -60,7 +60,7 @@ class Store:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All or nothing; an inner transaction joins the outer one."""
+        """A transaction; an inner one joins the outer one."""
         if self._depth:
             yield
             return
@@ -77,7 +77,7 @@ class Store:
             self._depth -= 1
 
     def add(self, body: Body, private: Mapping[str, Any] | None = None) -> Body:
-        """Keep a new object under its `id` and its `object`; `private` is never shown."""
+        """Store a new object by its `id` and `object`; the API never shows `private`."""
         self.run(
             "insert into objects (id, kind, body, private) values (?, ?, ?, ?)",
             body["id"],

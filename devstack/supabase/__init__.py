@@ -5,7 +5,8 @@
     httpx.post(f"{supabase.url}/rest/v1/rpc/health", headers={"apikey": supabase.secret_key})
     supabase.stop()
 
-The server is Supabase's own @supabase/lite inside server.mjs, which evens out where it differs from hosted.
+The server is Supabase's own @supabase/lite inside server.mjs, which corrects its differences from hosted
+Supabase. README.md lists them by the letters that the comments use.
 """
 
 import json
@@ -34,7 +35,7 @@ LETTERS = string.ascii_letters + string.digits
 
 @dataclass(frozen=True)
 class Keys:
-    """What a project's page "API keys" shows; kept in the run folder, so that a restart changes none."""
+    """Port, API keys and JWT secret; stored in the run folder, so that a restart changes none."""
 
     port: int
     secret_key: str
@@ -66,7 +67,7 @@ class Keys:
 
 
 class Supabase:
-    """One project. `database_url` is the superuser's; the keys and the port outlive a restart."""
+    """One project. `database_url` is the superuser's; the keys and the port stay the same after a restart."""
 
     def __init__(
         self,
@@ -80,7 +81,7 @@ class Supabase:
         environment: Mapping[str, str] | None = None,
         progress: Callable[[str], None] = print,
     ) -> None:
-        """`environment` overrides the variables of settings.mjs, config.toml's values included."""
+        """`environment` overrides the variables of settings.mjs, also those from config.toml."""
         self.keys = Keys.of(run_dir)
         self.url = f"http://127.0.0.1:{self.keys.port}"
         self.secret_key = self.keys.secret_key
@@ -105,11 +106,11 @@ class Supabase:
 
     @property
     def pid(self) -> int | None:
-        """The server's process, while it runs."""
+        """The server's process id; None while it does not run."""
         return self._process.pid if self._process is not None else None
 
     def start(self) -> None:
-        """Bring the database up to the last migration and serve; returns when requests are answered."""
+        """Apply missing migrations and serve; returns when the server answers requests."""
         home = packages.install(self._progress)
         prepare(self._superuser_url, legacy_privileges=self._legacy_privileges)
         migrate(self._superuser_url, self._project, self._progress)
@@ -125,19 +126,19 @@ class Supabase:
         self._progress(f"Supabase serves at {self.url} ({time.monotonic() - began:.1f} s)")
 
     def stop(self) -> None:
-        """End the server; what is stored stays."""
+        """Stop the server; its data stays."""
         if self._process is not None:
             self._process.stop()
             self._process = None
 
     def kill(self) -> None:
-        """End the server at once (SIGKILL), requests in flight included."""
+        """Kill the server (SIGKILL), also in the middle of requests."""
         if self._process is not None:
             self._process.kill()
             self._process = None
 
     def requests(self) -> list[str]:
-        """Every request so far, `METHOD path status`, in the order of the answers."""
+        """Every request so far, `METHOD path status`, in the order in which they were answered."""
         return self.access_log.read_text().splitlines()
 
     def _is_ready(self, since: int) -> bool:
@@ -150,7 +151,7 @@ class Supabase:
             "PATH": os.environ["PATH"],
             "TZ": "UTC",
             "DO_NOT_TRACK": "1",
-            # The least that bcrypt takes: nobody attacks this machine's accounts, and each sign-up waits for it.
+            # The lowest that bcrypt allows: these accounts need no protection, and each sign-up waits for the hash.
             "LITE_AUTH_BCRYPT_COST": "4",
             "NODE_COMPILE_CACHE": str(home / "compile-cache"),
             "SUPABASE_PACKAGES": str(home),
@@ -171,7 +172,7 @@ def _random(length: int) -> str:
 
 
 def _legacy_key(role: str, jwt_secret: str) -> str:
-    """The older kind of API key: a token with a role and no user, good for ten years."""
+    """The older kind of API key: a token with a role and no user, valid for ten years."""
     now = int(time.time())
     claims = {"iss": "supabase", "ref": "local", "role": role, "iat": now, "exp": now + 10 * 365 * 24 * 3600}
     return jwt.encode(claims, jwt_secret, algorithm="HS256")

@@ -172,7 +172,7 @@ async function generateLink(service, params) {
     const { password, data } = params
     user = await create(service, { email, password: type === 'signup' ? password : undefined, user_metadata: data })
   }
-  const { code, hash } = await keepCode(service, user.id, email, type)
+  const { code, hash } = await storeCode(service, user.id, email, type)
   const link = new URL('/auth/v1/verify', settings.url)
   const redirect = params.redirect_to ?? settings.siteUrl
   link.search = new URLSearchParams({ token: hash, type, redirect_to: redirect }).toString()
@@ -186,7 +186,7 @@ async function generateLink(service, params) {
   }
 }
 
-async function keepCode(service, userId, email, type) {
+async function storeCode(service, userId, email, type) {
   const { code, hash } = newCode(email)
   const now = new Date().toISOString()
   const kept = {
@@ -204,7 +204,7 @@ async function invite(service, { email: address, data }) {
   const known = await service.repo.findUserByEmail(email)
   if (known?.email_confirmed_at) throw emailExists(service)
   const user = known ?? (await create(service, { email, user_metadata: data }))
-  const { code, hash } = await keepCode(service, user.id, email, 'invite')
+  const { code, hash } = await storeCode(service, user.id, email, 'invite')
   await service.mailer.sendInvite(email, hash, code)
   return describe(service, user)
 }

@@ -1,4 +1,4 @@
-// Auth: lite's GoTrue, with hosted's rules where lite has others.
+// Auth: lite's GoTrue with the differences from hosted corrected.
 import { createHash, randomInt, randomUUID } from 'node:crypto'
 import { App } from '@supabase/lite'
 import bcrypt from 'bcryptjs'
@@ -43,25 +43,25 @@ async function asHosted(context, next) {
   await next()
 }
 
-/** lite's service with the methods laid over it in which hosted behaves otherwise. */
+/** lite's service with the methods replaced in which hosted behaves differently. */
 function hosted(lite, context) {
   return {
     __proto__: lite,
 
     refuse: (status, code, message) => new AuthError(status, code, message),
 
-    // (l) Confirmation first: a known address gets a made-up user, so that nobody learns who has an account;
+    // (l) Confirmation first: a known address gets an invented user, so that the answer does not reveal who has an account;
     // an unconfirmed one gets its mail again. lite answers 429 to both.
     async signUp(email, password, data) {
       const known = settings.confirmEmail && email ? await this.repo.findUserByEmail(String(email)) : null
       if (!known) return databaseErrors(() => super.signUp(email, password, data))
       this.assertPasswordStrong(String(password ?? ''))
-      if (known.email_confirmed_at) return { user: madeUpUser(known.email, data) }
+      if (known.email_confirmed_at) return { user: inventedUser(known.email, data) }
       await this.mailConfirmation(known)
       return { user: await this.describe(known.id, 'signup') }
     },
 
-    // (l) The password is checked before the confirmation is asked for; a banned user stays out.
+    // (l) The password is checked before the confirmation; a banned user cannot log in.
     async signInWithPassword(email, password) {
       const user = email ? await this.repo.findUserByEmail(String(email)) : null
       if (user && !(await bcrypt.compare(String(password ?? ''), user.encrypted_password ?? '')))
@@ -128,7 +128,7 @@ function hosted(lite, context) {
   }
 }
 
-/** A new six-digit code for `email`, and the hash under which it is kept and mailed. */
+/** A new six-digit code for `email`, and the hash under which it is stored and mailed. */
 export function newCode(email) {
   const code = String(randomInt(1_000_000)).padStart(6, '0')
   return { code, hash: hashOf(email, code) }
@@ -141,7 +141,7 @@ function refuseBanned(user) {
     throw new AuthError(400, 'user_banned', 'User is banned')
 }
 
-/** (c) A trigger on auth.users that raises is hosted's 500 unexpected_failure with this sentence. */
+/** (c) Where a trigger on auth.users raises, hosted answers 500 unexpected_failure with this message. */
 export async function databaseErrors(work) {
   try {
     return await work()
@@ -152,7 +152,7 @@ export async function databaseErrors(work) {
   }
 }
 
-function madeUpUser(email, data) {
+function inventedUser(email, data) {
   const now = new Date().toISOString()
   return {
     id: randomUUID(),
@@ -186,7 +186,7 @@ export async function auth(request) {
   return Response.json(body, { status: response.status, headers })
 }
 
-/** The redirect of a link in a mail carries its session in the fragment. */
+/** The redirect of a mailed link has the session in its fragment. */
 async function withIssuedToken(response) {
   const location = new URL(response.headers.get('location'))
   const session = new URLSearchParams(location.hash.slice(1))
@@ -199,7 +199,7 @@ async function withIssuedToken(response) {
   return new Response(null, { status: 303, headers: { location: location.href } })
 }
 
-/** lite refuses the types `email` and `invite`, which hosted documents today: tell it what they stand for. */
+/** lite refuses the types `email` and `invite`, which hosted documents: replace them by the types that lite knows. */
 async function withKnownType(request, pathname) {
   if (request.method !== 'POST' || pathname !== '/auth/v1/verify') return request
   let text = await request.text()

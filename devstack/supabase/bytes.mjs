@@ -17,7 +17,7 @@ async function roomFor(version) {
 
 /**
  * Stream `source` into a new version; at most `limit` bytes are written, the rest is read and dropped.
- * Answers {version, size, eTag, exceeded}.
+ * Returns {version, size, eTag, exceeded}.
  */
 export async function store(source, limit) {
   const version = randomUUID()
@@ -26,7 +26,7 @@ export async function store(source, limit) {
   const measure = new Transform({
     transform(chunk, _encoding, done) {
       size += chunk.length
-      // Refusing in the middle would reset the connection, and the client would never read the answer.
+      // Answering in the middle would reset the connection, and the client would never read the answer.
       if (size > limit) return done()
       hash.update(chunk)
       done(null, chunk)
@@ -41,7 +41,7 @@ export async function store(source, limit) {
   return { version, size, eTag: `"${hash.digest('hex')}"`, exceeded: size > limit }
 }
 
-/** A second name for the same bytes: they are on disk once. Answers the new version. */
+/** Link a new version to the same bytes on disk. Returns the new version. */
 export async function duplicate(version) {
   const copy = randomUUID()
   await link(pathOf(version), await roomFor(copy))

@@ -1,4 +1,4 @@
-// The connections: each part of the API logs in as the role that it has on hosted Supabase.
+// Connections to PostgreSQL: each part of the API logs in with the role that it has on hosted Supabase.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createPostgresConnection } from '@supabase/lite/postgres'
 import { Kysely, PostgresDialect, sql } from 'kysely'
@@ -15,7 +15,7 @@ function urlAs(role) {
 
 function connect(role, max) {
   const pool = new pg.Pool({ connectionString: urlAs(role), max, types, connectionTimeoutMillis: 10_000 })
-  // A lost connection fails its call and is replaced; unheard, its error event would end the process.
+  // A lost connection fails its call and is replaced; without a listener, its error event would end the process.
   const lost = ({ message }) => console.error(`A connection of ${role} was lost: ${message}`)
   pool.on('error', () => {})
   pool.on('connect', (client) => client.on('error', lost))
@@ -23,7 +23,7 @@ function connect(role, max) {
 }
 
 /**
- * lite's connection, on node-postgres: its own driver ends the whole process when the database goes away in the
+ * lite's connection, on node-postgres: its own driver ends the whole process when the database stops in the
  * middle of a call.
  */
 const LiteConnection = createPostgresConnection({ url: settings.databaseUrl }).constructor
@@ -48,7 +48,7 @@ class RestConnection extends Connection {
   #roleSettings = new Map()
 
   introspect(options) {
-    // authenticator itself may see nothing of the schema.
+    // authenticator itself has no rights on the schema.
     return catalogue.introspect(options)
   }
 

@@ -1,4 +1,4 @@
-// One object as an HTTP answer: conditional, in part, under another name.
+// Answers with an object: conditional requests, ranges, download names.
 import { Readable } from 'node:stream'
 import { read } from './bytes.mjs'
 import { invalidRange } from './storage_errors.mjs'
@@ -12,7 +12,7 @@ export function download(request, url, { version, metadata }, expires) {
   const [start, end] = range ?? [0, size - 1]
   const headers = new Headers({
     'accept-ranges': 'bytes',
-    // A page out of storage must never run as a page.
+    // A stored HTML page must never run in a browser.
     'content-type': metadata.mimetype.includes('text/html') ? 'text/plain' : metadata.mimetype,
     etag: eTag,
     'content-length': String(end - start + 1),
@@ -43,7 +43,7 @@ function parseRange(header, size) {
   return [start, end]
 }
 
-// (k) lite ignores `download`: with a name, the browser saves under it; empty, under the object's own.
+// (k) lite ignores `download`: the browser saves under the given name, or under the object's own if it is empty.
 function setDisposition(headers, name) {
   if (name === null) return
   const encoded = encodeURIComponent(name)

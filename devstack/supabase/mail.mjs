@@ -1,4 +1,4 @@
-// Every mail of the Auth service, as an .eml file in the outbox folder instead of on its way.
+// Saves every mail of the Auth service as an .eml file in the outbox folder.
 import { mkdir, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createTransport } from 'nodemailer'
@@ -16,7 +16,7 @@ const SUBJECTS = {
   reauthentication: 'Confirm Reauthentication',
 }
 
-/** Write one mail. Its link carries the token's hash, as Supabase documents for server-side templates. */
+/** Write one mail. Its link contains the token's hash, as Supabase documents for server-side templates. */
 async function send(type, to, tokenHash, code) {
   const link = new URL('/auth/confirm', settings.siteUrl)
   link.search = new URLSearchParams({ token_hash: tokenHash, type }).toString()
@@ -30,7 +30,7 @@ async function send(type, to, tokenHash, code) {
   })
   await mkdir(settings.outbox, { recursive: true })
   const name = `${Date.now()}-${String(++count).padStart(6, '0')}-${type}.eml`
-  // Renamed into place, so that whoever watches the folder never reads half a mail.
+  // Renamed at the end, so that a reader of the folder never sees half a mail.
   await writeFile(join(settings.outbox, `.${name}`), message)
   await rename(join(settings.outbox, `.${name}`), join(settings.outbox, name))
 }

@@ -1,4 +1,4 @@
-// Rows of storage.objects: what a caller may do is decided by PostgreSQL, in the caller's role.
+// Rows of storage.objects. PostgreSQL decides what a caller may do, in the caller's role.
 import { sql } from 'kysely'
 import { discard, duplicate } from './bytes.mjs'
 import { asRole, storageDb } from './database.mjs'
@@ -23,17 +23,17 @@ export async function findBucket(id) {
   return bucket
 }
 
-/** The object as `caller` may see it. */
+/** The object, if `caller` may see it. */
 export async function findObject(caller, bucket, key) {
   const object = await asRole(caller, (db) => objects(db).selectAll().where(at(bucket, key)).executeTakeFirst())
   if (!object) throw objectNotFound()
   return object
 }
 
-/** The object whoever asks: the holder of a signed URL, or of a public one. */
+/** The object without a check of the caller: for signed and public URLs. */
 export const findAnyObject = (bucket, key) => findObject({ role: 'supabase_storage_admin' }, bucket, key)
 
-/** Try the INSERT in the caller's role and take it back: rejects as the real one would. */
+/** Try the INSERT in the caller's role and roll it back; rejects if the caller may not upload. */
 export async function mayUpload(caller, bucket, key, upsert) {
   const row = { bucket_id: bucket, name: key, owner: caller.user, owner_id: caller.user, version: '1' }
   const attempt = asRole(caller, async (db) => {
@@ -50,7 +50,7 @@ function insert(db, row, upsert) {
   return upsert ? query.onConflict((on) => on.columns(['bucket_id', 'name']).doUpdateSet(row)) : query
 }
 
-/** Write the row of an upload that is on disk, and drop the bytes that it replaces. Answers the row. */
+/** Write the row of an upload that is on disk, and delete the bytes that it replaces. Returns the row. */
 export async function complete(bucket, key, owner, { version, metadata, userMetadata }) {
   const row = { bucket_id: bucket, name: key, owner, owner_id: owner, version, metadata, user_metadata: userMetadata }
   try {
@@ -67,7 +67,7 @@ export async function complete(bucket, key, owner, { version, metadata, userMeta
   }
 }
 
-/** Copy to another key, or bucket. Answers the new row. */
+/** Copy to another key or bucket. Returns the new row. */
 export async function copyObject(caller, from, to, { upsert, copyMetadata, metadata, userMetadata }) {
   mustBeValidKey(to.key)
   const source = await findObject(caller, from.bucket, from.key)
@@ -91,7 +91,7 @@ export async function moveObject(caller, from, to) {
   return moved
 }
 
-/** Delete what the caller may delete; keys that do not exist are no error. Answers the rows that went. */
+/** Delete what the caller may delete; missing keys are no error. Returns the deleted rows. */
 export async function removeObjects(caller, bucket, keys) {
   const rows = await asRole(caller, (db) => {
     const removal = db.withSchema('storage').deleteFrom('objects').where('bucket_id', '=', bucket)

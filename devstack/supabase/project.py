@@ -1,4 +1,4 @@
-"""A PostgreSQL server made into a Supabase project: hosted's roles and schemas, then the project's migrations."""
+"""Turns a PostgreSQL server into a Supabase project: hosted's roles and schemas, then the project's migrations."""
 
 import hashlib
 import re

@@ -1,4 +1,4 @@
-// The database API: lite's PostgREST on connections that are what hosted's are.
+// The database API: lite's PostgREST on connections like hosted's.
 import { App } from '@supabase/lite'
 import { restConnection } from './database.mjs'
 import { settings } from './settings.mjs'
@@ -19,7 +19,7 @@ const app = new App({
   options: { server: { middlewares: [withoutSessions], admin: false, disableStudio: true } },
 })
 
-// lite would look for the user and the session of a token. PostgREST knows neither: a token is good until it expires.
+// lite checks the user and session of a token; PostgREST does not: a token is valid until it expires.
 async function withoutSessions(context, next) {
   const found = async () => ({})
   context.set('authService', { repo: { findUserById: found, findSessionById: found } })

@@ -30,7 +30,7 @@ async function answer(request) {
 
 await watchSchema()
 const server = createAdaptorServer({ fetch })
-// Clients keep connections open between bursts of calls; closing under them would look like a failing server.
+// Clients keep connections open between calls; closing one early would look like a failing server.
 server.keepAliveTimeout = 65_000
 server.listen(settings.port, '127.0.0.1', () => console.log(`ready on ${settings.url}`))
 

@@ -1,4 +1,4 @@
-// Everything the server is told, read from the environment once.
+// The server's settings, read from the environment once.
 
 function required(name) {
   const value = process.env[name]

@@ -1,4 +1,4 @@
-// PostgREST's answer to an error of the database: {code, message, details, hint} and the documented status.
+// Turns a database error into PostgREST's answer: {code, message, details, hint} and the documented status.
 
 // First match wins. A star stands for the rest of the class.
 const STATUSES = [

@@ -13,9 +13,9 @@ import {
 import { identify, signWithSecret, verify } from './tokens.mjs'
 import { receive } from './uploads.mjs'
 
-const UPLOAD_URL_SECONDS = 2 * 60 * 60 // hosted's fixed life of a signed upload URL
+const UPLOAD_URL_SECONDS = 2 * 60 * 60 // hosted's fixed lifetime of a signed upload URL
 
-// The first pattern that fits. `bucket` has no slash, `key` may have many.
+// The first pattern that matches wins. `bucket` has no slash, `key` may have many.
 const ROUTES = [
   ['GET', '/bucket', ({ caller }) => listBuckets(caller)],
   ['POST', '/bucket', async ({ caller, json }) => createBucket(caller, await json())],
@@ -69,7 +69,7 @@ export async function storage(request) {
   }
 }
 
-/** Read what is left of the body: answering before the client has sent it would break the connection under it. */
+/** Read the rest of the body: answering before the client has sent it all would break the connection. */
 async function drain(request) {
   if (request.body && !request.body.locked) await request.body.pipeTo(new WritableStream())
 }
@@ -157,7 +157,7 @@ async function signed(url, bucket, key) {
 
 async function downloadSigned({ request, url, bucket, key }) {
   const { exp, upsert } = await signed(url, bucket, key)
-  if (upsert !== undefined) throw signatureMismatch() // an upload URL opens nothing for reading
+  if (upsert !== undefined) throw signatureMismatch() // an upload URL does not allow reading
   return download(request, url, await findAnyObject(bucket, key), new Date(exp * 1000))
 }
 

@@ -1,4 +1,4 @@
-// Who is calling: API keys of both kinds and users' tokens, HS256 or ES256.
+// Identifies the caller: API keys of both kinds and users' tokens, HS256 or ES256.
 import { createHash } from 'node:crypto'
 import { SignJWT, decodeJwt, decodeProtectedHeader, exportJWK, generateKeyPair, jwtVerify } from 'jose'
 import { settings } from './settings.mjs'

@@ -23,7 +23,7 @@ const parsers = new Map([
 
 const asText = (text) => text
 
-/** Of node-postgres: everything that is not a number, a truth value or JSON stays the text that it is. */
+/** For node-postgres: everything that is not a number, boolean or JSON stays text. */
 export const types = { getTypeParser: (oid) => parsers.get(oid) ?? asText }
 
 /** Arrays have type numbers of their own, those of the project's enums included. */

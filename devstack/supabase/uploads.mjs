@@ -8,7 +8,7 @@ import { invalidRequest, invalidType, tooLarge } from './storage_errors.mjs'
 
 /**
  * Receive the object of `request` under the limits of its bucket.
- * Answers {version, metadata, userMetadata}; nothing stays on disk when it rejects.
+ * Returns {version, metadata, userMetadata}; nothing stays on disk when it rejects.
  */
 export async function receive(request, bucket) {
   const limit = Math.min(Number(bucket.file_size_limit ?? Infinity), settings.fileSizeLimit)
@@ -50,7 +50,7 @@ async function receiveForm(body, type, limit) {
     form.on('file', onFile)
     await pipeline(body, form)
   } catch (error) {
-    // A client that breaks off ends the form, but not the file within it.
+    // An aborted request ends the form, but not the file within it.
     file?.stream.destroy(error)
     await file?.storing.catch(() => {})
     body.resume()

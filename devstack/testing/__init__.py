@@ -1,1 +1,1 @@
-"""What tests of the stand-ins, and tests that use them, have in common: one module a subject."""
+"""Test helpers for the stand-ins' own tests and for tests that use the stand-ins."""

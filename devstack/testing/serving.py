@@ -1,4 +1,4 @@
-"""An HTTP server of a test's own, which ends with the block that started it, whatever the outcome."""
+"""An HTTP server for one test, which stops at the end of the `with` block in any case."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,7 +29,7 @@ class QuietHandler(BaseHTTPRequestHandler):
 def serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
     """The URL of a server on a free port of 127.0.0.1; each request has a thread of its own."""
     server = _Server(("127.0.0.1", 0), handler)
-    # A daemon: should a test be cut off before its block ends, the interpreter must not wait for the server.
+    # A daemon, so that the interpreter does not wait for it when a test is aborted.
     thread = Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     try:
@@ -41,5 +41,5 @@ def serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
 
 
 class _Server(ThreadingHTTPServer):
-    # The default of 5 makes a burst of requests wait a second for its connections.
+    # With the default of 5, connections of a burst of requests wait for a second.
     request_queue_size = 256

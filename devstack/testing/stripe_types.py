@@ -44,39 +44,41 @@ def hints(published: type) -> dict[str, Any]:
     return {name: hint for name, hint in found.items() if not name.startswith("_")}
 
 
-def faults(value: Any, hint: Any, path: str) -> list[str]:
-    """Where a JSON value departs from a published type; empty if it does not."""
+def value_errors(value: Any, hint: Any, path: str) -> list[str]:
+    """The differences of a JSON value from a published type."""
     origin = get_origin(hint)
     if hint is Any:
         return []
     if origin in (typing.Union, types.UnionType):
-        return _faults_of_union(value, get_args(hint), path)
+        return _value_errors_of_union(value, get_args(hint), path)
     if origin is Literal:
         return [] if value in get_args(hint) else [f"{path}: {value!r} is not among {get_args(hint)}"]
     if origin is list:
         if not isinstance(value, list):
             return [f"{path}: {value!r} is no list"]
         (item,) = get_args(hint)
-        return [fault for index, one in enumerate(value) for fault in faults(one, item, f"{path}[{index}]")]
+        return [
+            error for index, one in enumerate(value) for error in value_errors(one, item, f"{path}[{index}]")
+        ]
     published = origin or hint
     if published.__name__ == "ListObject":
-        return _faults_of_list(value, get_args(hint)[0], path)
+        return _value_errors_of_list(value, get_args(hint)[0], path)
     if published.__name__ == "UntypedStripeObject":
         return [] if isinstance(value, dict) else [f"{path}: {value!r} is no hash"]
     if issubclass(published, stripe.StripeObject):
-        return _faults_of_object(value, published, path)
+        return _value_errors_of_object(value, published, path)
     wire = str if published is Decimal else published
     fits = isinstance(value, wire) and not (wire is int and isinstance(value, bool))
     return [] if fits else [f"{path}: {value!r} is no {wire.__name__}"]
 
 
 def missing(value: dict[str, Any], published: type, on_demand: set[str]) -> set[str]:
-    """The published fields that an object lacks, but for those that Stripe sends only `on_demand`."""
+    """The published fields that an object lacks, except those that Stripe sends only `on_demand`."""
     return set(hints(published)) - set(value) - on_demand
 
 
-def unpublished(kind: Kind, hint: Any, path: str) -> list[str]:
-    """What a parameter table accepts that the SDK's parameter types do not know."""
+def unpublished_parameters(kind: Kind, hint: Any, path: str) -> list[str]:
+    """The parameters of a table that the SDK's parameter types do not have."""
     members = _members(hint)
     shapes = [member for member in members if is_typeddict(member)]
     match kind:
@@ -86,7 +88,7 @@ def unpublished(kind: Kind, hint: Any, path: str) -> list[str]:
             return _unpublished_fields(kind.bounds, shapes, path) + _unless(int in members, path, "a time")
         case ListOf():
             items = [get_args(member)[0] for member in members if get_origin(member) is list]
-            return unpublished(kind.item, items[0], f"{path}[]") if items else [f"{path}: no list"]
+            return unpublished_parameters(kind.item, items[0], f"{path}[]") if items else [f"{path}: no list"]
         case Metadata():
             return _unless(any(get_origin(member) is dict for member in members), path, "metadata")
         case Integer():
@@ -99,17 +101,17 @@ def unpublished(kind: Kind, hint: Any, path: str) -> list[str]:
     return _unless(str in members, path, "text")
 
 
-def misfits(value: Any, hint: Any, path: str) -> list[str]:
-    """Where a parameter, read from a form in which every leaf is text, departs from the SDK's parameter type."""
+def parameter_errors(value: Any, hint: Any, path: str) -> list[str]:
+    """The differences of a parameter, read from a form in which every leaf is text, from the SDK's type."""
     members = [member for member in _members(hint) if member is not type(None)]
-    # As in `_faults_of_union`: of an open enum, what is published.
+    # As in `_value_errors_of_union`: of an open enum, what is published.
     if any(get_origin(member) is Literal and get_args(member) != ("",) for member in members):
         members = [member for member in members if member is not str]
-    tries = [_misfits_of_one(value, member, path) for member in members]
+    tries = [_parameter_errors_of_one(value, member, path) for member in members]
     return [] if [] in tries else max(tries, key=lambda found: path + "." in str(found))
 
 
-def _misfits_of_one(value: Any, hint: Any, path: str) -> list[str]:
+def _parameter_errors_of_one(value: Any, hint: Any, path: str) -> list[str]:
     origin = get_origin(hint)
     if is_typeddict(hint):
         if not isinstance(value, dict):
@@ -123,14 +125,16 @@ def _misfits_of_one(value: Any, hint: Any, path: str) -> list[str]:
                 one
                 for name in value
                 if name in known
-                for one in misfits(value[name], known[name], f"{path}.{name}")
+                for one in parameter_errors(value[name], known[name], f"{path}.{name}")
             ),
         ]
     if origin is list:
         if not isinstance(value, dict) or list(value) != [str(index) for index in range(len(value))]:
             return [f"{path}: {value!r} is no list"]
         return [
-            one for at, inner in value.items() for one in misfits(inner, get_args(hint)[0], f"{path}[{at}]")
+            one
+            for at, inner in value.items()
+            for one in parameter_errors(inner, get_args(hint)[0], f"{path}[{at}]")
         ]
     if origin is dict:
         flat = isinstance(value, dict) and all(isinstance(inner, str) for inner in value.values())
@@ -157,7 +161,7 @@ def _unpublished_fields(kind: Hash, shapes: list[Any], path: str) -> list[str]:
     found += [f"{path}.{name} is required at Stripe" for name in optional]
     for name, inner in kind.fields.items():
         if name in known:
-            found += unpublished(inner, known[name], f"{path}.{name}")
+            found += unpublished_parameters(inner, known[name], f"{path}.{name}")
     return found
 
 
@@ -171,33 +175,33 @@ def _unless(known: bool, path: str, what: str) -> list[str]:
     return [] if known else [f"{path}: not {what}"]
 
 
-def _faults_of_union(value: Any, members: tuple[Any, ...], path: str) -> list[str]:
+def _value_errors_of_union(value: Any, members: tuple[Any, ...], path: str) -> list[str]:
     if value is None:
         return [] if type(None) in members else [f"{path}: null"]
     inner = [member for hint in members for member in _members(hint) if member is not type(None)]
     # An open enum is Union[Literal[…], str]: the stand-in must keep to the values that are published.
     if any(get_origin(member) is Literal for member in inner):
         inner = [member for member in inner if member is not str]
-    tries = [faults(value, member, path) for member in inner]
+    tries = [value_errors(value, member, path) for member in inner]
     return [] if [] in tries else max(tries, key=lambda found: path + "." in str(found))
 
 
-def _faults_of_list(value: Any, item: Any, path: str) -> list[str]:
+def _value_errors_of_list(value: Any, item: Any, path: str) -> list[str]:
     if not isinstance(value, dict) or value.get("object") != "list":
         return [f"{path}: {value!r} is no list object"]
     return [
-        fault
+        error
         for index, one in enumerate(value["data"])
-        for fault in faults(one, item, f"{path}.data[{index}]")
+        for error in value_errors(one, item, f"{path}.data[{index}]")
     ]
 
 
-def _faults_of_object(value: Any, published: type, path: str) -> list[str]:
+def _value_errors_of_object(value: Any, published: type, path: str) -> list[str]:
     if not isinstance(value, dict):
         return [f"{path}: {value!r} is no {published.__name__}"]
     known = hints(published)
     found = [f"{path}.{name} is not published" for name in value if name not in known]
     for name, inner in value.items():
         if name in known:
-            found += faults(inner, known[name], f"{path}.{name}")
+            found += value_errors(inner, known[name], f"{path}.{name}")
     return found

@@ -1,4 +1,4 @@
-"""A Supabase for tests: started with the options that a test needs, and called by its keys."""
+"""Starts Supabase stand-ins for tests, and names a project that tests call."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,7 +21,7 @@ class Target:
     database_url: str
 
     def headers(self, key: str | None = None, token: str | None = None) -> dict[str, str]:
-        """Those of a call with an API key (the secret one by default) and perhaps a user's token."""
+        """The headers of a call with an API key (by default the secret one) and perhaps a user's token."""
         key = key or self.secret_key
         return {"apikey": key, "Authorization": f"Bearer {token or key}"}
 
@@ -33,7 +33,7 @@ def target_of(supabase: Supabase) -> Target:
 
 @contextmanager
 def starting_supabase(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Supabase]]:
-    """A function that starts a Supabase on a PostgreSQL of its own; all of them stop with the block.
+    """Yields a function that starts a Supabase on its own PostgreSQL; all of them stop with the block.
 
     It takes the options of `Supabase`. Without `project_dir` the project has no migrations.
     """

@@ -1,4 +1,4 @@
-"""A webhook endpoint that keeps what it is sent and answers as it is told."""
+"""A webhook endpoint that records requests and answers with a given status."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -21,7 +21,7 @@ class Received:
     content_type: str
 
     def event(self, secret: str) -> stripe.Event:
-        """The event, verified by the SDK itself; SignatureVerificationError if it is not genuine."""
+        """The event, verified by the SDK itself; SignatureVerificationError if the signature is wrong."""
         return stripe.Webhook.construct_event(self.body, self.signature, secret, api_key="sk_test_receiver")  # type: ignore[no-any-return]
 
 
@@ -32,7 +32,7 @@ class Receiver:
     received: list[Received] = field(default_factory=list)
 
     def wait_for(self, count: int) -> list[Received]:
-        """The first `count` requests or more; TimeoutError if they do not come."""
+        """Wait for `count` requests and return all; TimeoutError if they do not come."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         while len(self.received) < count:
             if time.monotonic() > deadline:
@@ -43,7 +43,7 @@ class Receiver:
 
 @contextmanager
 def receiving() -> Iterator[Receiver]:
-    """A receiver on a free port of 127.0.0.1."""
+    """Yields a receiver on a free port of 127.0.0.1."""
     receiver = Receiver("")
 
     class Handler(QuietHandler):

@@ -1,4 +1,4 @@
-"""Who imports whom: the product knows nothing of devstack, devstack nothing of the product."""
+"""The product does not import devstack, devstack not the product, and others only its public names."""
 
 import ast
 import importlib
@@ -34,7 +34,7 @@ def package_of(module: str) -> str:
     ],
     ids=["product", "devstack"],
 )
-def test_a_project_does_not_import_what_is_beside_or_above_it(
+def test_neither_project_imports_the_other_or_what_uses_it(
     importers: tuple[str, ...], forbidden: set[str]
 ) -> None:
     found = list(imports_of(*importers))

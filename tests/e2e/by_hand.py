@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from scripts.command_line import figures_by_hand
+from scripts.command_line import command_line_figures
 
 TRIES = 12
 
@@ -13,7 +13,7 @@ def found_by_hand(model: Path, folder: Path, grams: float, seconds: int) -> bool
     Runs of the bare slicer on one model differ in time, by 4 % at most, for its threads add up in any order; rarely
     in the last digit of the grams as well, so it is asked until it says the same.
     """
-    by_hand = (figures_by_hand(model, folder) for _ in range(TRIES))
+    by_hand = (command_line_figures(model, folder) for _ in range(TRIES))
     return any(
         abs(grams - there) < 0.0052 and abs(seconds - then) <= max(1, 0.04 * then) for there, then in by_hand
     )

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from devstack import Stack
-from devstack.gateway import WAIT_SECONDS
+from devstack.gateway import LONG_POLL_SECONDS
 from scripts.sample_models import gallery_model
 from tests.conftest import Client, sign_up
 from tests.e2e.by_hand import found_by_hand
@@ -36,7 +36,9 @@ def quick_redelivery(stack: Stack) -> Iterator[None]:
     name: Literal["VisibilityTimeout"] = "VisibilityTimeout"
     kept = sqs.get_queue_attributes(QueueUrl=stack.queue_url, AttributeNames=[name])["Attributes"]
     sqs.set_queue_attributes(QueueUrl=stack.queue_url, Attributes={name: "3"})
-    time.sleep(WAIT_SECONDS + 0.5)  # a poll that is under way still hides what it receives for the old time
+    time.sleep(
+        LONG_POLL_SECONDS + 0.5
+    )  # a poll that is under way still hides what it receives for the old time
     yield
     sqs.set_queue_attributes(QueueUrl=stack.queue_url, Attributes={name: kept[name]})
 

@@ -24,7 +24,7 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
 
 @pytest.fixture(scope="session")
 def gateway(aws: Aws, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    """A gateway that tests share: none of them may stop it or kill what it did not start itself."""
+    """A shared gateway: a test may neither stop it nor kill processes that it did not start."""
     gateway = Gateway(
         SITE / "template.yaml", tmp_path_factory.mktemp("gateway"), parameters={"Colour": "red"}, aws=aws
     )
@@ -35,7 +35,7 @@ def gateway(aws: Aws, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gate
 
 @pytest.fixture
 def start_gateway(aws: Aws, tmp_path: Path) -> Iterator[Start]:
-    """Starts a gateway of the test's own, with queues of its own."""
+    """Starts gateways for one test, each with its own queues."""
     started: list[Gateway] = []
 
     def start(**options: Any) -> Gateway:

@@ -1,4 +1,4 @@
-"""Looking at processes from outside."""
+"""Reads the state of processes from /proc."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What a function finds: its environment, its folders, its context, its layers."""
+"""A function's environment variables, folders, context and layers."""
 
 import shutil
 import sys
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from devstack.gateway import Gateway
-from devstack.gateway.launching import private_opt
+from devstack.gateway.launcher import private_opt
 from devstack.tests.gateway.conftest import SITE, Start
 
 LAMBDA_S_OWN = {
@@ -21,7 +21,7 @@ LAMBDA_S_OWN = {
 }  # fmt: skip
 
 
-def test_only_the_template_s_environment_and_lambda_s_own_reach_the_handler(
+def test_the_handler_has_only_the_variables_of_the_template_and_of_lambda(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LEAKED", "from the shell")
@@ -54,7 +54,7 @@ def test_a_parameter_changes_the_condition_and_the_environment(start_gateway: St
     assert "Night" in gateway.application.functions
 
 
-def test_the_context_tells_function_memory_and_time_left(gateway: Gateway) -> None:
+def test_the_context_has_function_memory_and_remaining_time(gateway: Gateway) -> None:
     context = gateway.invoke("Shop", {"act": "context"})
     assert context["function_name"] == "local-Shop"
     assert context["memory_limit_in_mb"] == "128"
@@ -73,7 +73,7 @@ def test_an_image_runs_from_its_folder_with_the_handler_of_its_dockerfile(gatewa
     assert gateway.invoke("Press", {"sheets": 2}) == {"pressed": 2, "with": "screwdriver"}
 
 
-def test_built_functions_find_the_build_folder_and_the_layers_under_opt_alone(
+def test_built_functions_use_only_the_build_folder_and_the_layers_under_opt(
     start_gateway: Start, tmp_path: Path
 ) -> None:
     site = tmp_path / "site"

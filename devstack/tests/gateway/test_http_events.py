@@ -18,7 +18,7 @@ def answer_for(http: httpx.Client, answer: Any) -> httpx.Response:
     return http.post("/act/answer", json={"answer": answer})
 
 
-def test_event_carries_what_api_gateway_says_about_a_request(http: httpx.Client) -> None:
+def test_the_event_has_api_gateways_fields_of_a_request(http: httpx.Client) -> None:
     event = event_for(http, "GET", "/things/12?colour=red", headers={"User-Agent": "probe", "X-Odd": "Yes"})
     assert event["version"] == "2.0"
     assert event["routeKey"] == "GET /things/{id}"
@@ -50,7 +50,7 @@ def test_a_repeated_query_parameter_is_joined_by_commas(http: httpx.Client) -> N
     assert event["rawQueryString"] == "tag=a&tag=b%20c&empty=&plus=1+1"
 
 
-def test_cookies_are_a_list_and_no_header(http: httpx.Client) -> None:
+def test_cookies_are_a_list_and_not_a_header(http: httpx.Client) -> None:
     event = event_for(http, "GET", "/things/1", headers={"Cookie": "sb:token=abc=; other=2"})
     assert event["cookies"] == ["sb:token=abc=", "other=2"]
     assert "cookie" not in event["headers"]

@@ -22,7 +22,7 @@ def lambda_client(gateway: Gateway) -> Iterator[Any]:
     client = boto3.client(
         "lambda",
         region_name=REGION,
-        endpoint_url=gateway.control_url,
+        endpoint_url=gateway.invoke_url,
         aws_access_key_id="x",
         aws_secret_access_key="x",
     )
@@ -48,14 +48,14 @@ def test_boto3_invokes_a_function(lambda_client: Any) -> None:
     assert "FunctionError" not in answer
 
 
-def test_boto3_hears_of_a_function_s_error(lambda_client: Any) -> None:
+def test_boto3_receives_a_functions_error(lambda_client: Any) -> None:
     answer = lambda_client.invoke(FunctionName="Shop", Payload=json.dumps({"act": "raise"}))
     assert answer["FunctionError"] == "Unhandled"
     error = json.load(answer["Payload"])
     assert (error["errorType"], error["errorMessage"]) == ("ValueError", "the printer is on fire")
 
 
-def test_boto3_hears_that_there_is_no_such_function(lambda_client: Any) -> None:
+def test_boto3_receives_an_error_for_an_unknown_function(lambda_client: Any) -> None:
     with pytest.raises(ClientError) as failure:
         lambda_client.invoke(FunctionName="Nobody")
     assert failure.value.response["Error"]["Code"] == "ResourceNotFoundException"
@@ -65,7 +65,7 @@ def test_a_schedule_fires_by_name_with_its_own_input(gateway: Gateway) -> None:
     assert gateway.fire("Shop") == {"act": "echo", "swept": True}
 
 
-def test_a_schedule_without_input_sends_the_scheduler_s_event(gateway: Gateway) -> None:
+def test_a_schedule_without_input_sends_the_schedulers_event(gateway: Gateway) -> None:
     schedule = gateway.application.schedules[0]
     event = json.loads(event_of(replace(schedule, input=None), datetime(2026, 5, 1, tzinfo=UTC)))
     assert event["source"] == "aws.scheduler"
@@ -91,7 +91,7 @@ def test_a_schedule_names_its_next_time(expression: str, time: datetime) -> None
 
 
 @pytest.mark.parametrize("expression", ["cron(61 * * * ? *)", "cron(0 0 L * ? *)", "rate(1 year)", "daily"])
-def test_a_schedule_that_is_not_served_is_refused(expression: str) -> None:
+def test_an_unsupported_schedule_is_refused(expression: str) -> None:
     with pytest.raises(TemplateError):
         parse(expression)
 
@@ -121,7 +121,7 @@ def test_every_aws_call_is_recorded_with_function_action_and_resource(aws: Aws, 
     assert calls[-1]["resource"] == f"arn:aws:sqs:{REGION}:123456789012:local-Orders"
 
 
-def test_the_poller_s_calls_are_its_function_s(aws: Aws, gateway: Gateway) -> None:
+def test_the_pollers_calls_are_recorded_as_its_functions(aws: Aws, gateway: Gateway) -> None:
     calls = {(call["function"], call["action"]) for call in aws.calls()}
     assert ("Worker", "ReceiveMessage") in calls
 

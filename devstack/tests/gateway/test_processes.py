@@ -86,7 +86,7 @@ def test_reserved_concurrency_caps_the_processes(gateway: Gateway) -> None:
     assert len({run["pid"] for run in runs}) == 1
 
 
-def test_an_idle_process_makes_room_for_another_function(start_gateway: Start) -> None:
+def test_an_idle_process_is_ended_for_another_function(start_gateway: Start) -> None:
     gateway = start_gateway(most_processes=2)
     with ThreadPoolExecutor(2) as threads:
         list(threads.map(lambda _: gateway.invoke("Shop", {"act": "sleep", "seconds": 0.5}), range(2)))
@@ -143,7 +143,7 @@ def test_a_handler_that_does_not_load_answers_its_error_each_time(gateway: Gatew
     assert "the drawer is jammed" in gateway.log_of("Broken").read_text()
 
 
-def test_recycle_starts_afresh_and_lets_a_busy_process_finish(gateway: Gateway) -> None:
+def test_recycle_starts_new_processes_and_lets_a_busy_one_finish(gateway: Gateway) -> None:
     pid = gateway.invoke("Single", {"act": "count"})["pid"]
     under_way = in_the_background(gateway, "Single", {"act": "sleep", "seconds": 0.5})
     time.sleep(0.2)
@@ -152,7 +152,7 @@ def test_recycle_starts_afresh_and_lets_a_busy_process_finish(gateway: Gateway) 
     assert gateway.invoke("Single", {"act": "count"})["pid"] != pid
 
 
-def test_stop_ends_every_process_and_fails_what_is_under_way(start_gateway: Start) -> None:
+def test_stop_ends_every_process_and_fails_running_invocations(start_gateway: Start) -> None:
     before = descendants(os.getpid())
     gateway = start_gateway()
     gateway.invoke("Press", {"sheets": 1})
@@ -169,7 +169,7 @@ def test_stop_ends_every_process_and_fails_what_is_under_way(start_gateway: Star
         httpx.get(gateway.api_url)
 
 
-def test_every_process_dies_when_the_program_is_killed(tmp_path: Path) -> None:
+def test_every_process_ends_when_the_program_is_killed(tmp_path: Path) -> None:
     program = f"""
 import time
 from pathlib import Path

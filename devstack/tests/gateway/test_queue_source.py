@@ -75,7 +75,7 @@ def test_a_message_arrives_as_lambda_delivers_it_and_is_deleted(
     assert {"messageId", "receiptHandle", "md5OfBody", "messageAttributes"} <= set(record)
 
 
-def test_only_the_failed_message_of_a_batch_comes_back_and_ends_among_the_dead_letters(
+def test_only_the_failed_message_of_a_batch_is_redelivered_and_then_dead_lettered(
     aws: Aws, gateway: Gateway, send: Send, deliveries: Deliveries, tmp_path: Path
 ) -> None:
     send({"number": 1}, {"number": 2, "becomes": "spoiled"}, {"number": 3})
@@ -86,7 +86,7 @@ def test_only_the_failed_message_of_a_batch_comes_back_and_ends_among_the_dead_l
 
 
 @pytest.mark.parametrize("becomes", ["raised", "nonsense"])
-def test_a_failed_invocation_leaves_every_message(
+def test_a_failed_invocation_leaves_every_message_in_the_queue(
     aws: Aws, gateway: Gateway, send: Send, deliveries: Deliveries, becomes: str
 ) -> None:
     send({"number": 1, "becomes": becomes})

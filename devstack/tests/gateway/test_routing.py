@@ -55,7 +55,7 @@ def test_head_reaches_an_any_route_and_has_no_body(http: httpx.Client) -> None:
     assert response.content == b""
 
 
-def test_default_route_takes_what_no_other_does() -> None:
+def test_the_default_route_takes_requests_that_match_no_other() -> None:
     table = RouteTable([Route("Rest", "ANY", None), Route("One", "GET", "/one")])
     found = [
         table.match(method, path) for method, path in (("GET", "/one"), ("POST", "/one"), ("GET", "/two"))
@@ -99,7 +99,7 @@ def test_a_preflight_for_what_is_not_allowed_grants_nothing(
     assert not [name for name in response.headers if name.startswith("access-control-")]
 
 
-def test_cors_headers_of_the_function_are_replaced_by_the_api_s(http: httpx.Client) -> None:
+def test_cors_headers_of_the_function_are_replaced_by_the_apis(http: httpx.Client) -> None:
     answer = {"statusCode": 200, "headers": {"access-control-allow-origin": "*"}, "body": ""}
     for origin, allowed in ((ORIGIN, ORIGIN), ("https://evil.example", None)):
         response = http.post("/act/answer", json={"answer": answer}, headers={"Origin": origin})

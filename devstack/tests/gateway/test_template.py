@@ -6,7 +6,7 @@ import pytest
 
 from devstack.aws import Aws
 from devstack.gateway import TemplateError
-from devstack.gateway.deploying import deploy
+from devstack.gateway.deployment import deploy
 
 FUNCTION = """
 Parameters:

@@ -15,10 +15,10 @@ def _shared_shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
 
 @pytest.fixture
 def shop(_shared_shop: Shop) -> Iterator[Shop]:
-    """A shop whose stand-in other tests have used, with every switch off and no webhook."""
+    """The shared shop, with normal delivery, no faults and no webhook."""
     control = _shared_shop.stand_in.control
     control.set_webhook(None)
-    control.set_mail()
+    control.set_delivery()
     control.clear_faults()
     yield _shared_shop
     control.set_webhook(None)
@@ -26,7 +26,7 @@ def shop(_shared_shop: Shop) -> Iterator[Shop]:
 
 @pytest.fixture
 def fresh_shop(tmp_path: Path) -> Iterator[Shop]:
-    """A shop with a stand-in of its own, to be killed or sent into the future."""
+    """A shop with its own stand-in, which the test may kill or whose clock it may move."""
     with open_shop(tmp_path / "stripe") as shop:
         yield shop
 

@@ -17,7 +17,7 @@ from devstack.testing.stripe_shop import Shop, order
         ("answer_lost", stripe.APIConnectionError, None),
     ],
 )
-def test_an_ordered_fault_strikes_as_often_as_ordered_and_is_counted(
+def test_a_fault_occurs_as_often_as_set_and_is_counted(
     shop: Shop, kind: str, error: type[stripe.StripeError], status: int | None
 ) -> None:
     control = shop.stand_in.control
@@ -60,7 +60,7 @@ def test_a_fault_before_the_endpoint_leaves_the_key_free(shop: Shop, kind: str) 
     assert "idempotent-replayed" not in session.last_response.headers
 
 
-def test_the_sdk_gets_over_a_short_outage_by_itself(shop: Shop) -> None:
+def test_the_sdk_retries_over_a_short_outage(shop: Shop) -> None:
     shop.stand_in.control.fail_next("unavailable", times=1)
 
     assert shop.client.v1.balance.retrieve(options={"max_network_retries": 1}).object == "balance"
@@ -89,7 +89,7 @@ def test_a_slow_answer_outlasts_an_impatient_client_but_the_work_is_done(shop: S
         time.sleep(0.02)
 
 
-def test_cleared_faults_do_not_strike(shop: Shop) -> None:
+def test_cleared_faults_do_not_occur(shop: Shop) -> None:
     shop.stand_in.control.fail_next("server_error", times=5)
 
     shop.stand_in.control.clear_faults()

@@ -5,7 +5,7 @@ from devstack.testing.stripe_shop import Shop
 from devstack.testing.webhooks import Receiver
 
 
-def test_a_card_payment_is_told_in_four_events_with_their_cause(shop: Shop) -> None:
+def test_a_card_payment_makes_four_events_with_their_cause(shop: Shop) -> None:
     session = shop.paid_session()
     payment = str(session.payment_intent)
     charge = shop.client.v1.charges.list({"payment_intent": payment}).data[0]
@@ -38,7 +38,7 @@ def test_an_event_made_by_the_api_names_its_request_and_key(shop: Shop) -> None:
     assert created.request.id == refund.last_response.headers["request-id"]
 
 
-def test_an_event_keeps_the_object_as_it_was(shop: Shop) -> None:
+def test_an_event_has_the_object_as_it_was_then(shop: Shop) -> None:
     charge = shop.paid_charge(10_000)
     shop.client.v1.refunds.create({"charge": charge.id})
 
@@ -74,7 +74,7 @@ def test_delivery_success_tells_lost_events_from_delivered_ones(shop: Shop, webh
     delivered = shop.paid_session()
     webhook.wait_for(4)
     control.wait_until_delivered()
-    control.set_mail(drop=("*",))
+    control.set_delivery(drop=("*",))
     lost = shop.paid_session()
 
     def completed(success: bool) -> list[str]:

@@ -48,7 +48,7 @@ def test_the_same_key_at_another_endpoint_is_an_idempotency_error(shop: Shop) ->
         shop.client.v1.refunds.create({"charge": "ch_1"}, {"idempotency_key": "misuse-2"})
 
 
-def test_an_error_from_within_the_endpoint_is_kept(shop: Shop) -> None:
+def test_an_error_of_the_endpoint_is_saved(shop: Shop) -> None:
     for replayed in (None, "true"):
         with pytest.raises(stripe.InvalidRequestError) as refused:
             _post(shop, "too-small", 1)
@@ -56,7 +56,7 @@ def test_an_error_from_within_the_endpoint_is_kept(shop: Shop) -> None:
         assert refused.value.headers.get("idempotent-replayed") == replayed  # type: ignore[union-attr]
 
 
-def test_a_500_is_kept_and_replayed(shop: Shop) -> None:
+def test_a_500_is_saved_and_replayed(shop: Shop) -> None:
     shop.stand_in.control.fail_next("server_error", method="POST", path="/v1/checkout/sessions")
 
     for replayed in (None, "true"):
@@ -67,14 +67,14 @@ def test_a_500_is_kept_and_replayed(shop: Shop) -> None:
     assert _post(shop, "broken-2").status == "open"
 
 
-def test_a_parameter_error_is_not_kept_so_that_the_key_works_once_mended(shop: Shop) -> None:
+def test_a_parameter_error_is_not_saved_so_that_the_key_works_with_corrected_parameters(shop: Shop) -> None:
     with pytest.raises(stripe.InvalidRequestError):
-        shop.client.v1.checkout.sessions.create(order(colour="red"), {"idempotency_key": "mended"})
+        shop.client.v1.checkout.sessions.create(order(colour="red"), {"idempotency_key": "corrected"})
 
-    assert _post(shop, "mended").status == "open"
+    assert _post(shop, "corrected").status == "open"
 
 
-def test_a_twin_that_comes_while_the_first_is_under_way_is_a_conflict(shop: Shop) -> None:
+def test_a_second_request_with_the_key_of_a_running_one_is_a_conflict(shop: Shop) -> None:
     shop.stand_in.control.fail_next("slow", method="POST", path="/v1/checkout/sessions", seconds=0.4)
     start = threading.Barrier(2)
 

@@ -13,7 +13,7 @@ def _page(url: str | None) -> httpx.Response:
     return httpx.get(url, trust_env=False)
 
 
-def test_the_page_says_what_is_paid_for_and_needs_no_script(shop: Shop) -> None:
+def test_the_page_shows_what_is_paid_for_and_needs_no_script(shop: Shop) -> None:
     session = shop.open_session()
 
     page = _page(session.url)
@@ -111,7 +111,7 @@ def test_a_number_that_is_no_test_card_is_refused(shop: Shop) -> None:
     assert pay(str(shop.open_session().url), card="1234").status_code == 402
 
 
-def test_a_way_to_pay_that_is_not_offered_is_refused(shop: Shop) -> None:
+def test_a_payment_method_that_is_not_offered_is_refused(shop: Shop) -> None:
     session = shop.open_session()
 
     assert pay(str(session.url), method="au_becs_debit").status_code == 400

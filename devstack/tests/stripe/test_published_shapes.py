@@ -1,4 +1,4 @@
-"""What the stand-in takes and gives, held against the SDK's own types."""
+"""The stand-in's parameters and objects, checked against the SDK's types."""
 
 import typing
 from typing import Any
@@ -13,7 +13,7 @@ import stripe.params.checkout as pc
 from devstack.stripe import pay
 from devstack.stripe.operations import OPERATIONS
 from devstack.testing.stripe_shop import SECRET_KEY, Shop
-from devstack.testing.stripe_types import faults, hints, missing, unpublished
+from devstack.testing.stripe_types import hints, missing, unpublished_parameters, value_errors
 from devstack.testing.webhooks import Receiver
 
 PARAMETER_TYPES: dict[tuple[str, str], type] = {
@@ -71,7 +71,7 @@ CLASSES: dict[str, type] = {
 def test_every_parameter_accepted_is_in_the_sdks_parameter_types(operation: Any) -> None:
     published = PARAMETER_TYPES[operation.method, operation.path]
 
-    assert unpublished(operation.parameters, published, published.__name__) == []
+    assert unpublished_parameters(operation.parameters, published, published.__name__) == []
 
 
 def _get(shop: Shop, path: str) -> dict[str, Any]:
@@ -86,7 +86,7 @@ def _get(shop: Shop, path: str) -> dict[str, Any]:
 def _departures(body: dict[str, Any]) -> list[str]:
     kind = body["object"]
     absent = missing(body, CLASSES[kind], ON_DEMAND[kind])
-    return faults(body, CLASSES[kind], kind) + [f"{kind}.{name} is missing" for name in sorted(absent)]
+    return value_errors(body, CLASSES[kind], kind) + [f"{kind}.{name} is missing" for name in sorted(absent)]
 
 
 @pytest.fixture

@@ -159,7 +159,7 @@ def test_the_right_key_reads_balance_and_account(shop: Shop) -> None:
     assert shop.client.v1.accounts.retrieve_current().charges_enabled is True
 
 
-def test_a_request_without_a_key_is_told_so(shop: Shop) -> None:
+def test_a_request_without_a_key_is_unauthorised(shop: Shop) -> None:
     answer = httpx.get(f"{shop.stand_in.url}/v1/balance", trust_env=False)
 
     assert answer.status_code == 401

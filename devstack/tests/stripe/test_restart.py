@@ -18,7 +18,7 @@ def test_a_killed_stand_in_comes_back_with_everything_it_has_answered(fresh_shop
     session = fresh_shop.open_session()
     made = fresh_shop.client.v1.checkout.sessions.create(order(), {"idempotency_key": "kept"})
     charge = fresh_shop.paid_charge()
-    control.set_mail(copies=2)
+    control.set_delivery(copies=2)
     control.fail_next("rate_limited", path="/v1/account")
     control.advance_clock(1000)
     events = [event.id for event in fresh_shop.client.v1.events.list({"limit": 100}).data]
@@ -56,7 +56,7 @@ def test_webhooks_that_wait_when_it_is_killed_are_delivered_after_the_restart(fr
         assert session.id in {one.event(WEBHOOK_SECRET).data.object["id"] for one in received}
 
 
-def test_the_stand_in_dies_with_the_program_that_started_it(tmp_path: Path) -> None:
+def test_the_stand_in_ends_with_the_program_that_started_it(tmp_path: Path) -> None:
     program = (
         "import sys, time\n"
         "from pathlib import Path\n"

@@ -60,7 +60,7 @@ def test_a_tampered_body_or_another_secret_is_not_accepted(shop: Shop, webhook: 
         Received(received.body + b" ", received.signature, "").event(WEBHOOK_SECRET)
 
 
-def test_letters_beyond_ascii_arrive_as_utf_8_and_verify(shop: Shop, webhook: Receiver) -> None:
+def test_non_ascii_characters_arrive_as_utf_8_and_verify(shop: Shop, webhook: Receiver) -> None:
     session = shop.open_session(metadata={"client": "Žofie Ångström 株式会社"})
     pay(str(session.url))
 
@@ -139,19 +139,19 @@ def test_a_closed_port_is_logged_as_an_error_and_tried_again(shop: Shop) -> None
 
 
 def test_duplicates_are_the_same_event_delivered_several_times(shop: Shop, webhook: Receiver) -> None:
-    before = shop.stand_in.control.counters().get("mail.duplicated", 0)
-    shop.stand_in.control.set_mail(copies=3)
+    before = shop.stand_in.control.counters().get("delivery.duplicated", 0)
+    shop.stand_in.control.set_delivery(copies=3)
     shop.paid_session()
 
     webhook.wait_for(12)
 
     assert len({one.event(WEBHOOK_SECRET).id for one in _completed(webhook)}) == 1
     assert len(_completed(webhook)) == 3
-    assert shop.stand_in.control.counters()["mail.duplicated"] - before == 8
+    assert shop.stand_in.control.counters()["delivery.duplicated"] - before == 8
 
 
 def test_a_delay_keeps_events_back_for_that_long(shop: Shop, webhook: Receiver) -> None:
-    shop.stand_in.control.set_mail(delay_seconds=0.4)
+    shop.stand_in.control.set_delivery(delay_seconds=0.4)
     shop.paid_session()
     paid = time.monotonic()
     assert webhook.received == []
@@ -163,7 +163,7 @@ def test_a_delay_keeps_events_back_for_that_long(shop: Shop, webhook: Receiver) 
 
 def test_held_events_are_released_one_by_one_in_a_shuffled_order(shop: Shop, webhook: Receiver) -> None:
     control = shop.stand_in.control
-    control.set_mail(hold=True)
+    control.set_delivery(hold=True)
     made = [str(shop.paid_session().id) for _ in range(3)]
     assert webhook.received == []
 
@@ -179,20 +179,20 @@ def test_held_events_are_released_one_by_one_in_a_shuffled_order(shop: Shop, web
 
 def test_a_dropped_type_never_arrives_and_the_others_do(shop: Shop, webhook: Receiver) -> None:
     control = shop.stand_in.control
-    control.set_mail(drop=("checkout.session.*", "charge.succeeded"))
+    control.set_delivery(drop=("checkout.session.*", "charge.succeeded"))
     shop.paid_session()
 
     webhook.wait_for(2)
     control.wait_until_delivered()
 
     assert sorted(_types(webhook.received)) == ["payment_intent.created", "payment_intent.succeeded"]
-    assert control.counters()["mail.dropped"] >= 2
+    assert control.counters()["delivery.dropped"] >= 2
     assert "checkout.session.completed" in {one.event_type for one in control.deliveries("dropped")}
 
 
-def test_an_event_is_delivered_again_on_request_past_the_switches(shop: Shop, webhook: Receiver) -> None:
+def test_an_event_is_delivered_again_whatever_the_delivery_settings(shop: Shop, webhook: Receiver) -> None:
     control = shop.stand_in.control
-    control.set_mail(drop=("*",))
+    control.set_delivery(drop=("*",))
     session = shop.paid_session()
     (event,) = shop.events_about(session.id)
 
@@ -208,7 +208,7 @@ def test_an_event_is_delivered_again_on_request_past_the_switches(shop: Shop, we
     ("forgery", "field", "value"),
     [({"livemode": True}, "livemode", True), ({"api_version": "2024-06-20"}, "api_version", "2024-06-20")],
 )
-def test_a_forged_delivery_carries_what_stripe_would_not_send(
+def test_a_forged_delivery_has_the_given_overrides(
     shop: Shop, webhook: Receiver, forgery: dict[str, Any], field: str, value: Any
 ) -> None:
     session = shop.paid_session()

@@ -10,7 +10,7 @@ from devstack.supabase import Supabase
 from devstack.testing.supabase import target_of
 
 
-def test_a_legacy_key_is_as_good_as_the_opaque_one(supabase: Supabase, http: httpx.Client) -> None:
+def test_a_legacy_key_has_the_rights_of_the_new_kind(supabase: Supabase, http: httpx.Client) -> None:
     target = target_of(supabase)
     service, anon = supabase.keys.service_role_key, supabase.keys.anon_key
     email, password = f"contract-{secrets.token_hex(6)}@example.com", secrets.token_hex(8)

@@ -57,7 +57,7 @@ def test_a_migration_that_fails_names_its_file_and_line_and_leaves_nothing(
 
 
 @pytest.mark.parametrize(("legacy", "status"), [(True, 200), (False, 403)])
-def test_new_objects_are_open_to_the_api_only_in_older_projects(
+def test_the_api_may_use_new_objects_only_in_older_projects(
     start_supabase: Callable[..., Supabase], project: Path, http: httpx.Client, legacy: bool, status: int
 ) -> None:
     supabase = start_supabase(project_dir=project, legacy_privileges=legacy)
@@ -80,7 +80,7 @@ def test_a_migration_on_the_running_project_is_seen(
     assert answer().json() == 7
 
 
-def test_hosted_refuses_what_the_role_postgres_may_not_do(database: psycopg.Connection) -> None:
+def test_the_role_postgres_has_no_more_rights_than_on_hosted(database: psycopg.Connection) -> None:
     for statement in (
         "alter table auth.users add column extra text",
         "create table auth.extra (id integer)",

@@ -90,7 +90,7 @@ def test_nothing_outlives_a_killed_parent(tmp_path: Path) -> None:
     wait_for(lambda: not any(alive(pid) for pid in pids), 5, "the end of the children")
 
 
-def test_data_goes_with_its_run_folder_and_that_of_others_stays(tmp_path: Path) -> None:
+def test_data_of_a_removed_run_folder_is_removed_and_other_data_stays(tmp_path: Path) -> None:
     gone, kept = Postgres(tmp_path / "gone" / "postgres"), Postgres(tmp_path / "kept" / "postgres")
     for database in (gone, kept):
         database.start()

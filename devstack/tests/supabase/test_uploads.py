@@ -1,4 +1,4 @@
-"""Large uploads in bounded memory, and uploads that break off."""
+"""Large uploads in bounded memory, and aborted uploads."""
 
 import socket
 from collections.abc import Callable
@@ -33,7 +33,7 @@ def test_a_hundred_megabytes_go_through_in_bounded_memory(
 
 
 @pytest.mark.parametrize("kind", ["bare", "multipart"])
-def test_an_upload_that_breaks_off_leaves_nothing(
+def test_an_aborted_upload_leaves_nothing(
     start_supabase: Callable[..., Supabase], http: httpx.Client, kind: str
 ) -> None:
     supabase = start_supabase()

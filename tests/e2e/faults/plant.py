@@ -15,7 +15,7 @@ import psycopg
 
 from devstack import Stack
 from devstack.aws import REGION
-from devstack.gateway import WAIT_SECONDS
+from devstack.gateway import LONG_POLL_SECONDS
 from scripts.sample_models import gallery_model
 from tests.conftest import Client, sign_up
 from tests.e2e.faults.processes import kill, owner_of, scratch_folders_of, slicers_of
@@ -269,7 +269,7 @@ class Plant:
         kept = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[name])["Attributes"][name]
         sqs.set_queue_attributes(QueueUrl=url, Attributes={name: str(seconds)})
         time.sleep(
-            WAIT_SECONDS + 0.5
+            LONG_POLL_SECONDS + 0.5
         )  # a poll that is under way still hides what it receives for the old time
         return int(kept)
 

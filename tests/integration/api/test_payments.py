@@ -79,12 +79,12 @@ def test_nobody_else_gets_a_session_for_the_invoice(
 def test_a_payment_delivered_twice_is_booked_once(
     stack: Stack, ada: Client, invoice: dict[str, Any], database: psycopg.Connection
 ) -> None:
-    stack.stripe.control.set_mail(copies=2)
+    stack.stripe.control.set_delivery(copies=2)
     session = ada.data("POST", f"invoices/{invoice['id']}/stripe-session")
-    with striking(stack, "mail.duplicated"):
+    with striking(stack, "delivery.duplicated"):
         assert pay(session["url"]).status_code == 303
         delivered(stack)
-    stack.stripe.control.set_mail()
+    stack.stripe.control.set_delivery()
     paid = ada.data("GET", f"invoices/{invoice['id']}")
     assert (paid["status"], paid["balanceCents"], paid["payUrl"]) == ("PAID", 0, None)
     (payment,) = paid["payments"]

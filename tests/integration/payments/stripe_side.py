@@ -30,7 +30,7 @@ class StripeSide:
 
     def calm(self) -> None:
         """Every switch off, and the webhook where the stack put it."""
-        self.control.set_mail()
+        self.control.set_delivery()
         self.control.clear_faults()
         self.control.set_webhook(f"{self.stack.api_url}/api/stripe/webhook", self.stack.webhook_secret)
 

@@ -123,7 +123,7 @@ def test_a_page_that_is_paid_before_it_could_be_closed_is_booked_and_flagged(
 def test_a_refresh_before_the_webhook_finds_the_payment_and_makes_no_page(
     account: StripeSide, shop: Client, ada: Client, invoice: Invoice
 ) -> None:
-    account.control.set_mail(hold=True)
+    account.control.set_delivery(hold=True)
     paid_by_card(ada, invoice)
     again = ada.post(f"invoices/{invoice['id']}/stripe-session?refresh=true")
     assert refused(again) == (409, "ALREADY_PAID")
@@ -138,7 +138,7 @@ def test_a_refresh_before_the_webhook_finds_the_payment_and_makes_no_page(
 def test_an_invoice_voided_after_its_payment_and_before_the_webhook_keeps_the_money_flagged(
     account: StripeSide, shop: Client, ada: Client, invoice: Invoice
 ) -> None:
-    account.control.set_mail(hold=True)
+    account.control.set_delivery(hold=True)
     paid_by_card(ada, invoice)
     shop.data("POST", f"invoices/{invoice['id']}/void", headers=keyed())
     account.control.release()

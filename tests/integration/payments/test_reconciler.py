@@ -32,8 +32,8 @@ type Invoice = dict[str, Any]
 @pytest.fixture
 def silence(account: StripeSide) -> Iterator[StripeSide]:
     """A Stripe of which every webhook is lost."""
-    account.control.set_mail(drop=("*",))
-    with account.striking("mail.dropped"):
+    account.control.set_delivery(drop=("*",))
+    with account.striking("delivery.dropped"):
         yield account
 
 
@@ -110,7 +110,7 @@ def test_with_every_webhook_lost_the_reconciler_gets_every_invoice_right(
     let_pages_age(database, *invoices)
     before = everything_of(database, invoices)
     assert healed(stack) == NOTHING
-    control.set_mail()
+    control.set_delivery()
     for event in silence.client.v1.events.list({"limit": 100, "delivery_success": False}).data:
         control.deliver_again(event.id)
     silence.delivered()
@@ -170,7 +170,7 @@ def test_pages_are_asked_for_by_their_ids_where_no_event_was_ever_addressed_to_t
 def test_a_page_read_by_its_id_and_its_late_event_book_one_payment(
     account: StripeSide, shop: Client, ada: Client, invoice: Invoice, database: psycopg.Connection
 ) -> None:
-    account.control.set_mail(hold=True)
+    account.control.set_delivery(hold=True)
     paid_by_card(ada, invoice)
     let_pages_age(database, invoice)
     # Held is not taken: this round finds the session by its id, and the event in the list.

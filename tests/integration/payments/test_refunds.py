@@ -82,7 +82,7 @@ def test_parts_add_up_to_the_whole_and_no_further(
 def test_the_ledger_waits_for_stripes_event(
     account: StripeSide, shop: Client, invoice: Invoice, session_id: str
 ) -> None:
-    account.control.set_mail(hold=True)
+    account.control.set_delivery(hold=True)
     key = keyed()
     assert refunded(shop, invoice, 4000, key=key)["status"] == "PENDING"
     assert books(shop, invoice) == ("PAID", 11_000, 0)
@@ -177,7 +177,7 @@ def test_a_refund_of_a_payment_that_this_key_does_not_reach_waits_for_the_key_th
 def test_a_refund_that_stripe_refuses_is_said_in_its_words_and_can_be_asked_for_again(
     account: StripeSide, shop: Client, invoice: Invoice, session_id: str
 ) -> None:
-    account.control.set_mail(hold=True)
+    account.control.set_delivery(hold=True)
     dispute = account.control.open_dispute(account.charge(session_id).id)
     key = keyed()
     answer = ask(shop, invoice, key=key)
@@ -191,7 +191,7 @@ def test_a_refund_that_stripe_refuses_is_said_in_its_words_and_can_be_asked_for_
     account.delivered()
     # The bank has the money: there is nothing to refund before it gives it back.
     assert refused(ask(shop, invoice)) == (409, "ALREADY_REFUNDED")
-    account.control.set_mail()
+    account.control.set_delivery()
     account.control.close_dispute(dispute, won=True)
     account.delivered()
     assert books(shop, invoice) == ("PAID", 11_000, 0)
@@ -281,7 +281,7 @@ def test_a_refund_that_stripe_fails_at_holds_up_no_other_news(
     database: psycopg.Connection,
 ) -> None:
     other = written(shop, ada.user["clientId"])
-    account.control.set_mail(drop=("*",))
+    account.control.set_delivery(drop=("*",))
     paid_by_card(ada, other)
     request_refund(database, invoice, 4000)
     let_refunds_age(database, invoice)
@@ -327,7 +327,7 @@ def test_a_refund_that_was_made_before_its_process_died_is_found_not_made_again(
     database: psycopg.Connection,
     hours: int,
 ) -> None:
-    account.control.set_mail(drop=("*",))
+    account.control.set_delivery(drop=("*",))
     account.control.fail_next("answer_lost", 2, method="POST", path=REFUNDS)
     with account.striking("fault.answer_lost"):
         assert refused(ask(shop, invoice, 4000)) == (503, "STRIPE_UNAVAILABLE")

@@ -35,8 +35,8 @@ def test_every_fault_of_the_api_is_ordered_below() -> None:
 def test_events_in_triplicate_are_booked_once(
     account: StripeSide, shop: Client, ada: Client, invoice: dict[str, Any], database: psycopg.Connection
 ) -> None:
-    account.control.set_mail(copies=3)
-    with account.striking("mail.duplicated"):
+    account.control.set_delivery(copies=3)
+    with account.striking("delivery.duplicated"):
         session_id = paid_by_card(ada, invoice)
     account.delivered()
     account.give_back(session_id, 4000)
@@ -49,8 +49,8 @@ def test_events_in_triplicate_are_booked_once(
 def test_a_delayed_event_leaves_no_page_to_pay_twice_at(
     account: StripeSide, shop: Client, ada: Client, invoice: dict[str, Any], database: psycopg.Connection
 ) -> None:
-    account.control.set_mail(delay_seconds=3)
-    with account.striking("mail.delayed"):
+    account.control.set_delivery(delay_seconds=3)
+    with account.striking("delivery.delayed"):
         paid_by_card(ada, invoice)
     assert books(shop, invoice) == ("PENDING", 0, 11_000)
     pay(click(invoice).headers["location"])
@@ -71,14 +71,14 @@ def test_events_in_any_order_come_to_the_same_end(
     database: psycopg.Connection,
     seed: int,
 ) -> None:
-    account.control.set_mail(hold=True)
-    with account.striking("mail.held"):
+    account.control.set_delivery(hold=True)
+    with account.striking("delivery.held"):
         session_id = paid_by_card(ada, invoice)
         account.give_back(session_id, 4000)
         dispute = account.control.open_dispute(account.charge(session_id).id, amount=7000)
         account.control.close_dispute(dispute, won=True)
     assert books(shop, invoice) == ("PENDING", 0, 11_000)
-    with account.striking("mail.released"):
+    with account.striking("delivery.released"):
         account.control.release(seed)
     account.delivered()
     assert books(shop, invoice) == ("PAID", 7000, 4000)
@@ -89,8 +89,8 @@ def test_events_in_any_order_come_to_the_same_end(
 def test_a_dropped_event_is_made_good_by_the_janitor(
     account: StripeSide, shop: Client, ada: Client, invoice: dict[str, Any], database: psycopg.Connection
 ) -> None:
-    account.control.set_mail(drop=("checkout.session.*",))
-    with account.striking("mail.dropped"):
+    account.control.set_delivery(drop=("checkout.session.*",))
+    with account.striking("delivery.dropped"):
         paid_by_card(ada, invoice)
     account.delivered()
     assert books(shop, invoice) == ("PENDING", 0, 11_000)

@@ -94,7 +94,7 @@ def test_the_second_payment_can_be_given_back_and_the_invoice_stays_paid(
 def test_a_payment_by_page_and_one_by_hand_at_once_are_both_kept(
     account: StripeSide, shop: Client, ada: Client, invoice: Invoice
 ) -> None:
-    account.control.set_mail(hold=True)
+    account.control.set_delivery(hold=True)
     pay(page_of(ada, invoice)["url"])
     shop.data(
         "POST", f"invoices/{invoice['id']}/mark-paid", headers={"Idempotency-Key": f"hand-{invoice['id']}"}

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from scripts.command_line import machine
+from scripts.command_line import machine_arguments
 
 SHAPES = Path("/usr/share/PrusaSlicer/shapes")
 BUNNY = SHAPES / "bunny.stl"
@@ -19,7 +19,7 @@ def slice_by_hand(
 ) -> tuple[float, float, str]:
     """(grams, cm³, the time as text) of `model` on the seed's Prusa MK4, with PLA's density."""
     gcode = folder / "by-hand.gcode"
-    command = [BINARY, "--export-gcode", *machine(printer=printer, material=material), *arguments]
+    command = [BINARY, "--export-gcode", *machine_arguments(printer=printer, material=material), *arguments]
     subprocess.run(
         [*command, "--output", gcode, model],
         env={"LC_ALL": "C.UTF-8", "HOME": str(folder)},

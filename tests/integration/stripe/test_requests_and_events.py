@@ -1,6 +1,6 @@
-"""What the product sends to Stripe and reads of Stripe's events, held against the SDK's own types.
+"""The product's requests to Stripe and the event fields it reads, checked against the SDK's types.
 
-The requests are read on the wire, between the product's gateway and Stripe.
+The requests are recorded between the product and the stand-in.
 """
 
 import re
@@ -23,7 +23,7 @@ from devstack import ROOT
 from devstack.stripe import pay
 from devstack.testing.serving import QuietHandler, serving
 from devstack.testing.stripe_shop import SECRET_KEY, WEBHOOK_SECRET, Shop
-from devstack.testing.stripe_types import hints, misfits
+from devstack.testing.stripe_types import hints, parameter_errors
 from devstack.testing.webhooks import Receiver
 from printshop.adapters.stripe import API_VERSION, HANDLED_EVENTS, CheckoutInvoice, RefundOrder, StripeGateway
 from printshop.config.settings import load_settings
@@ -47,7 +47,7 @@ INVOICE = CheckoutInvoice(42, "INV-0042", "Zoë & Söhne", "zoe@example.com", "A
 
 @dataclass(frozen=True)
 class Sent:
-    """A request as it went over the wire."""
+    """A recorded request."""
 
     method: str
     path: str
@@ -74,7 +74,7 @@ def read_form(text: str) -> dict[str, Any]:
 
 @contextmanager
 def recording(target: str) -> Iterator[tuple[str, list[Sent]]]:
-    """An address that hands every request on to `target`, and what went through."""
+    """Yields the URL of a proxy to `target`, and the list of requests that went through it."""
     sent: list[Sent] = []
 
     class Handler(QuietHandler):
@@ -111,7 +111,7 @@ def gateway_at(url: str) -> StripeGateway:
 
 @pytest.fixture(scope="module")
 def sent(shop: Shop) -> list[Sent]:
-    """Everything that the gateway can ask of Stripe, as it asked."""
+    """Every kind of request that the gateway makes."""
     with recording(shop.stand_in.url) as (url, requests):
         gateway = gateway_at(url)
         yesterday = datetime.now(UTC) - timedelta(days=1)
@@ -136,7 +136,7 @@ def test_every_request_has_the_parameters_that_the_sdk_publishes(sent: list[Sent
     departures = [
         one
         for request in sent
-        for one in misfits(request.form, PUBLISHED[request.operation], " ".join(request.operation))
+        for one in parameter_errors(request.form, PUBLISHED[request.operation], " ".join(request.operation))
     ]
     assert departures == []
     assert {request.operation for request in sent} == set(PUBLISHED)
@@ -153,7 +153,7 @@ def test_the_comparison_notices_what_is_not_published(sent: list[Sent]) -> None:
         "payment_intent_data": "none",
     }
     assert sorted(
-        re.split(r":| is", one)[0] for one in misfits(wrong, pc.SessionCreateParams, "session")
+        re.split(r":| is", one)[0] for one in parameter_errors(wrong, pc.SessionCreateParams, "session")
     ) == [
         "session.invented",
         "session.line_items[0].quantity",
@@ -161,11 +161,11 @@ def test_the_comparison_notices_what_is_not_published(sent: list[Sent]) -> None:
         "session.mode",
         "session.payment_intent_data",
     ]
-    refund = misfits({"amount": "1.5"}, p.RefundCreateParams, "refund")
+    refund = parameter_errors({"amount": "1.5"}, p.RefundCreateParams, "refund")
     assert [one.partition(":")[0] for one in refund] == ["refund.amount"]
 
 
-def test_a_page_is_asked_for_with_the_parameters_of_the_contract(sent: list[Sent]) -> None:
+def test_a_checkout_session_is_created_with_the_documented_parameters(sent: list[Sent]) -> None:
     metadata = {"invoiceId": "42", "invoiceNumber": "INV-0042"}
     first = next(request for request in sent if request.operation == ("POST", "/v1/checkout/sessions"))
     assert first.form == {
@@ -192,7 +192,7 @@ def test_a_page_is_asked_for_with_the_parameters_of_the_contract(sent: list[Sent
     assert first.headers["idempotency-key"] == "invoice-42-1"
 
 
-def test_every_request_names_the_pinned_version_and_every_one_that_makes_something_a_key(
+def test_every_request_has_the_pinned_version_and_every_post_an_idempotency_key(
     sent: list[Sent],
 ) -> None:
     assert {request.headers["stripe-version"] for request in sent} == {API_VERSION}
@@ -209,7 +209,7 @@ def test_the_pinned_version_is_the_one_that_the_sdk_describes() -> None:
 # -- events --------------------------------------------------------------------------------------------------------
 
 NEVER_HERE = {"charge.dispute.updated"}
-"""Evidence that a merchant hands in at Stripe's dashboard, which the stand-in has not."""
+"""Evidence submitted in Stripe's dashboard, which the stand-in does not have."""
 
 CLASSES: dict[str, type] = {
     "checkout.session": stripe.checkout.Session,
@@ -222,11 +222,11 @@ READ: dict[str, set[str]] = {
     "session": {"id", "amount_total", "currency", "metadata", "payment_intent", "payment_status"},
     "object": {"id", "object", "created", "currency", "metadata", "payment_intent", "status"},
 }
-"""What the SQL reads, by the name that the object has there; and `amount`, or a charge's `amount_refunded`."""
+"""The fields that the SQL reads, by its name of the object; and `amount`, or a charge's `amount_refunded`."""
 
 
 def everything_happens(shop: Shop, webhook: Receiver) -> list[dict[str, Any]]:
-    """Every handled event at least once, as it was delivered."""
+    """Trigger every handled event at least once; returns the events as delivered."""
     shop.paid_session()
     shop.client.v1.checkout.sessions.expire(shop.open_session().id)
     for succeeded in (True, False):

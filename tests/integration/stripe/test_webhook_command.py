@@ -1,4 +1,4 @@
-"""`make stripe-webhook`: the endpoint as the product needs it, made once, kept up to date, never shown twice."""
+"""`make stripe-webhook` creates the endpoint that the product needs, and updates it on later runs."""
 
 import os
 import subprocess
@@ -20,14 +20,14 @@ OLDER = "2026-09-30.endive"
 
 @pytest.fixture(scope="module")
 def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    """An account of this module's own: its endpoints would get every other test's events."""
+    """This module's own account: its endpoints would get other tests' events."""
     with open_shop(tmp_path_factory.mktemp("stripe")) as shop:
         yield shop
 
 
 @pytest.fixture
 def url(account: Shop) -> Iterator[str]:
-    """An address that no endpoint has yet, and that nothing is sent to after the test."""
+    """A URL that no endpoint has yet; nothing is sent to it after the test."""
     address = f"http://127.0.0.1:9/{uuid4().hex}"
     yield address
     account.stand_in.control.set_webhook(None)
@@ -59,7 +59,9 @@ def run(account: Shop, *arguments: str, **environment: str) -> subprocess.Comple
     )
 
 
-def test_the_endpoint_is_made_with_the_pinned_version_and_the_handled_events(account: Shop, url: str) -> None:
+def test_the_endpoint_is_created_with_the_pinned_version_and_the_handled_events(
+    account: Shop, url: str
+) -> None:
     outcome = ensure_endpoint(account.client, url)
     (made,) = at(account, url)
     assert (made.api_version, made.status) == (API_VERSION, "enabled")
@@ -68,7 +70,7 @@ def test_the_endpoint_is_made_with_the_pinned_version_and_the_handled_events(acc
     assert (outcome.secret or "").startswith("whsec_")
 
 
-def test_run_again_it_changes_nothing_and_shows_no_secret(account: Shop, url: str) -> None:
+def test_a_second_run_changes_nothing_and_shows_no_secret(account: Shop, url: str) -> None:
     ensure_endpoint(account.client, url)
     (before,) = at(account, url)
     outcome = ensure_endpoint(account.client, url)
@@ -81,7 +83,7 @@ def test_run_again_it_changes_nothing_and_shows_no_secret(account: Shop, url: st
 @pytest.mark.parametrize(
     "wrong", [{"enabled_events": ["*"]}, {"enabled_events": ["charge.refunded"]}, {"disabled": True}]
 )
-def test_an_endpoint_that_went_astray_is_brought_back(account: Shop, url: str, wrong: Any) -> None:
+def test_an_endpoint_with_other_events_or_disabled_is_corrected(account: Shop, url: str, wrong: Any) -> None:
     ensure_endpoint(account.client, url)
     (made,) = at(account, url)
     account.client.v1.webhook_endpoints.update(made.id, wrong)
@@ -94,7 +96,7 @@ def test_an_endpoint_that_went_astray_is_brought_back(account: Shop, url: str, w
 
 
 @pytest.mark.parametrize(("version", "named"), [(OLDER, OLDER), (None, "of the account")])
-def test_an_endpoint_of_another_version_is_left_and_the_way_out_is_said(
+def test_an_endpoint_of_another_version_is_left_and_the_output_says_what_to_do(
     account: Shop, url: str, version: str | None, named: str
 ) -> None:
     account.stand_in.control.set_webhook(url, WEBHOOK_SECRET, api_version=version)
@@ -108,7 +110,7 @@ def test_an_endpoint_of_another_version_is_left_and_the_way_out_is_said(
     assert any("both secrets" in line for line in outcome.lines)
 
 
-def test_beside_one_of_another_version_ours_is_made_and_the_old_one_named(account: Shop, url: str) -> None:
+def test_beside_creates_ours_and_names_the_one_of_another_version(account: Shop, url: str) -> None:
     old = account.stand_in.control.set_webhook(url, WEBHOOK_SECRET, api_version=OLDER)
     outcome = ensure_endpoint(account.client, url, beside=True)
     assert outcome.secret
@@ -119,7 +121,7 @@ def test_beside_one_of_another_version_ours_is_made_and_the_old_one_named(accoun
     assert str(old) in again.lines[1]
 
 
-def test_two_endpoints_that_send_the_same_are_not_right(account: Shop, url: str) -> None:
+def test_two_endpoints_with_the_same_url_and_version_are_reported(account: Shop, url: str) -> None:
     ensure_endpoint(account.client, url)
     (first,) = at(account, url)
     wanted: Any = {"url": url, "api_version": API_VERSION, "enabled_events": list(HANDLED_EVENTS)}
@@ -129,7 +131,7 @@ def test_two_endpoints_that_send_the_same_are_not_right(account: Shop, url: str)
     assert any(first.id in line and "delete it" in line for line in outcome.lines)
 
 
-def test_what_the_endpoint_sends_is_signed_with_the_secret_that_was_printed(account: Shop) -> None:
+def test_the_printed_secret_verifies_what_the_endpoint_sends(account: Shop) -> None:
     with receiving() as receiver:
         command = run(account, NEXT_PUBLIC_APP_URL=receiver.url.removesuffix("/api/stripe/webhook"))
         assert command.returncode == 0, command.stderr
@@ -156,7 +158,7 @@ def test_what_the_endpoint_sends_is_signed_with_the_secret_that_was_printed(acco
         ({}, [], "URL=https://shop.example/api/stripe/webhook"),
     ],
 )
-def test_what_cannot_be_meant_is_refused_before_stripe_is_asked(
+def test_wrong_arguments_are_rejected_before_any_request_to_stripe(
     account: Shop, environment: dict[str, str], arguments: list[str], says: str
 ) -> None:
     before = len(account.stand_in.control.requests())
@@ -170,10 +172,10 @@ def test_what_cannot_be_meant_is_refused_before_stripe_is_asked(
     ("environment", "says"),
     [
         ({"STRIPE_API_BASE": "http://127.0.0.1:9"}, "Stripe does not answer"),
-        ({"STRIPE_SECRET_KEY": "sk_test_of_somebody_else"}, "Stripe refuses"),
+        ({"STRIPE_SECRET_KEY": "sk_test_of_another_account"}, "Stripe answers with an error"),
     ],
 )
-def test_a_stripe_that_does_not_take_it_ends_in_a_sentence(
+def test_an_error_of_stripe_is_reported_without_a_traceback(
     account: Shop, environment: dict[str, str], says: str
 ) -> None:
     command = run(account, "--url", "https://shop.example/x", **environment)
@@ -182,7 +184,7 @@ def test_a_stripe_that_does_not_take_it_ends_in_a_sentence(
     assert "Traceback" not in command.stderr
 
 
-def test_make_passes_the_address_on_whatever_is_in_it(account: Shop) -> None:
+def test_make_passes_on_a_url_with_shell_characters(account: Shop) -> None:
     address = "http://127.0.0.1:9/$(id)`id`?a='b';$$;"
     done = subprocess.run(
         ["make", "--silent", "-o", "setup", "stripe-webhook", f"URL={address}"],

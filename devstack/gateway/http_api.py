@@ -1,4 +1,4 @@
-"""The HTTP API as an ASGI application: one request, one event, one invocation, one answer."""
+"""The HTTP API as an ASGI application: each request becomes one invocation of one function."""
 
 import asyncio
 import json
@@ -14,7 +14,7 @@ from devstack.gateway.events import HttpAnswer, HttpRequest, MalformedAnswerErro
 from devstack.gateway.invocations import Answer, EventTooLargeError, Invoke
 from devstack.gateway.routes import Match, RouteTable
 
-__all__ = ["Front"]
+__all__ = ["HttpApi"]
 
 MAX_BODY_BYTES = 10 * 1024 * 1024
 
@@ -24,16 +24,16 @@ TIMED_OUT = HttpAnswer.message(503, "Service Unavailable")
 TOO_LARGE = HttpAnswer.message(413, "Request Entity Too Large")
 
 
-class Front:
-    """Answers every request as API Gateway in front of the template's functions would."""
+class HttpApi:
+    """Answers requests as API Gateway does in front of the template's functions."""
 
     def __init__(
-        self, routes: RouteTable, cors: Cors | None, invoke: Invoke, note: Callable[[str, str], None]
+        self, routes: RouteTable, cors: Cors | None, invoke: Invoke, log: Callable[[str, str], None]
     ) -> None:
         self._routes = routes
         self._cors = cors
         self._invoke = invoke
-        self._note = note
+        self._log = log
         self._running: set[asyncio.Future[Answer]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -66,14 +66,14 @@ class Front:
             event_of(request, route, match.path_parameters), separators=(",", ":"), ensure_ascii=False
         )
         invocation = asyncio.ensure_future(self._invoke(route.function, event.encode()))
-        # The function goes on when the gateway has given up on it; the set keeps the task alive.
+        # The function continues after the gateway has timed out; the set keeps the task alive.
         self._running.add(invocation)
         invocation.add_done_callback(self._running.discard)
         try:
             async with asyncio.timeout(route.timeout):
                 answer = await asyncio.shield(invocation)
         except TimeoutError:
-            self._note(route.function, f"{route.key}: no answer within {route.timeout:g} s; answered 503")
+            self._log(route.function, f"{route.key}: no answer within {route.timeout:g} s; answered 503")
             return TIMED_OUT
         except EventTooLargeError:
             return TOO_LARGE
@@ -82,12 +82,12 @@ class Front:
         try:
             return http_answer(answer.payload)
         except MalformedAnswerError as error:
-            self._note(route.function, f"{route.key}: {error}; answered 500")
+            self._log(route.function, f"{route.key}: {error}; answered 500")
             return INTERNAL_ERROR
 
 
 async def _body(request: Request) -> tuple[bytes, bool]:
-    """The body, and whether it is within the limit; a longer one is read to its end and thrown away."""
+    """The body, and whether it is within the limit; a longer one is read to its end and discarded."""
     chunks: list[bytes] = []
     size = 0
     async for chunk in request.stream():

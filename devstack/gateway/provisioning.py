@@ -1,4 +1,4 @@
-"""What has to exist on the AWS side before the functions start, and the references that only AWS can answer."""
+"""Creates queues and secrets before the functions start, and resolves dynamic references."""
 
 import json
 from collections.abc import Callable, Iterable
@@ -15,7 +15,7 @@ __all__ = ["create_queues", "create_secrets", "dynamic_references", "ssm_paramet
 
 
 def create_queues(aws: Aws, queues: Iterable[Queue]) -> None:
-    """Create the queues in the order given; one that exists takes the template's attributes."""
+    """Create the queues in order; an existing one gets the template's attributes."""
     sqs = aws.client("sqs")
     for queue in queues:
         fifo = {"FifoQueue": "true"} if queue.name.endswith(".fifo") else {}
@@ -26,7 +26,7 @@ def create_queues(aws: Aws, queues: Iterable[Queue]) -> None:
 
 
 def create_secrets(aws: Aws, secrets: Iterable[Secret], resources: dict[str, Attributes]) -> None:
-    """Create the secrets that do not exist yet, and enter their ARNs into `resources`."""
+    """Create the missing secrets and put all ARNs into `resources`."""
     client = aws.client("secretsmanager")
     for secret in secrets:
         try:
@@ -37,7 +37,7 @@ def create_secrets(aws: Aws, secrets: Iterable[Secret], resources: dict[str, Att
 
 
 def dynamic_references(aws: Aws) -> Callable[[str, str], str]:
-    """Answers `{{resolve:secretsmanager:…}}`, `{{resolve:ssm:…}}` and `{{resolve:ssm-secure:…}}`."""
+    """A function that resolves `{{resolve:secretsmanager:…}}`, `{{resolve:ssm:…}}` and `{{resolve:ssm-secure:…}}`."""
     from_ssm = ssm_parameters(aws)
 
     def resolve(service: str, reference: str) -> str:
@@ -53,7 +53,7 @@ def dynamic_references(aws: Aws) -> Callable[[str, str], str]:
 
 
 def ssm_parameters(aws: Aws) -> Callable[[str], str]:
-    """Reads a parameter of Systems Manager, by name or `name:version`. Raises TemplateError."""
+    """A function that reads a parameter of Systems Manager, by name or `name:version`. Raises TemplateError."""
 
     def read(name: str) -> str:
         try:

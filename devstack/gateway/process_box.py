@@ -1,11 +1,11 @@
-"""The box around one process of a function: when that process ends, everything that it started ends with it.
+"""Runs one process of a function so that everything it started ends with it.
 
-    python -I -S sandbox.py [--opt FOLDER] -- PROGRAM ARGUMENT…
+    python -I -S process_box.py [--opt FOLDER] -- PROGRAM ARGUMENT…
 
-Lambda throws away a whole virtual machine, and with it the browser or slicer that a function had started, in
-whatever process group. Here the box adopts every orphan below it (a child subreaper) and kills what is left when
-the program ends, or when it is told to end itself. With `--opt` the program sees FOLDER, read-only, as its own
-/opt (needs root and a mount namespace). Standard library only, and little of that: it starts with every process.
+Lambda ends a whole virtual machine, and with it the browser or slicer that a function had started, in any process
+group. Here this program is a child subreaper: it becomes the parent of every orphan below it, and kills what is left
+when the function's process ends, or on SIGTERM. With `--opt` the program sees FOLDER, read-only, as its own
+/opt (needs root and a mount namespace). Standard library only, and little of that: it runs for every process.
 """
 
 import ctypes
@@ -23,7 +23,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def main(arguments: list[str]) -> int:
-    """Run the program to its end; answers its exit status, 128 + the signal's number if one ended it."""
+    """Run the program to its end; returns its exit status, or 128 + the number of the signal that ended it."""
     split = arguments.index("--")
     options, program = arguments[:split], arguments[split + 1 :]
     _check(_libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), "prctl")
@@ -55,7 +55,7 @@ def _check(result: int, what: str) -> None:
 
 
 def _wait(child: int) -> int:
-    """Reap until the child itself has ended, or a signal asks to end."""
+    """Reap children until the program has ended or a signal arrives."""
     while (number := signal.sigwait(WATCHED)) == signal.SIGCHLD:
         while True:
             pid, status = os.waitpid(-1, os.WNOHANG)
@@ -68,7 +68,7 @@ def _wait(child: int) -> int:
 
 
 def _end_children() -> None:
-    """Kill and reap until there is no child left; each death may hand us orphans."""
+    """Kill and reap until no child is left; each death may make us the parent of orphans."""
     while True:
         for pid in _children():
             os.kill(pid, signal.SIGKILL)
@@ -86,7 +86,7 @@ def _children() -> list[int]:
 def _parent_of(name: str) -> int:
     try:
         with open(f"/proc/{name}/stat", "rb") as stat:  # noqa: PTH123
-            # The program's name, in brackets, may hold anything.
+            # The program's name, in brackets, may contain any character.
             return int(stat.read().rpartition(b")")[2].split()[1])
     except (FileNotFoundError, ProcessLookupError):
         return 0

@@ -1,4 +1,4 @@
-"""How a function's process is started: its command line, its environment and what it finds under /opt."""
+"""Starts the processes of functions: command line, environment, and the layers under /opt."""
 
 import hashlib
 import importlib.metadata
@@ -21,9 +21,9 @@ __all__ = ["ImageCommand", "Launcher", "private_opt"]
 type ImageCommand = Callable[[Mapping[str, str]], list[str | Path]]
 """The command line that runs an image function's entry point in its image, with these variables."""
 
-SANDBOX = Path(__file__).with_name("sandbox.py")
+PROCESS_BOX = Path(__file__).with_name("process_box.py")
 RUNTIME_DISTRIBUTIONS = ("awslambdaric", "simplejson", "snapshot-restore-py")
-OF_THE_IMAGE = (
+SET_BY_IMAGE = (
     "LANG",
     "LAMBDA_RUNTIME_DIR",
     "LAMBDA_TASK_ROOT",
@@ -32,29 +32,29 @@ OF_THE_IMAGE = (
     "PYTHONPATH",
     "TZ",
 )
-"""Variables that an image function finds in its image, not in Lambda."""
+"""Variables that the image sets for an image function, not Lambda."""
 SITE_PACKAGES = f"python/lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages"
 
 
 def private_opt() -> bool:
-    """True where a process can be given an /opt of its own: for root that may make mount namespaces.
+    """Whether a process can have its own /opt: only root can make mount namespaces.
 
-    Elsewhere the layers' Python and bin folders are still found, by the environment; what the product looks up
-    under /opt by itself has to be named to it by a template parameter.
+    Otherwise the environment names the layers' Python and bin folders, and a template parameter has to name any other
+    path that the product looks up under /opt.
     """
     hidden = any(
-        Path(part).resolve().is_relative_to("/opt") for part in (sys.base_prefix, sys.prefix, SANDBOX)
+        Path(part).resolve().is_relative_to("/opt") for part in (sys.base_prefix, sys.prefix, PROCESS_BOX)
     )
     if os.geteuid() != 0 or hidden or not Path("/opt").is_dir():
         return False
     return (
-        subprocess.run([*_box(Path("/opt")), "/bin/true"], capture_output=True, check=False).returncode == 0
+        subprocess.run([*_boxed(Path("/opt")), "/bin/true"], capture_output=True, check=False).returncode == 0
     )
 
 
 @dataclass(frozen=True)
 class _Opt:
-    """A folder laid out as /opt, and the path under which the process sees it."""
+    """A folder with the contents of /opt, and the path under which the process sees it."""
 
     folder: Path
     seen_as: str
@@ -62,10 +62,10 @@ class _Opt:
 
 
 class Launcher:
-    """Starts processes of functions. `packages` are the folders that an image function has copied in.
+    """Starts processes of functions. `packages` are the folders that an image function copies in.
 
     With `image`, image functions run in their image instead of from the source tree. With `temp_dir` each function
-    has its temporary folder there, under its name: what /tmp is to it on Lambda.
+    has its own temporary folder there, as it has its own /tmp on Lambda.
     """
 
     def __init__(
@@ -91,9 +91,9 @@ class Launcher:
         """Start a process that takes its invocations from the Runtime API on `port`."""
         if function.image and self._image is not None:
             environment = self._environment(function, port, None)
-            given = {name: value for name, value in environment.items() if name not in OF_THE_IMAGE}
+            given = {name: value for name, value in environment.items() if name not in SET_BY_IMAGE}
             return start(
-                [*_box(None), *self._image(given)],
+                [*_boxed(None), *self._image(given)],
                 env={"PATH": os.environ["PATH"]},
                 log=self._log_of(function),
             )
@@ -102,7 +102,7 @@ class Launcher:
         python = [str(getattr(sys, "_base_executable", sys.executable)), "-S"] if bare else [sys.executable]
         return start(
             [
-                *_box(opt.folder if opt and opt.mounted else None),
+                *_boxed(opt.folder if opt and opt.mounted else None),
                 *python,
                 "-m",
                 "awslambdaric",
@@ -117,7 +117,7 @@ class Launcher:
         return self._run_dir / "logs" / f"{function.logical_id}.log"
 
     def _environment(self, function: Function, port: int, opt: _Opt | None) -> dict[str, str]:
-        """The template's environment and Lambda's own, nothing of ours."""
+        """The variables of the template and of Lambda, and no others."""
         now = datetime.now(UTC)
         task = str(function.code)
         libraries = [task, f"{task}/lib"] + ([f"{opt.seen_as}/lib"] if opt else [])
@@ -157,7 +157,7 @@ class Launcher:
         return {"TMPDIR": str(folder)}
 
     def _python_path(self, function: Function, opt: _Opt | None) -> list[str]:
-        """Behind the function's own folder, which `python -m` puts first."""
+        """PYTHONPATH; `python -m` puts the function's own folder before it."""
         if function.image:
             return [str(folder) for folder in self._packages]
         if not self._built:
@@ -168,7 +168,7 @@ class Launcher:
 
     @property
     def _runtime(self) -> Path:
-        """A folder with AWS's runtime client alone: what /var/runtime is on Lambda."""
+        """A folder with AWS's runtime client only, as /var/runtime on Lambda."""
         folder = self._run_dir / "runtime"
         if not folder.exists():
             folder.mkdir(parents=True)
@@ -179,7 +179,7 @@ class Launcher:
         return folder
 
     def _opt(self, layers: tuple[Path, ...]) -> _Opt:
-        """Lay the layers over each other, the last on top, as Lambda fills /opt."""
+        """Copy the layers over each other, the last on top, as Lambda fills /opt."""
         if layers not in self._opts:
             name = hashlib.sha256("\n".join(map(str, layers)).encode()).hexdigest()[:12]
             folder = self._run_dir / "opt" / name
@@ -190,12 +190,12 @@ class Launcher:
         return self._opts[layers]
 
 
-def _box(opt: Path | None) -> list[str]:
-    return [sys.executable, "-I", "-S", str(SANDBOX), *(["--opt", str(opt)] if opt else []), "--"]
+def _boxed(opt: Path | None) -> list[str]:
+    return [sys.executable, "-I", "-S", str(PROCESS_BOX), *(["--opt", str(opt)] if opt else []), "--"]
 
 
 def _link(source: str, target: str) -> None:
-    """A hard link where both lie on one file system: a layer with a browser weighs 100 MB."""
+    """Make a hard link where possible, else a copy: a layer with a browser weighs 100 MB."""
     Path(target).unlink(missing_ok=True)
     try:
         os.link(source, target)

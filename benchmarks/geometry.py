@@ -1,4 +1,4 @@
-"""Box and volume of a 100 MB STL, binary and text: our one pass, checks included, against trimesh; time and memory.
+"""Box and volume of a 100 MB STL, binary and text: our single pass with checks against trimesh, in time and memory.
 
 Rival: `m = trimesh.load(PATH); m.bounds; m.volume`, in the same run, taking turns. Each measures in a fresh
 process; the import of its library is not counted, its memory is.

@@ -1,4 +1,4 @@
-"""The courier: signs each due webhook, posts it, and tries again with back-off until it is taken."""
+"""Sends due webhooks: signs each, posts it, and retries with back-off until the endpoint answers 2xx."""
 
 import asyncio
 import hmac
@@ -13,7 +13,7 @@ from devstack.stripe import endpoints, events, outbox
 from devstack.stripe.merchant import Merchant
 
 RETRY_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
-"""Stripe tries for up to three days with growing pauses; here the same shape passes within a minute."""
+"""Stripe retries for up to three days with growing pauses; here the retries end within a minute."""
 
 TIMEOUT_SECONDS = 30.0
 AT_ONCE = 64
@@ -26,8 +26,8 @@ def signature(payload: str, secrets: Sequence[str], moment: int) -> str:
     return ",".join([f"t={moment}", *parts])
 
 
-class Courier:
-    """Delivers the outbox, many at once and so in no certain order."""
+class WebhookSender:
+    """Delivers the outbox, up to AT_ONCE webhooks at a time and so in no fixed order."""
 
     def __init__(self, merchant: Merchant, retry_seconds: Sequence[float] = RETRY_SECONDS) -> None:
         self._merchant = merchant
@@ -36,11 +36,11 @@ class Courier:
         self._under_way: dict[int, asyncio.Task[None]] = {}
 
     def wake(self) -> None:
-        """There may be something to deliver."""
+        """Look at the outbox now."""
         self._work.set()
 
     async def run(self) -> None:
-        """Deliver until cancelled; what is under way then stays in the outbox."""
+        """Deliver until cancelled; unfinished deliveries stay in the outbox."""
         limits = httpx.Limits(max_connections=AT_ONCE, max_keepalive_connections=AT_ONCE)
         client = httpx.AsyncClient(timeout=TIMEOUT_SECONDS, limits=limits, trust_env=False)
         async with client, asyncio.TaskGroup() as group:
@@ -106,7 +106,7 @@ class Courier:
                 "User-Agent": "Stripe/1.0 (+https://stripe.com/docs/webhooks)",
                 "Accept": "*/*; q=0.5, application/xml",
                 "Cache-Control": "no-cache",
-                # The receiver judges the age by its own clock, which a test's advance does not move.
+                # The receiver checks the age by the real clock, which advance_clock does not move.
                 "Stripe-Signature": signature(payload, secrets, int(time.time()) - order.signed_seconds_ago),
             },
         )

@@ -1,14 +1,14 @@
-"""From a template file to an application whose queues and secrets exist."""
+"""Deploys a template file: creates its queues and secrets, and returns the application."""
 
 from collections.abc import Mapping
 from pathlib import Path
 
 from devstack.aws import Aws
 from devstack.gateway.application import Application
+from devstack.gateway.application_reader import read_application
 from devstack.gateway.intrinsics import Attributes, Resolver
 from devstack.gateway.layout import Layout
-from devstack.gateway.provision import create_queues, create_secrets, dynamic_references, ssm_parameters
-from devstack.gateway.reading import read_application
+from devstack.gateway.provisioning import create_queues, create_secrets, dynamic_references, ssm_parameters
 from devstack.gateway.resources import name_resources, read_queues, read_secrets
 from devstack.gateway.schedules import parse
 from devstack.gateway.template import load_template, parameter_values
@@ -19,7 +19,7 @@ __all__ = ["deploy"]
 def deploy(
     template: Path, *, parameters: Mapping[str, str], aws: Aws, api_url: str, built: bool, stack_name: str
 ) -> Application:
-    """Resolve the template, create its queues and secrets, and answer what is to be served. Raises TemplateError."""
+    """Resolve the template and create its queues and secrets; returns what is to be served. Raises TemplateError."""
     document = load_template(template)
     resources: dict[str, Attributes] = {}
     resolver = Resolver(

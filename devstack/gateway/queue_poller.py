@@ -1,4 +1,4 @@
-"""SQS event sources: what Lambda's pollers do between a queue and a function."""
+"""SQS event sources: polls a queue and invokes its function, as Lambda's pollers do."""
 
 import asyncio
 import json
@@ -17,55 +17,55 @@ if TYPE_CHECKING:
 
 __all__ = ["QueuePoller"]
 
-WAIT_SECONDS = 1
-"""Length of one long poll: short, because the gateway waits for the last one when it stops."""
+LONG_POLL_SECONDS = 1
+"""Duration of one long poll: short, because `stop` waits for the last one."""
 
 PAUSE_AFTER_FAILURE = 0.5
 
 
 class QueuePoller:
-    """Feeds one queue to one function until it is stopped.
+    """Invokes one function with the messages of one queue until it is stopped.
 
-    A message is deleted once the function has dealt with it; otherwise it stays, and SQS delivers it again when
-    its visibility timeout is over, or moves it to the dead-letter queue.
+    A message is deleted after the function has processed it. Otherwise SQS delivers it again after its visibility
+    timeout, or moves it to the dead-letter queue.
     """
 
     def __init__(
-        self, source: QueueSource, sqs: "SQSClient", invoke: Invoke, note: Callable[[str, str], None]
+        self, source: QueueSource, sqs: "SQSClient", invoke: Invoke, log: Callable[[str, str], None]
     ) -> None:
         self._source = source
         self._sqs = sqs
         self._invoke = invoke
-        self._note = note
-        self._room = asyncio.Semaphore(source.maximum_concurrency)
+        self._log = log
+        self._free_slots = asyncio.Semaphore(source.maximum_concurrency)
         self._batches: set[asyncio.Task[None]] = set()
         self._stopping = False
 
     async def run(self) -> None:
         """Poll until `stop`."""
         while not self._stopping:
-            # As on AWS, a message is received only when there is room to work on it.
-            await self._room.acquire()
+            # As on AWS, a message is received only when it can be processed at once.
+            await self._free_slots.acquire()
             messages = [] if self._stopping else await self._receive()
             if not messages:
-                self._room.release()
+                self._free_slots.release()
                 continue
             batch = asyncio.ensure_future(self._process(messages))
             self._batches.add(batch)
             batch.add_done_callback(self._on_batch_done)
 
     def stop(self) -> None:
-        """Receive no more; what has been received is still worked on."""
+        """Stop receiving; messages that were received are still processed."""
         self._stopping = True
-        self._room.release()
+        self._free_slots.release()
 
     async def finished(self) -> None:
-        """Wait for the batches under way."""
+        """Wait for the running batches."""
         await asyncio.gather(*self._batches)
 
     def _on_batch_done(self, batch: asyncio.Task[None]) -> None:
         self._batches.discard(batch)
-        self._room.release()
+        self._free_slots.release()
 
     async def _receive(self) -> "list[MessageTypeDef]":
         try:
@@ -73,13 +73,13 @@ class QueuePoller:
                 self._sqs.receive_message,
                 QueueUrl=self._source.queue_url,
                 MaxNumberOfMessages=self._source.batch_size,
-                WaitTimeSeconds=WAIT_SECONDS,
+                WaitTimeSeconds=LONG_POLL_SECONDS,
                 MessageSystemAttributeNames=["All"],
                 MessageAttributeNames=["All"],
             )
         except (BotoCoreError, ClientError) as error:
             if not self._stopping:
-                self._note(self._source.function, f"{self._source.queue_arn}: {error}")
+                self._log(self._source.function, f"{self._source.queue_arn}: {error}")
                 await asyncio.sleep(PAUSE_AFTER_FAILURE)
             return []
         return received.get("Messages", [])
@@ -89,7 +89,7 @@ class QueuePoller:
         try:
             answer = await self._invoke(self._source.function, json.dumps(event).encode())
         except EventTooLargeError as error:
-            self._note(self._source.function, f"{self._source.queue_arn}: the batch is too large: {error}")
+            self._log(self._source.function, f"{self._source.queue_arn}: the batch is too large: {error}")
             return
         failed = self._failed(answer, {message["MessageId"] for message in messages})
         done = [message for message in messages if message["MessageId"] not in failed]
@@ -97,16 +97,14 @@ class QueuePoller:
             await self._delete(done)
 
     def _failed(self, answer: Answer, sent: set[str]) -> set[str]:
-        """The ids of the messages to keep: all of them, if the function failed or names one that it never got."""
+        """The ids of the messages to keep: all of them if the function failed or reports an unknown id."""
         if answer.failed:
             return sent
         if not self._source.reports_item_failures:
             return set()
-        failed = _reported(answer)
+        failed = _failed_ids(answer)
         if failed is None or not failed <= sent:
-            self._note(
-                self._source.function, f"not a report of batch item failures: {answer.payload[:200]!r}"
-            )
+            self._log(self._source.function, f"not a report of batch item failures: {answer.payload[:200]!r}")
             return sent
         return failed
 
@@ -121,11 +119,11 @@ class QueuePoller:
                 ],
             )
         except (BotoCoreError, ClientError) as error:
-            self._note(self._source.function, f"{self._source.queue_arn}: {error}")
+            self._log(self._source.function, f"{self._source.queue_arn}: {error}")
 
 
-def _reported(answer: Answer) -> set[str] | None:
-    """The message ids of a batch item failure report; None for anything that is not one."""
+def _failed_ids(answer: Answer) -> set[str] | None:
+    """The message ids of a batch item failure report; None if it is malformed."""
     report = json.loads(answer.payload or b"null")
     if not report:
         return set()
@@ -157,7 +155,7 @@ def _record(message: "MessageTypeDef", queue_arn: str) -> dict[str, Any]:
 
 
 def _attribute(value: Any) -> dict[str, Any]:
-    """As Lambda spells a message attribute: `stringValue`, with the unused lists empty."""
+    """A message attribute in Lambda's spelling: `stringValue`, with the unused lists empty."""
     spelled = {
         name[0].lower() + name[1:]: content for name, content in value.items() if name.endswith("Value")
     }

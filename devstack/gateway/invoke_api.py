@@ -10,10 +10,10 @@ from starlette.routing import Route
 
 from devstack.gateway.invocations import Answer, EventTooLargeError, Invoke
 
-__all__ = ["control_api"]
+__all__ = ["invoke_api"]
 
 
-def control_api(find: Callable[[str], str | None], invoke: Invoke) -> Starlette:
+def invoke_api(find: Callable[[str], str | None], invoke: Invoke) -> Starlette:
     """The Invoke API; `find` turns a logical id, name or ARN into the logical id, None if there is none."""
     running: set[asyncio.Future[Answer]] = set()
 

@@ -1,4 +1,4 @@
-"""From a resolved template to the application: functions with their globals, and the events that invoke them."""
+"""Reads the application out of a template: functions with their globals, and the events that invoke them."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,7 +24,7 @@ _DEFAULT_POLLERS = 5
 
 
 def read_application(resolver: Resolver, resources: Mapping[str, Attributes], layout: Layout) -> Application:
-    """Everything that the template asks for. Raises TemplateError, naming what is wrong or not served here."""
+    """The contents of the template. Raises TemplateError that names what is invalid or not supported here."""
     reader = _Reader(resolver, resources, layout)
     for logical_id, properties in of_type(resolver, FUNCTION):
         reader.read_function(logical_id, properties)
@@ -68,7 +68,7 @@ class _Reader:
         if image:
             code, command = self._layout.image(logical_id, resource.get("Metadata") or {})
             configured = value("ImageConfig", {})
-            _refuse_unknown(configured, {"Command"}, f"{where}.ImageConfig")
+            _check_known_keys(configured, {"Command"}, f"{where}.ImageConfig")
             handler = configured.get("Command", [command])[0]
             layers: tuple[Path, ...] = ()
         else:
@@ -111,7 +111,7 @@ class _Reader:
                 raise TemplateError(f"{where}: events of type {kind} are not served here")
 
     def _read_queue_source(self, function: str, properties: Mapping[str, Any], where: str) -> None:
-        _refuse_unknown(properties, _SQS_PROPERTIES, where)
+        _check_known_keys(properties, _SQS_PROPERTIES, where)
         if not _is_true(properties.get("Enabled", True)):
             return
         arn = properties["Queue"]
@@ -157,7 +157,9 @@ class _Reader:
 
 
 def _route(function: str, properties: Mapping[str, Any], where: str) -> Route:
-    _refuse_unknown(properties, {"ApiId", "Method", "Path", "PayloadFormatVersion", "TimeoutInMillis"}, where)
+    _check_known_keys(
+        properties, {"ApiId", "Method", "Path", "PayloadFormatVersion", "TimeoutInMillis"}, where
+    )
     if as_text(properties.get("PayloadFormatVersion", "2.0")) != "2.0":
         raise TemplateError(f"{where}: only PayloadFormatVersion 2.0 is served here")
     timeout = int(properties.get("TimeoutInMillis", 30_000)) / 1000
@@ -169,7 +171,7 @@ def _route(function: str, properties: Mapping[str, Any], where: str) -> Route:
 
 
 def _schedule(function: str, name: str, kind: str, properties: Mapping[str, Any], where: str) -> Schedule:
-    _refuse_unknown(properties, _SCHEDULE_PROPERTIES, where)
+    _check_known_keys(properties, _SCHEDULE_PROPERTIES, where)
     given = properties.get("Input")
     return Schedule(
         function=function,
@@ -199,7 +201,7 @@ def _cors(rules: Any) -> Cors | None:
     )
 
 
-def _refuse_unknown(properties: Mapping[str, Any], known: set[str], where: str) -> None:
+def _check_known_keys(properties: Mapping[str, Any], known: set[str], where: str) -> None:
     unknown = sorted(set(properties) - known)
     if unknown:
         raise TemplateError(f"{where}: {', '.join(unknown)} is not served here")
