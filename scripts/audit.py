@@ -161,6 +161,11 @@ def locks(root: Path, name: str) -> list[Path]:
     return sorted(found)
 
 
+def python_locks(root: Path) -> list[Path]:
+    """The hashed requirement files."""
+    return [*locks(root, "requirements.txt"), *locks(root / "requirements", "*.txt")]
+
+
 def audit(files: Sequence[Path], auditor: PipAudit | NpmAudit) -> list[Report]:
     """One report per file; all are "not checked" if the service gives no advisories."""
     try:
@@ -192,7 +197,7 @@ def summary(reports: Sequence[Report]) -> tuple[bool, list[str]]:
 
 def main() -> int:
     reports = [
-        *audit([*locks(ROOT, "requirements.txt"), *locks(ROOT / "requirements", "*.txt")], PipAudit()),
+        *audit(python_locks(ROOT), PipAudit()),
         *audit(locks(ROOT, "package-lock.json"), NpmAudit()),
     ]
     passed, lines = summary(reports)

@@ -1,4 +1,4 @@
-"""Putting the description together, and its written form: the same bytes for the same routes."""
+"""Builds the OpenAPI document and its text, which is always the same for the same routes."""
 
 import json
 import re
@@ -8,7 +8,7 @@ from typing import Any
 
 from scripts.openapi.about import DESCRIPTION, SECURITY_SCHEMES, STATUSES, TAGS, TITLE
 from scripts.openapi.apps import ROOT, Served, served
-from scripts.openapi.guards import refusals_of, security_of
+from scripts.openapi.guards import error_codes_of, security_of
 from scripts.openapi.samples import Schema, sample
 from scripts.openapi.sentences import sentences
 
@@ -43,7 +43,7 @@ def build() -> dict[str, Any]:
         servers=[{"url": "/"}],
     )
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
-    _add_refused(schemas)
+    _add_error_schema(schemas)
     for each in routes:
         for method in sorted(each.route.methods or ()):
             operation = document["paths"][each.route.path_format][method.lower()]
@@ -51,11 +51,11 @@ def build() -> dict[str, Any]:
     used = {tag for path in document["paths"].values() for each in path.values() for tag in each["tags"]}
     document["tags"] = [{"name": tag, "description": TAGS[tag]} for tag in TAGS if tag in used]
     document["tags"] += [{"name": tag} for tag in sorted(used - TAGS.keys())]
-    document["components"]["examples"] = _codes(document)
+    document["components"]["examples"] = _error_examples(document)
     document["components"]["securitySchemes"] = SECURITY_SCHEMES
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
-    return _renamed(document)
+    return _with_plain_schema_names(document)
 
 
 def written(document: dict[str, Any]) -> str:
@@ -78,7 +78,7 @@ def _name_operations(routes: list[Served]) -> None:
         raise ValueError(f"two routes of one function are called {', '.join(map(str, twice))}: rename one")
 
 
-def _add_refused(schemas: dict[str, Schema]) -> None:
+def _add_error_schema(schemas: dict[str, Schema]) -> None:
     schema = Refused.model_json_schema(ref_template="#/components/schemas/{model}")
     for name, definition in {**schema.pop("$defs"), "Refused": schema}.items():
         schemas.setdefault(name, definition)
@@ -102,11 +102,11 @@ def _complete(operation: Operation, each: Served, schemas: dict[str, Schema]) ->
         if status[0] in "23":
             _complete_success(response, status, route.path_format)
         elif response.get("content", {}).get(JSON, {}).get("schema") == REFUSED:
-            _refuse(responses, status, [])
-    for status, codes in refusals_of(route, operation).items():
-        _refuse(responses, str(status), codes)
+            _add_errors(responses, status, [])
+    for status, codes in error_codes_of(route, operation).items():
+        _add_errors(responses, str(status), codes)
     operation["responses"] = dict(sorted(responses.items()))
-    _show(operation, schemas)
+    _add_examples(operation, schemas)
 
 
 def _complete_success(response: dict[str, Any], status: str, path: str) -> None:
@@ -120,7 +120,7 @@ def _complete_success(response: dict[str, Any], status: str, path: str) -> None:
             response.setdefault("headers", {})["Location"] = location
         return
     if content.get(JSON) == {"schema": {}}:
-        # The route answers bytes of its own; its path says which.
+        # The route answers a file, whose type its path names.
         for ending, media_type in FILES.items():
             if path.endswith(ending):
                 del content[JSON]
@@ -131,12 +131,12 @@ def _complete_success(response: dict[str, Any], status: str, path: str) -> None:
             schema["format"] = "binary"
 
 
-def _refuse(responses: dict[str, Any], status: str, codes: list[str]) -> None:
-    """Add these codes to what the route names itself for that status."""
+def _add_errors(responses: dict[str, Any], status: str, codes: list[str]) -> None:
+    """Add error codes to those that the route declares for a status."""
     response = responses.setdefault(status, {"description": "", "content": {}})
     content = response.setdefault("content", {})
     if content and JSON not in content:
-        return  # whoever follows a pay link reads a page
+        return  # a pay link answers with a page
     body = content.setdefault(JSON, {})
     # Readiness answers 503 with its findings.
     own = body.get("schema", REFUSED)
@@ -147,8 +147,8 @@ def _refuse(responses: dict[str, Any], status: str, codes: list[str]) -> None:
     response["description"] = " or ".join([*reasons, *body["examples"]])
 
 
-def _codes(document: dict[str, Any]) -> dict[str, Any]:
-    """Every code that an operation names, once, as the API says it."""
+def _error_examples(document: dict[str, Any]) -> dict[str, Any]:
+    """An example of each error code that an operation names."""
     named = {
         code
         for path in document["paths"].values()
@@ -165,7 +165,7 @@ def _error(code: str) -> dict[str, Any]:
     return {"code": code, "message": sentences().get(code, "…"), "details": details}
 
 
-def _show(operation: Operation, schemas: dict[str, Schema]) -> None:
+def _add_examples(operation: Operation, schemas: dict[str, Schema]) -> None:
     bodies = [(True, operation.get("requestBody", {}).get("content", {}))]
     bodies += [
         (False, response.get("content", {}))
@@ -185,10 +185,10 @@ def _sentence(name: str) -> str:
     return words[:1].upper() + words[1:]
 
 
-def _renamed(document: dict[str, Any]) -> dict[str, Any]:
-    """Schemas under names that a client's classes can have, as their titles too: `Data_Invoice_` is `InvoiceData`,
+def _with_plain_schema_names(document: dict[str, Any]) -> dict[str, Any]:
+    """Rename schemas so that a generated client has good class names: `Data_Invoice_` is `InvoiceData`,
     `Page_Job_` is `JobPage`. Fields need no title beside their name."""
-    names = {name: _plain(name) for name in document["components"]["schemas"]}
+    names = {name: _plain_name(name) for name in document["components"]["schemas"]}
     twice = [name for name, count in Counter(names.values()).items() if count > 1]
     if twice:
         raise ValueError(f"two schemas would be called {', '.join(twice)}: rename one of their classes")
@@ -205,7 +205,7 @@ def _renamed(document: dict[str, Any]) -> dict[str, Any]:
     return renamed
 
 
-def _plain(name: str) -> str:
+def _plain_name(name: str) -> str:
     if wrapped := re.fullmatch(r"(Data|Page)_(.+?)_+", name):
         inner = wrapped[2].removeprefix("Union_").replace("__", "_or_")
         return "".join(part[:1].upper() + part[1:] for part in inner.split("_")) + wrapped[1]

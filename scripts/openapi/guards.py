@@ -1,4 +1,4 @@
-"""What stands before a route, by its dependencies: who may call it, and how it refuses whoever may not."""
+"""What a route's dependencies require of the caller, and the errors that they answer with."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -21,12 +21,12 @@ def _calls(dependant: Dependant) -> Iterator[Callable[..., Any]]:
 
 
 def security_of(route: APIRoute) -> list[dict[str, list[str]]]:
-    """OpenAPI's `security`: a login, or nobody needed."""
+    """OpenAPI's `security`: a login, or empty for a public route."""
     return LOGIN if _needs_login(set(_calls(route.dependant))) else []
 
 
 READ_THE_BODY = {security.pricing_admin, slicing_user}
-"""Guards that look up what the body names."""
+"""Dependencies that read the request's body."""
 
 
 def _needs_login(calls: set[Callable[..., Any]]) -> bool:
@@ -37,8 +37,8 @@ def _needs_own_password(calls: set[Callable[..., Any]]) -> bool:
     return bool(calls & ({security.current_caller, security.admin_user} | READ_THE_BODY))
 
 
-def refusals_of(route: APIRoute, operation: dict[str, Any]) -> dict[int, list[str]]:
-    """Status to codes of what any such route may refuse, besides its own reasons."""
+def error_codes_of(route: APIRoute, operation: dict[str, Any]) -> dict[int, list[str]]:
+    """Status → error codes that follow from the route's dependencies, besides those that it declares."""
     calls = set(_calls(route.dependant))
     parameters = {each["name"] for each in operation.get("parameters", [])}
     has_body = "requestBody" in operation

@@ -1,5 +1,4 @@
-"""An example of a request or an answer, made of its schema: the fields' own examples, and where there are none, what
-the field's name says."""
+"""Examples of requests and answers, made from a schema: a field's own example, else a value that fits its name."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -1,4 +1,4 @@
-"""The sentence of every refusal, read where it is written: the API's examples say what the API says.
+"""The message of every error code, read from the source code, for the examples of the OpenAPI document.
 
 Python: `NotFound("CODE", "Sentence.")`. SQL: `api_error(404, 'CODE', 'Sentence.')` and `raise … message =, hint =`.
 What a sentence takes from the request stands as `…`.

@@ -16,6 +16,7 @@ from scripts.audit import (
     Report,
     audit,
     locks,
+    python_locks,
     summary,
 )
 from scripts.lock import FILES
@@ -179,7 +180,7 @@ def test_one_file_that_was_not_checked_fails_the_others_with_it() -> None:
 
 
 def test_every_lock_of_the_repository_is_audited() -> None:
-    python = {str(path.relative_to(ROOT)) for path in locks(ROOT, "requirements*.txt")}
+    python = {str(path.relative_to(ROOT)) for path in python_locks(ROOT)}
     assert python == {*FILES, "requirements/uv.txt"}
     node = {str(path.relative_to(ROOT)) for path in locks(ROOT, "package-lock.json")}
     assert node == {"layers/chromium/package-lock.json", "devstack/supabase/package-lock.json"}
