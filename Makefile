@@ -1,4 +1,4 @@
-# `make demo` shows the whole house; `make test` proves it. Each sets up what it needs, once.
+# `make demo` runs the demo, `make test` the tests. Each sets up what it needs, once.
 
 PYTHON := .local/venv/bin/python
 BIN := .local/venv/bin
@@ -90,7 +90,7 @@ verify-quote: setup ## ID=… computes a quote's prices again from its snapshot,
 audit: setup-audit ## Every locked package against published advisories; fails for one that was skipped
 	@$(PYTHON) -m scripts.audit
 
-preview: setup ## Every paper in every state as PDF and PNG, in .local/preview (ONLY=invoice for some)
+preview: setup ## Print every document in every state as PDF and PNG, in .local/preview (ONLY=invoice for some)
 	@PYTHONPATH=layers/common LOG_LEVEL=ERROR $(PYTHON) -m scripts.preview --only "$(ONLY)"
 
 contract: setup ## The suite of Supabase's documented behaviour (SUPABASE_CONTRACT_URL=… for a hosted project)

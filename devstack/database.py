@@ -89,7 +89,7 @@ class Postgres:
             try:
                 self._launch(binaries, port)
             except ProcessError:
-                # Somebody took the port in between, or children of a killed server are still leaving.
+                # Another process took the port, or children of a killed server have not ended yet.
                 if attempt == 4:
                     raise
                 time.sleep(0.1 * 2**attempt)
