@@ -9,10 +9,9 @@ from printshop.accounts.passwords import KnownPassword, Password
 from printshop.accounts.sessions import Login
 from printshop.accounts.users import User
 from printshop.http.app import create_app, lambda_handler
-from printshop.http.cookies import clear_session, set_session
-from printshop.http.dependencies import REFRESH_COOKIE, AnyCaller, OwnPages, SourceIp, check_origin
-from printshop.http.errors import refusals
-from printshop.http.services import Provided
+from printshop.http.cookies import REFRESH_COOKIE, clear_session_cookies, set_session_cookies
+from printshop.http.dependencies import AnyCaller, SameOrigin, ServicesDep, SourceIp, check_origin
+from printshop.http.errors import error_responses
 from printshop.kernel.base_model import Data, StrictModel
 from printshop.kernel.errors import Unauthorized
 
@@ -85,8 +84,8 @@ class Outcome(StrictModel):
     status: Literal["CONFIRM_EMAIL", "LOGGED_OUT", "SENT_IF_KNOWN"]
 
 
-def _session(response: Response, services: Provided, login: Login) -> Data[Session]:
-    set_session(response, login.tokens, secure=services.settings.app_env == "production")
+def _session(response: Response, services: ServicesDep, login: Login) -> Data[Session]:
+    set_session_cookies(response, login.tokens, secure=services.settings.app_env == "production")
     tokens = login.tokens
     return Data(
         data=Session(
@@ -102,11 +101,11 @@ def _session(response: Response, services: Provided, login: Login) -> Data[Sessi
     "/api/auth/signup",
     status_code=201,
     tags=["Account"],
-    dependencies=[OwnPages],
-    responses=refusals(FOREIGN, "409 EMAIL_TAKEN", "422 INVALID_EMAIL", WEAK, TOO_OFTEN, AUTH_DOWN),
+    dependencies=[SameOrigin],
+    responses=error_responses(FOREIGN, "409 EMAIL_TAKEN", "422 INVALID_EMAIL", WEAK, TOO_OFTEN, AUTH_DOWN),
 )
 def sign_up(
-    body: SignUp, response: Response, source: SourceIp, services: Provided
+    body: SignUp, response: Response, source: SourceIp, services: ServicesDep
 ) -> Data[Session | Outcome]:
     """Sign up as a client. Answers a session, or `CONFIRM_EMAIL` where the address has to be confirmed first."""
     login = services.accounts.sign_up(
@@ -125,10 +124,12 @@ def sign_up(
 @app.post(
     "/api/auth/login",
     tags=["Account"],
-    dependencies=[OwnPages],
-    responses=refusals("401 WRONG_CREDENTIALS", "403 EMAIL_NOT_CONFIRMED", FOREIGN, TOO_OFTEN, AUTH_DOWN),
+    dependencies=[SameOrigin],
+    responses=error_responses(
+        "401 WRONG_CREDENTIALS", "403 EMAIL_NOT_CONFIRMED", FOREIGN, TOO_OFTEN, AUTH_DOWN
+    ),
 )
-def log_in(body: LogIn, response: Response, source: SourceIp, services: Provided) -> Data[Session]:
+def log_in(body: LogIn, response: Response, source: SourceIp, services: ServicesDep) -> Data[Session]:
     """Log in. The tokens come in the answer and as cookies."""
     login = services.accounts.log_in(email=body.email, password=body.password, source=source)
     return _session(response, services, login)
@@ -137,11 +138,11 @@ def log_in(body: LogIn, response: Response, source: SourceIp, services: Provided
 @app.post(
     "/api/auth/refresh",
     tags=["Account"],
-    dependencies=[OwnPages],
-    responses=refusals("401 NO_TOKEN", "401 SESSION_ENDED", FOREIGN, AUTH_DOWN),
+    dependencies=[SameOrigin],
+    responses=error_responses("401 NO_TOKEN", "401 SESSION_ENDED", FOREIGN, AUTH_DOWN),
 )
 def refresh(
-    request: Request, response: Response, services: Provided, body: RefreshToken | None = None
+    request: Request, response: Response, services: ServicesDep, body: RefreshToken | None = None
 ) -> Data[Session]:
     """Take a new access token for the refresh token of the body or the cookie; both are exchanged."""
     token = body.refresh_token if body else None
@@ -153,23 +154,23 @@ def refresh(
     return _session(response, services, services.accounts.refresh(token))
 
 
-@app.post("/api/auth/logout", tags=["Account"], responses=refusals(AUTH_DOWN))
-def log_out(response: Response, caller: AnyCaller, services: Provided) -> Data[Outcome]:
+@app.post("/api/auth/logout", tags=["Account"], responses=error_responses(AUTH_DOWN))
+def log_out(response: Response, caller: AnyCaller, services: ServicesDep) -> Data[Outcome]:
     """End this session; its tokens are refused from now on."""
     services.accounts.log_out(caller.user, caller.identity, caller.token)
     services.users.forget(caller.identity)
-    clear_session(response)
+    clear_session_cookies(response)
     return Data(data=Outcome(status="LOGGED_OUT"))
 
 
 @app.post(
     "/api/auth/change-password",
     tags=["Account"],
-    dependencies=[OwnPages],
-    responses=refusals("403 WRONG_PASSWORD", FOREIGN, WEAK, TOO_OFTEN, AUTH_DOWN),
+    dependencies=[SameOrigin],
+    responses=error_responses("403 WRONG_PASSWORD", FOREIGN, WEAK, TOO_OFTEN, AUTH_DOWN),
 )
 def change_password(
-    body: ChangePassword, response: Response, caller: AnyCaller, source: SourceIp, services: Provided
+    body: ChangePassword, response: Response, caller: AnyCaller, source: SourceIp, services: ServicesDep
 ) -> Data[Session]:
     """Change the password; every other session ends."""
     login = services.accounts.change_password(
@@ -179,15 +180,15 @@ def change_password(
     return _session(response, services, login)
 
 
-@app.post("/api/auth/resend", tags=["Account"], responses=refusals(TOO_OFTEN, AUTH_DOWN))
-def resend(body: EmailAddress, source: SourceIp, services: Provided) -> Data[Outcome]:
+@app.post("/api/auth/resend", tags=["Account"], responses=error_responses(TOO_OFTEN, AUTH_DOWN))
+def resend(body: EmailAddress, source: SourceIp, services: ServicesDep) -> Data[Outcome]:
     """Send the confirmation mail again. The answer is the same for every address."""
     services.accounts.resend_confirmation(body.email, source)
     return Data(data=Outcome(status="SENT_IF_KNOWN"))
 
 
-@app.post("/api/auth/forgot-password", tags=["Account"], responses=refusals(TOO_OFTEN, AUTH_DOWN))
-def forgot_password(body: EmailAddress, source: SourceIp, services: Provided) -> Data[Outcome]:
+@app.post("/api/auth/forgot-password", tags=["Account"], responses=error_responses(TOO_OFTEN, AUTH_DOWN))
+def forgot_password(body: EmailAddress, source: SourceIp, services: ServicesDep) -> Data[Outcome]:
     """Send a link to set a new password. The answer is the same for every address."""
     services.accounts.forgot_password(body.email, source)
     return Data(data=Outcome(status="SENT_IF_KNOWN"))
@@ -196,11 +197,11 @@ def forgot_password(body: EmailAddress, source: SourceIp, services: Provided) ->
 @app.post(
     "/api/auth/reset-password",
     tags=["Account"],
-    dependencies=[OwnPages],
-    responses=refusals(FOREIGN, "422 RECOVERY_LINK_INVALID", WEAK, TOO_OFTEN, AUTH_DOWN),
+    dependencies=[SameOrigin],
+    responses=error_responses(FOREIGN, "422 RECOVERY_LINK_INVALID", WEAK, TOO_OFTEN, AUTH_DOWN),
 )
 def reset_password(
-    body: ResetPassword, response: Response, source: SourceIp, services: Provided
+    body: ResetPassword, response: Response, source: SourceIp, services: ServicesDep
 ) -> Data[Session]:
     """Set a new password by the link of the mail; other sessions end."""
     login = services.accounts.reset_password(token_hash=body.token_hash, new=body.new_password, source=source)

@@ -8,9 +8,8 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import RedirectResponse
 
 from printshop.http.app import create_app, lambda_handler
-from printshop.http.dependencies import AdminUser
-from printshop.http.errors import refusals
-from printshop.http.services import Provided
+from printshop.http.dependencies import AdminUser, ServicesDep
+from printshop.http.errors import error_responses
 from printshop.kernel.base_model import Data
 from printshop.reports.dashboard import Dashboard, get_dashboard
 from printshop.reports.exports import AR_AGING, INVOICES, JOBS, PAYMENTS, Export, Period, export_url
@@ -53,7 +52,7 @@ Days = Annotated[Period, Depends(period)]
 
 
 @app.get("/api/settings", tags=["Settings"])
-def settings(_: AdminUser, services: Provided) -> Data[ShopSettings]:
+def settings(_: AdminUser, services: ServicesDep) -> Data[ShopSettings]:
     """All of the shop's settings."""
     return Data(data=get_settings(services.database))
 
@@ -61,11 +60,11 @@ def settings(_: AdminUser, services: Provided) -> Data[ShopSettings]:
 @app.put(
     "/api/settings",
     tags=["Settings"],
-    responses=refusals(
+    responses=error_responses(
         "409 SETTINGS_CHANGED", "422 UNKNOWN_TIME_ZONE", "422 UNKNOWN_MATERIAL", "422 LOGO_NOT_STORED"
     ),
 )
-def replace_settings(body: SettingsRequest, admin: AdminUser, services: Provided) -> Data[ShopSettings]:
+def replace_settings(body: SettingsRequest, admin: AdminUser, services: ServicesDep) -> Data[ShopSettings]:
     """Replace all settings; numbers go on where they are. `updatedAt` keeps two admins from undoing each other."""
     return Data(data=save_settings(services.database, admin, body))
 
@@ -74,7 +73,7 @@ def replace_settings(body: SettingsRequest, admin: AdminUser, services: Provided
     "/api/settings/logo",
     tags=["Settings"],
     openapi_extra=LOGO_BODY,
-    responses=refusals(
+    responses=error_responses(
         "413 BODY_TOO_LARGE",
         "413 LOGO_TOO_LARGE",
         "422 LOGO_NOT_AN_IMAGE",
@@ -82,14 +81,14 @@ def replace_settings(body: SettingsRequest, admin: AdminUser, services: Provided
         "422 LOGO_SVG_UNSAFE",
     ),
 )
-async def upload_logo(request: Request, admin: AdminUser, services: Provided) -> Data[ShopSettings]:
+async def upload_logo(request: Request, admin: AdminUser, services: ServicesDep) -> Data[ShopSettings]:
     """Take a logo for the papers: PNG, JPEG and WebP are drawn anew, an SVG is rewritten from an allow-list."""
     data_url = await run_in_threadpool(as_data_url, await request.body())
     return Data(data=await run_in_threadpool(save_logo, services.database, admin, data_url))
 
 
 @app.get("/api/dashboard", tags=["Dashboard"])
-def dashboard(_: AdminUser, services: Provided) -> Data[Dashboard]:
+def dashboard(_: AdminUser, services: ServicesDep) -> Data[Dashboard]:
     """What is owed, earned, waiting and going on."""
     return Data(data=get_dashboard(services.database))
 
@@ -98,9 +97,9 @@ def dashboard(_: AdminUser, services: Provided) -> Data[Dashboard]:
     "/api/export/invoices.csv",
     status_code=302,
     tags=["Exports"],
-    responses={**EXPORTED, **refusals("422 PERIOD_REVERSED")},
+    responses={**EXPORTED, **error_responses("422 PERIOD_REVERSED")},
 )
-def export_invoices(admin: AdminUser, services: Provided, days: Days) -> RedirectResponse:
+def export_invoices(admin: AdminUser, services: ServicesDep, days: Days) -> RedirectResponse:
     """Invoices by issue date, as CSV."""
     return _exported(services, admin, INVOICES, days)
 
@@ -109,9 +108,9 @@ def export_invoices(admin: AdminUser, services: Provided, days: Days) -> Redirec
     "/api/export/payments.csv",
     status_code=302,
     tags=["Exports"],
-    responses={**EXPORTED, **refusals("422 PERIOD_REVERSED")},
+    responses={**EXPORTED, **error_responses("422 PERIOD_REVERSED")},
 )
-def export_payments(admin: AdminUser, services: Provided, days: Days) -> RedirectResponse:
+def export_payments(admin: AdminUser, services: ServicesDep, days: Days) -> RedirectResponse:
     """Payments and refunds by the day on which the money moved, as CSV."""
     return _exported(services, admin, PAYMENTS, days)
 
@@ -120,15 +119,15 @@ def export_payments(admin: AdminUser, services: Provided, days: Days) -> Redirec
     "/api/export/jobs.csv",
     status_code=302,
     tags=["Exports"],
-    responses={**EXPORTED, **refusals("422 PERIOD_REVERSED")},
+    responses={**EXPORTED, **error_responses("422 PERIOD_REVERSED")},
 )
-def export_jobs(admin: AdminUser, services: Provided, days: Days) -> RedirectResponse:
+def export_jobs(admin: AdminUser, services: ServicesDep, days: Days) -> RedirectResponse:
     """Jobs by the day on which they were made, as CSV."""
     return _exported(services, admin, JOBS, days)
 
 
 @app.get("/api/export/ar-aging.csv", status_code=302, tags=["Exports"], responses=EXPORTED)
-def export_ar_aging(admin: AdminUser, services: Provided) -> RedirectResponse:
+def export_ar_aging(admin: AdminUser, services: ServicesDep) -> RedirectResponse:
     """What is owed today, one open invoice a row, by how late it is, as CSV."""
     return _exported(services, admin, AR_AGING, None)
 

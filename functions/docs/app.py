@@ -11,7 +11,7 @@ from fastapi.middleware.gzip import GZipMiddleware
 from fastapi.responses import HTMLResponse, JSONResponse
 
 from printshop.http.app import create_app, lambda_handler
-from printshop.http.errors import refusals
+from printshop.http.errors import error_responses
 from printshop.http.headers import NOTHING
 from printshop.kernel.errors import NotFound
 
@@ -106,7 +106,7 @@ def docs_page() -> HTMLResponse:
     "/api/docs/{asset}",
     tags=["Documentation"],
     response_class=StyleSheet,
-    responses={**JAVASCRIPT, **refusals("404 FILE_NOT_FOUND")},
+    responses={**JAVASCRIPT, **error_responses("404 FILE_NOT_FOUND")},
 )
 def docs_asset(
     asset: Annotated[str, Path(json_schema_extra={"enum": [*ASSETS]})],

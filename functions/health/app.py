@@ -5,8 +5,7 @@ from typing import Literal
 from fastapi import Response
 
 from printshop.http.app import create_app, lambda_handler
-from printshop.http.dependencies import AdminUser
-from printshop.http.services import Provided
+from printshop.http.dependencies import AdminUser, ServicesDep
 from printshop.kernel.base_model import Data, StrictModel
 from printshop.upkeep.health import Readiness, readiness
 
@@ -32,8 +31,15 @@ def alive() -> Data[Alive]:
     response_model_exclude_unset=True,
     responses={503: {"model": Data[Readiness], "description": "A part is broken; the parts say which"}},
 )
-def ready(_: AdminUser, response: Response, services: Provided) -> Data[Readiness]:
+def ready(_: AdminUser, response: Response, services: ServicesDep) -> Data[Readiness]:
     """Whether every part works, each tried by using it. 503, with the same body, when one does not."""
-    found = readiness(services)
+    found = readiness(
+        services.database,
+        services.storage,
+        services.settings,
+        queue=lambda: services.queue,
+        mail_queue=lambda: services.mail_queue,
+        stripe=lambda: services.stripe,
+    )
     response.status_code = 200 if found.ready else 503
     return Data(data=found)

@@ -6,9 +6,9 @@ from functools import lru_cache
 from typing import Any
 
 from printshop.adapters.ses import Sender
-from printshop.documents.factory import pdf_service
+from printshop.documents.factory import make_pdf_service
 from printshop.documents.schemas import Business, Document
-from printshop.documents.service import Pdf
+from printshop.documents.service import Pdf, PdfService
 from printshop.kernel.errors import ApiError
 from printshop.kernel.log import get_logger
 from printshop.mail.outbox import Outbox
@@ -27,8 +27,14 @@ def _loop() -> asyncio.Runner:
 _sender = lru_cache(maxsize=1)(Sender)
 
 
+@lru_cache(maxsize=1)
+def _pdf_service() -> PdfService:
+    services = get_services()
+    return make_pdf_service(services.settings, services.database, services.storage)
+
+
 def _printed(document: Document, business: Business) -> Pdf:
-    return _loop().run(pdf_service().pdf(document, business))
+    return _loop().run(_pdf_service().pdf(document, business))
 
 
 @log.defects("mail.defect")

@@ -1,15 +1,10 @@
 """Messages: a client's thread with the shop, and all threads for the shop."""
 
-from typing import Annotated
-
-from fastapi import Path
-
 from printshop.http.app import create_app, lambda_handler
-from printshop.http.dependencies import AdminUser, ClientOrAdmin
-from printshop.http.errors import refusals
-from printshop.http.services import Provided
+from printshop.http.dependencies import AdminUser, ClientOrAdmin, ServicesDep
+from printshop.http.errors import error_responses
+from printshop.http.parameters import Cursor, Limit, RowId
 from printshop.kernel.base_model import Data, Page
-from printshop.kernel.paging import Cursor, Limit
 from printshop.messages.reads import list_invoice_messages, list_messages, list_threads
 from printshop.messages.schemas import (
     InvoiceRelatedRequest,
@@ -23,13 +18,12 @@ from printshop.messages.writes import write_invoice_message, write_message, writ
 app = create_app("Messages")
 handler = lambda_handler(app)
 
-Id = Annotated[int, Path(ge=1, le=2**53)]
 WRITING = ("404 USER_NOT_FOUND", "404 INVOICE_NOT_FOUND", "422 INVOICE_OF_ANOTHER_CLIENT")
 
 
-@app.get("/api/messages", tags=["Messages"], responses=refusals("400 CURSOR_INVALID"))
+@app.get("/api/messages", tags=["Messages"], responses=error_responses("400 CURSOR_INVALID"))
 def messages(
-    user: ClientOrAdmin, services: Provided, limit: Limit = 50, cursor: Cursor = None
+    user: ClientOrAdmin, services: ServicesDep, limit: Limit = 50, cursor: Cursor = None
 ) -> Page[Thread] | Page[Message]:
     """To a client his thread, newest first, which reads it; to the shop one row a thread, latest first."""
     if user.is_admin:
@@ -43,9 +37,9 @@ def messages(
     "/api/messages",
     status_code=201,
     tags=["Messages"],
-    responses=refusals(*WRITING, "422 USER_MISSING"),
+    responses=error_responses(*WRITING, "422 USER_MISSING"),
 )
-def write(body: ThreadMessageRequest, user: ClientOrAdmin, services: Provided) -> Data[Message]:
+def write(body: ThreadMessageRequest, user: ClientOrAdmin, services: ServicesDep) -> Data[Message]:
     """A client writes to the shop; the shop writes to the login that it names."""
     return Data(data=write_to_thread(services.database, user, body))
 
@@ -53,10 +47,10 @@ def write(body: ThreadMessageRequest, user: ClientOrAdmin, services: Provided) -
 @app.get(
     "/api/invoices/{id}/messages",
     tags=["Messages"],
-    responses=refusals("404 INVOICE_NOT_FOUND", "400 CURSOR_INVALID"),
+    responses=error_responses("404 INVOICE_NOT_FOUND", "400 CURSOR_INVALID"),
 )
 def invoice_messages(
-    id: Id, user: ClientOrAdmin, services: Provided, limit: Limit = 50, cursor: Cursor = None
+    id: RowId, user: ClientOrAdmin, services: ServicesDep, limit: Limit = 50, cursor: Cursor = None
 ) -> Page[Message]:
     """What was written about an invoice, newest first; a client sees his own thread's."""
     page, more = list_invoice_messages(services.database, user, id, limit=limit, cursor=cursor)
@@ -67,10 +61,10 @@ def invoice_messages(
     "/api/invoices/{id}/messages",
     status_code=201,
     tags=["Messages"],
-    responses=refusals("404 INVOICE_NOT_FOUND", "409 NO_LOGIN"),
+    responses=error_responses("404 INVOICE_NOT_FOUND", "409 NO_LOGIN"),
 )
 def write_about_invoice(
-    id: Id, body: MessageRequest, user: ClientOrAdmin, services: Provided
+    id: RowId, body: MessageRequest, user: ClientOrAdmin, services: ServicesDep
 ) -> Data[Message]:
     """A client writes to the shop about an invoice; the shop reaches the client's login who last wrote."""
     return Data(data=write_invoice_message(services.database, user, id, body))
@@ -79,17 +73,21 @@ def write_about_invoice(
 @app.get(
     "/api/admin/users/{id}/messages",
     tags=["Messages"],
-    responses=refusals("404 USER_NOT_FOUND", "400 CURSOR_INVALID"),
+    responses=error_responses("404 USER_NOT_FOUND", "400 CURSOR_INVALID"),
 )
 def user_messages(
-    id: Id, admin: AdminUser, services: Provided, limit: Limit = 50, cursor: Cursor = None
+    id: RowId, admin: AdminUser, services: ServicesDep, limit: Limit = 50, cursor: Cursor = None
 ) -> Page[Message]:
     """A login's thread, newest first, which reads it for the shop."""
     page, more = list_messages(services.database, admin, id, limit=limit, cursor=cursor)
     return Page(data=page, next_cursor=more)
 
 
-@app.post("/api/admin/users/{id}/messages", status_code=201, tags=["Messages"], responses=refusals(*WRITING))
-def write_to_user(id: Id, body: InvoiceRelatedRequest, admin: AdminUser, services: Provided) -> Data[Message]:
+@app.post(
+    "/api/admin/users/{id}/messages", status_code=201, tags=["Messages"], responses=error_responses(*WRITING)
+)
+def write_to_user(
+    id: RowId, body: InvoiceRelatedRequest, admin: AdminUser, services: ServicesDep
+) -> Data[Message]:
     """The shop writes into a client login's thread."""
     return Data(data=write_message(services.database, admin, id, body))

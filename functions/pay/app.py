@@ -4,16 +4,16 @@ from typing import Annotated, Any
 
 from fastapi import Body, Path, Query, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
+from pages import PAGE_HEADERS, error_page
 from pydantic import Field
 
 from printshop.http.app import create_app, lambda_handler
-from printshop.http.dependencies import AdminUser, ClientOrAdmin, IdempotencyKey
-from printshop.http.errors import refusals
-from printshop.http.services import Provided
+from printshop.http.dependencies import AdminUser, ClientOrAdmin, IdempotencyKey, ServicesDep
+from printshop.http.errors import error_responses
+from printshop.http.parameters import RowId
 from printshop.kernel.base_model import Data, StrictModel
 from printshop.kernel.errors import ApiError
 from printshop.payments.checkout import page_for_invoice, page_for_token
-from printshop.payments.pages import PAGE_HEADERS, refusal_page
 from printshop.payments.refunds import Refund, RefundRequest, refund
 
 app = create_app("Pay")
@@ -51,7 +51,6 @@ UNREFUNDABLE = (
     "422 IDEMPOTENCY_KEY_REUSED",
 )
 
-Id = Annotated[int, Path(ge=1, le=2**53)]
 
 A_PAGE: dict[int | str, dict[str, Any]] = {
     status: {"description": reason, "content": {"text/html": {"schema": {"type": "string"}}}}
@@ -68,26 +67,26 @@ A_PAGE: dict[int | str, dict[str, Any]] = {
 )
 def pay(
     token: Annotated[str, Path(min_length=1, max_length=100, description="Of the invoice's link")],
-    services: Provided,
+    services: ServicesDep,
 ) -> Response:
     """The link on papers and in mails: on to a payment page of the moment. Whoever holds the link may pay."""
     try:
         page = page_for_token(services.database, services.stripe, token)
     except ApiError as error:
         # A person holds this link, not a program: the reason comes as a page, under its own status.
-        return HTMLResponse(refusal_page(error), error.status, PAGE_HEADERS)
+        return HTMLResponse(error_page(error), error.status, PAGE_HEADERS)
     return RedirectResponse(page.url, status_code=303)
 
 
 @app.post(
     "/api/invoices/{id}/stripe-session",
     tags=["Payments"],
-    responses=refusals(*UNPAYABLE, *STRIPE_DOWN, "503 CHECKOUT_UNAVAILABLE"),
+    responses=error_responses(*UNPAYABLE, *STRIPE_DOWN, "503 CHECKOUT_UNAVAILABLE"),
 )
 def stripe_session(
-    id: Id,
+    id: RowId,
     user: ClientOrAdmin,
-    services: Provided,
+    services: ServicesDep,
     refresh: Annotated[bool, Query(description="Retire the page that is open and make another")] = False,
 ) -> Data[PaymentSession]:
     """The payment page of an invoice's balance: the one that is open, or a new one."""
@@ -99,14 +98,14 @@ def stripe_session(
     "/api/invoices/{id}/refunds",
     status_code=201,
     tags=["Payments"],
-    responses=refusals(*UNREFUNDABLE, *STRIPE_DOWN),
+    responses=error_responses(*UNREFUNDABLE, *STRIPE_DOWN),
 )
 def refund_payment(
-    id: Id,
+    id: RowId,
     body: Annotated[RefundRequest, Body(default_factory=RefundRequest)],
     key: IdempotencyKey,
     user: AdminUser,
-    services: Provided,
+    services: ServicesDep,
 ) -> Data[Refund]:
     """Give a card payment back through Stripe, whole or in part, once per key; Stripe's event books it."""
     return Data(data=refund(services.database, services.stripe, user, id, body, key))

@@ -1,29 +1,29 @@
 """PDF: quotes, invoices, receipts and statements, each to whom it belongs; the shop may have them made anew."""
 
 from datetime import date
+from functools import lru_cache
 from typing import Annotated, Any
 
-from fastapi import Path, Query, Response
+from fastapi import Query, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import RedirectResponse
 from pydantic import Field
 
 from printshop.adapters.chromium.renderer import GATEWAY_LIMIT
 from printshop.documents.archive import read_sent
-from printshop.documents.factory import pdf_service
+from printshop.documents.factory import make_pdf_service
 from printshop.documents.loaders import read_invoice, read_quote, read_receipt, read_statement
-from printshop.documents.service import PDF_TYPE, Pdf, stored_url
+from printshop.documents.service import PDF_TYPE, Pdf, PdfService, stored_url
 from printshop.http.app import create_app, lambda_handler
-from printshop.http.dependencies import AdminUser, ClientOrAdmin
-from printshop.http.errors import refusals
-from printshop.http.services import Provided
+from printshop.http.dependencies import AdminUser, ClientOrAdmin, ServicesDep
+from printshop.http.errors import error_responses
+from printshop.http.parameters import RowId
 from printshop.kernel.base_model import Data, StrictModel
-from printshop.services import Services
+from printshop.services import Services, get_services
 
 app = create_app("PDF")
 handler = lambda_handler(app)
 
-Id = Annotated[int, Path(ge=1, le=2**53)]
 
 Day = Annotated[date, Field(ge=date(2000, 1, 1), le=date(2100, 1, 1))]
 """Of a statement. Near the year 1, a year before it is none that Python can read."""
@@ -60,11 +60,18 @@ class PdfFile(Response):
     media_type = PDF_TYPE
 
 
+@lru_cache(maxsize=1)
+def _pdf_service() -> PdfService:
+    """The process's one browser; it starts with the first document."""
+    services = get_services()
+    return make_pdf_service(services.settings, services.database, services.storage, time_limit=GATEWAY_LIMIT)
+
+
 SENT = ("409 NOT_SENT", "404 FILE_NOT_FOUND")
 
 
 def _paper(*causes: str) -> dict[int | str, dict[str, Any]]:
-    return {302: {"description": "The PDF is large: fetch it from storage"}} | refusals(
+    return {302: {"description": "The PDF is large: fetch it from storage"}} | error_responses(
         *causes, *RENDERER_DOWN
     )
 
@@ -75,13 +82,15 @@ def _paper(*causes: str) -> dict[int | str, dict[str, Any]]:
     response_class=PdfFile,
     responses=_paper("404 INVOICE_NOT_FOUND", *SENT),
 )
-async def invoice_pdf(id: Id, user: ClientOrAdmin, services: Provided, sent: AsSent = False) -> Response:
+async def invoice_pdf(
+    id: RowId, user: ClientOrAdmin, services: ServicesDep, sent: AsSent = False
+) -> Response:
     """The invoice as a PDF, as it stands now or as it was sent."""
     if sent:
         kept = await run_in_threadpool(read_sent, services.database, services.storage, user, "invoice", id)
         return _answer(services, kept)
     invoice, business = await run_in_threadpool(read_invoice, services.database, services.settings, user, id)
-    return _answer(services, await pdf_service(GATEWAY_LIMIT).invoice_pdf(invoice, business))
+    return _answer(services, await _pdf_service().invoice_pdf(invoice, business))
 
 
 @app.get(
@@ -90,13 +99,13 @@ async def invoice_pdf(id: Id, user: ClientOrAdmin, services: Provided, sent: AsS
     response_class=PdfFile,
     responses=_paper("404 QUOTE_NOT_FOUND", *SENT),
 )
-async def quote_pdf(id: Id, user: ClientOrAdmin, services: Provided, sent: AsSent = False) -> Response:
+async def quote_pdf(id: RowId, user: ClientOrAdmin, services: ServicesDep, sent: AsSent = False) -> Response:
     """The quote as a PDF, as it stands now or as it was sent."""
     if sent:
         kept = await run_in_threadpool(read_sent, services.database, services.storage, user, "quote", id)
         return _answer(services, kept)
     quote, business = await run_in_threadpool(read_quote, services.database, services.settings, user, id)
-    return _answer(services, await pdf_service(GATEWAY_LIMIT).quote_pdf(quote, business))
+    return _answer(services, await _pdf_service().quote_pdf(quote, business))
 
 
 @app.get(
@@ -105,10 +114,10 @@ async def quote_pdf(id: Id, user: ClientOrAdmin, services: Provided, sent: AsSen
     response_class=PdfFile,
     responses=_paper("404 INVOICE_NOT_FOUND", "409 NOT_PAID"),
 )
-async def invoice_receipt(id: Id, user: ClientOrAdmin, services: Provided) -> Response:
+async def invoice_receipt(id: RowId, user: ClientOrAdmin, services: ServicesDep) -> Response:
     """The receipt of an invoice, for what was paid of it so far."""
     receipt, business = await run_in_threadpool(read_receipt, services.database, user, id)
-    return _answer(services, await pdf_service(GATEWAY_LIMIT).receipt_pdf(receipt, business))
+    return _answer(services, await _pdf_service().receipt_pdf(receipt, business))
 
 
 @app.get(
@@ -118,26 +127,26 @@ async def invoice_receipt(id: Id, user: ClientOrAdmin, services: Provided) -> Re
     responses=_paper("404 CLIENT_NOT_FOUND", "422 PERIOD_REVERSED", "422 STATEMENT_TOO_LONG"),
 )
 async def client_statement(
-    id: Id, user: ClientOrAdmin, services: Provided, first: First = None, last: Last = None
+    id: RowId, user: ClientOrAdmin, services: ServicesDep, first: First = None, last: Last = None
 ) -> Response:
     """A client's account from day to day, an account a currency: invoices, payments, refunds, credits, and the age of
     what is owed at the end."""
     statement, business = await run_in_threadpool(read_statement, services.database, user, id, first, last)
-    return _answer(services, await pdf_service(GATEWAY_LIMIT).statement_pdf(statement, business))
+    return _answer(services, await _pdf_service().statement_pdf(statement, business))
 
 
-@app.delete("/api/invoices/{id}/pdf", tags=["PDF"], responses=refusals("404 INVOICE_NOT_FOUND"))
-async def delete_invoice_pdf(id: Id, admin: AdminUser, services: Provided) -> Data[Deleted]:
+@app.delete("/api/invoices/{id}/pdf", tags=["PDF"], responses=error_responses("404 INVOICE_NOT_FOUND"))
+async def delete_invoice_pdf(id: RowId, admin: AdminUser, services: ServicesDep) -> Data[Deleted]:
     """Forget the stored PDF and the receipt; the next reader has them made anew."""
     invoice, _ = await run_in_threadpool(read_invoice, services.database, services.settings, admin, id)
-    return Data(data=Deleted(deleted=await pdf_service(GATEWAY_LIMIT).delete("invoice", invoice.number)))
+    return Data(data=Deleted(deleted=await _pdf_service().delete("invoice", invoice.number)))
 
 
-@app.delete("/api/quotes/{id}/pdf", tags=["PDF"], responses=refusals("404 QUOTE_NOT_FOUND"))
-async def delete_quote_pdf(id: Id, admin: AdminUser, services: Provided) -> Data[Deleted]:
+@app.delete("/api/quotes/{id}/pdf", tags=["PDF"], responses=error_responses("404 QUOTE_NOT_FOUND"))
+async def delete_quote_pdf(id: RowId, admin: AdminUser, services: ServicesDep) -> Data[Deleted]:
     """Forget the stored PDF; the next reader has it made anew."""
     quote, _ = await run_in_threadpool(read_quote, services.database, services.settings, admin, id)
-    return Data(data=Deleted(deleted=await pdf_service(GATEWAY_LIMIT).delete("quote", quote.number)))
+    return Data(data=Deleted(deleted=await _pdf_service().delete("quote", quote.number)))
 
 
 def _answer(services: Services, pdf: Pdf) -> Response:

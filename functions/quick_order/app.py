@@ -2,9 +2,10 @@
 
 from typing import Annotated
 
-from fastapi import Path, Response
+from fastapi import Response
 from fastapi.responses import RedirectResponse
 from pydantic import Field
+from slicing_caller import SlicingCallerDep
 
 from printshop.files.slices import SliceRequest, SliceStatus, request_slice, slice_status
 from printshop.files.tmp_files import (
@@ -23,22 +24,18 @@ from printshop.files.uploads import (
     request_uploads,
 )
 from printshop.http.app import create_app, lambda_handler
-from printshop.http.dependencies import ClientOrAdmin, IdempotencyKey
-from printshop.http.errors import refusals
-from printshop.http.services import Provided
-from printshop.http.slicing import SlicingCaller
+from printshop.http.dependencies import ClientOrAdmin, IdempotencyKey, ServicesDep
+from printshop.http.errors import error_responses
+from printshop.http.parameters import Cursor, Limit, RowId
 from printshop.invoices.schemas import Invoice, invoice_of
 from printshop.kernel.base_model import Data, Page, StrictModel
-from printshop.kernel.paging import Cursor, Limit, decode_cursor, encode_cursor
+from printshop.kernel.paging import decode_cursor, encode_cursor
 from printshop.orders.checkout import CheckoutRequest, checkout, price
 from printshop.orders.pricing import PriceBreakdown, PriceRequest
 from printshop.quotes.schemas import Quote, quote_of
 
 app = create_app("Quick order")
 handler = lambda_handler(app)
-
-FileId = Annotated[int, Path(ge=1, le=2**53)]
-
 
 MODEL_REFUSED = ("422 MODEL_TYPE", "413 MODEL_FILE_TOO_LARGE")
 STORAGE_DOWN = "503 STORAGE_UNAVAILABLE"
@@ -67,9 +64,9 @@ class Uploads(StrictModel):
     "/api/quick-order/uploads",
     status_code=201,
     tags=["Quick order"],
-    responses=refusals(*MODEL_REFUSED, STORAGE_DOWN),
+    responses=error_responses(*MODEL_REFUSED, STORAGE_DOWN),
 )
-def request_upload_urls(body: UploadsRequest, user: ClientOrAdmin, services: Provided) -> Data[Uploads]:
+def request_upload_urls(body: UploadsRequest, user: ClientOrAdmin, services: ServicesDep) -> Data[Uploads]:
     """Ask for upload URLs, one a model: PUT the bytes there, then complete each upload."""
     files = request_uploads(services.storage, services.database, services.settings, user.id, body.files)
     return Data(data=Uploads(files=files))
@@ -78,7 +75,7 @@ def request_upload_urls(body: UploadsRequest, user: ClientOrAdmin, services: Pro
 @app.post(
     "/api/quick-order/uploads/{id}/complete",
     tags=["Quick order"],
-    responses=refusals(
+    responses=error_responses(
         "404 FILE_NOT_FOUND",
         "409 UPLOAD_INCOMPLETE",
         *MODEL_REFUSED,
@@ -97,7 +94,7 @@ def request_upload_urls(body: UploadsRequest, user: ClientOrAdmin, services: Pro
         STORAGE_DOWN,
     ),
 )
-def complete(id: FileId, user: ClientOrAdmin, services: Provided) -> Data[AcceptedModel]:
+def complete(id: RowId, user: ClientOrAdmin, services: ServicesDep) -> Data[AcceptedModel]:
     """Say that the bytes are there. The model is checked and measured; one that is none is deleted and refused."""
     return Data(
         data=complete_upload(
@@ -115,7 +112,7 @@ def complete(id: FileId, user: ClientOrAdmin, services: Provided) -> Data[Accept
     "/api/quick-order/slice",
     status_code=202,
     tags=["Quick order"],
-    responses=refusals(
+    responses=error_responses(
         "404 FILE_NOT_FOUND",
         "409 UPLOAD_INCOMPLETE",
         "409 SLICE_RUNNING",
@@ -126,15 +123,15 @@ def complete(id: FileId, user: ClientOrAdmin, services: Provided) -> Data[Accept
         "429 TOO_MANY_WAITING",
     ),
 )
-def slice_model(body: SliceRequest, caller: SlicingCaller, services: Provided) -> Data[TmpFile]:
+def slice_model(body: SliceRequest, caller: SlicingCallerDep, services: ServicesDep) -> Data[TmpFile]:
     """Put a model into the slicer's queue; its status tells when the figures are there. One that was sliced with
     these settings before is `completed` at once, one that fits no printer `failed`."""
     made = request_slice(services.database, services.queue, caller.user.id, body, caller.context)
     return Data(data=made)
 
 
-@app.get("/api/quick-order/files/{id}", tags=["Quick order"], responses=refusals("404 FILE_NOT_FOUND"))
-def file_status(id: FileId, user: ClientOrAdmin, services: Provided) -> Data[SliceStatus]:
+@app.get("/api/quick-order/files/{id}", tags=["Quick order"], responses=error_responses("404 FILE_NOT_FOUND"))
+def file_status(id: RowId, user: ClientOrAdmin, services: ServicesDep) -> Data[SliceStatus]:
     """Status, progress, place in the queue and figures of a slice. The shop reads anybody's."""
     status = slice_status(
         services.database,
@@ -151,17 +148,17 @@ def file_status(id: FileId, user: ClientOrAdmin, services: Provided) -> Data[Sli
     status_code=302,
     tags=["Quick order"],
     response_class=RedirectResponse,
-    responses=refusals("404 FILE_NOT_FOUND", "404 PREVIEW_NOT_READY", STORAGE_DOWN),
+    responses=error_responses("404 FILE_NOT_FOUND", "404 PREVIEW_NOT_READY", STORAGE_DOWN),
 )
-def file_preview(id: FileId, user: ClientOrAdmin, services: Provided) -> RedirectResponse:
+def file_preview(id: RowId, user: ClientOrAdmin, services: ServicesDep) -> RedirectResponse:
     """On to the model's picture, 800 × 600 on a transparent ground, by a URL that lives minutes."""
     file = require_tmp_file(services.database, user.id, str(id), for_shop=user.is_admin)
     url = get_preview_signed_url(services.storage, file, services.settings.download_url_seconds)
     return RedirectResponse(url, status_code=302)
 
 
-@app.post("/api/quick-order/price", tags=["Quick order"], responses=refusals(*UNPRICED))
-def price_models(body: PriceRequest, user: ClientOrAdmin, services: Provided) -> Data[PriceBreakdown]:
+@app.post("/api/quick-order/price", tags=["Quick order"], responses=error_responses(*UNPRICED))
+def price_models(body: PriceRequest, user: ClientOrAdmin, services: ServicesDep) -> Data[PriceBreakdown]:
     """What an order costs today, line by line, from the slicer's own figures."""
     return Data(data=price(services.database, user, body, services.settings.stripe_currency))
 
@@ -170,12 +167,12 @@ def price_models(body: PriceRequest, user: ClientOrAdmin, services: Provided) ->
     "/api/quick-order/checkout",
     status_code=201,
     tags=["Quick order"],
-    responses=refusals(
+    responses=error_responses(
         *UNPRICED, "409 PRICE_CHANGED", "409 UPLOAD_INCOMPLETE", "409 SLICE_RUNNING", STORAGE_DOWN
     ),
 )
 def check_out(
-    body: CheckoutRequest, key: IdempotencyKey, user: ClientOrAdmin, services: Provided
+    body: CheckoutRequest, key: IdempotencyKey, user: ClientOrAdmin, services: ServicesDep
 ) -> Data[Invoice | Quote]:
     """Order what was priced: an invoice. With `review`, a quote that the shop prices by hand."""
     made = checkout(
@@ -187,13 +184,13 @@ def check_out(
         currency=services.settings.stripe_currency,
     )
     if made["kind"] == "invoice":
-        return Data(data=invoice_of(made, services.settings, reads_as=user.reads_as))
+        return Data(data=invoice_of(made, services.settings, client_scope=user.client_scope))
     return Data(data=quote_of(Quote, made, services.settings, for_shop=user.is_admin))
 
 
 @app.get("/api/tmp-files", tags=["Temporary files"])
 def tmp_files(
-    user: ClientOrAdmin, services: Provided, limit: Limit = 50, cursor: Cursor = None
+    user: ClientOrAdmin, services: ServicesDep, limit: Limit = 50, cursor: Cursor = None
 ) -> Page[TmpFile]:
     """The caller's files, newest first."""
     (before_id,) = decode_cursor(cursor, (int,))
@@ -207,9 +204,9 @@ def tmp_files(
     status_code=302,
     tags=["Temporary files"],
     response_class=RedirectResponse,
-    responses=refusals("404 FILE_NOT_FOUND", STORAGE_DOWN),
+    responses=error_responses("404 FILE_NOT_FOUND", STORAGE_DOWN),
 )
-def download_tmp_file(id: FileId, user: ClientOrAdmin, services: Provided) -> RedirectResponse:
+def download_tmp_file(id: RowId, user: ClientOrAdmin, services: ServicesDep) -> RedirectResponse:
     """On to the file in storage, by a URL that lives minutes."""
     file = require_tmp_file(services.database, user.id, str(id))
     url = get_tmp_file_signed_url(services.storage, file, services.settings.download_url_seconds)
@@ -220,9 +217,9 @@ def download_tmp_file(id: FileId, user: ClientOrAdmin, services: Provided) -> Re
     "/api/tmp-files/{id}",
     status_code=204,
     tags=["Temporary files"],
-    responses=refusals("404 FILE_NOT_FOUND", "409 SLICE_RUNNING", STORAGE_DOWN),
+    responses=error_responses("404 FILE_NOT_FOUND", "409 SLICE_RUNNING", STORAGE_DOWN),
 )
-def remove_tmp_file(id: FileId, user: ClientOrAdmin, services: Provided) -> Response:
+def remove_tmp_file(id: RowId, user: ClientOrAdmin, services: ServicesDep) -> Response:
     """Delete a file, a model's g-code with it."""
     delete_tmp_file(services.storage, services.database, user.id, str(id))
     return Response(status_code=204)

@@ -6,12 +6,11 @@ from fastapi import Depends, Header, Request
 
 from printshop.config.settings_provider import current
 from printshop.http.app import create_app, lambda_handler
-from printshop.http.dependencies import AdminUser
-from printshop.http.errors import refusals
-from printshop.http.services import Provided
+from printshop.http.dependencies import AdminUser, ServicesDep
+from printshop.http.errors import error_responses
+from printshop.http.parameters import Cursor, Limit
 from printshop.kernel.base_model import Data, Page, StrictModel
 from printshop.kernel.errors import BadRequest, NotFound
-from printshop.kernel.paging import Cursor, Limit
 from printshop.payments.unmatched import UnmatchedEvent, list_unmatched
 from printshop.payments.webhook import receive
 from printshop.services import get_services
@@ -51,11 +50,13 @@ async def raw_body(request: Request) -> bytes:
     "/api/stripe/webhook",
     tags=["Stripe"],
     openapi_extra=RAW_BODY,
-    responses=refusals("400 WEBHOOK_SIGNATURE_INVALID", "400 WEBHOOK_BODY_INVALID", "404 ROUTE_NOT_FOUND"),
+    responses=error_responses(
+        "400 WEBHOOK_SIGNATURE_INVALID", "400 WEBHOOK_BODY_INVALID", "404 ROUTE_NOT_FOUND"
+    ),
 )
 def stripe_webhook(
     body: Annotated[bytes, Depends(raw_body)],
-    services: Provided,
+    services: ServicesDep,
     stripe_signature: Annotated[
         str | None, Header(description="Stripe's `t=…,v1=…`", examples=["t=1783071000,v1=5257a8…"])
     ] = None,
@@ -72,9 +73,9 @@ def stripe_webhook(
     return Data(data=Received.model_validate({"outcome": outcome}))
 
 
-@app.get("/api/stripe/unmatched", tags=["Stripe"], responses=refusals("400 CURSOR_INVALID"))
+@app.get("/api/stripe/unmatched", tags=["Stripe"], responses=error_responses("400 CURSOR_INVALID"))
 def stripe_unmatched(
-    _: AdminUser, services: Provided, limit: Limit = 50, cursor: Cursor = None
+    _: AdminUser, services: ServicesDep, limit: Limit = 50, cursor: Cursor = None
 ) -> Page[UnmatchedEvent]:
     """Events that a person has to look at: payments of no invoice, and what was not as asked for. Newest first."""
     events, more = list_unmatched(services.database, limit=limit, cursor=cursor)

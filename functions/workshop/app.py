@@ -2,14 +2,13 @@
 
 from typing import Annotated
 
-from fastapi import Path, Query, Response
+from fastapi import Query, Response
 
 from printshop.http.app import create_app, lambda_handler
-from printshop.http.dependencies import AdminUser
-from printshop.http.errors import refusals
-from printshop.http.services import Provided
+from printshop.http.dependencies import AdminUser, ServicesDep
+from printshop.http.errors import error_responses
+from printshop.http.parameters import Cursor, Limit, RowId, Search
 from printshop.kernel.base_model import Data, Page
-from printshop.kernel.paging import Cursor, Limit, Search
 from printshop.workshop.reads import (
     get_job,
     list_jobs,
@@ -52,17 +51,16 @@ from printshop.workshop.writes import (
 app = create_app("Workshop")
 handler = lambda_handler(app)
 
-RowId = Annotated[int, Path(ge=1, le=2**53)]
 PrinterFilter = Annotated[int | None, Query(alias="printerId", ge=1, le=2**53)]
 Archived = Annotated[bool, Query(description="The archived jobs instead of the others")]
 
 # -- jobs --------------------------------------------------------------------------------------------------------
 
 
-@app.get("/api/jobs", tags=["Jobs"], responses=refusals("400 CURSOR_INVALID"))
+@app.get("/api/jobs", tags=["Jobs"], responses=error_responses("400 CURSOR_INVALID"))
 def jobs(
     _: AdminUser,
-    services: Provided,
+    services: ServicesDep,
     status: JobStatus | None = None,
     printer_id: PrinterFilter = None,
     archived: Archived = False,
@@ -85,14 +83,16 @@ def jobs(
     return Page(data=page, next_cursor=more)
 
 
-@app.post("/api/jobs/reorder", tags=["Jobs"], responses=refusals("404 JOB_NOT_FOUND", "409 JOB_NOT_QUEUED"))
-def reorder(body: Reordering, user: AdminUser, services: Provided) -> Data[QueueOrder]:
+@app.post(
+    "/api/jobs/reorder", tags=["Jobs"], responses=error_responses("404 JOB_NOT_FOUND", "409 JOB_NOT_QUEUED")
+)
+def reorder(body: Reordering, user: AdminUser, services: ServicesDep) -> Data[QueueOrder]:
     """Put the queue in another order, at once and whole."""
     return Data(data=reorder_jobs(services.database, user, body))
 
 
-@app.get("/api/jobs/{id}", tags=["Jobs"], responses=refusals("404 JOB_NOT_FOUND"))
-def job(id: RowId, _: AdminUser, services: Provided) -> Data[Job]:
+@app.get("/api/jobs/{id}", tags=["Jobs"], responses=error_responses("404 JOB_NOT_FOUND"))
+def job(id: RowId, _: AdminUser, services: ServicesDep) -> Data[Job]:
     """One job with the files of its order."""
     return Data(data=get_job(services.database, id))
 
@@ -100,7 +100,7 @@ def job(id: RowId, _: AdminUser, services: Provided) -> Data[Job]:
 @app.patch(
     "/api/jobs/{id}",
     tags=["Jobs"],
-    responses=refusals(
+    responses=error_responses(
         "404 JOB_NOT_FOUND",
         "409 JOB_ARCHIVED",
         "409 JOB_FINISHED",
@@ -108,7 +108,7 @@ def job(id: RowId, _: AdminUser, services: Provided) -> Data[Job]:
         "422 UNKNOWN_PRINTER",
     ),
 )
-def update_job(id: RowId, body: JobChanges, user: AdminUser, services: Provided) -> Data[Job]:
+def update_job(id: RowId, body: JobChanges, user: AdminUser, services: ServicesDep) -> Data[Job]:
     """Change only what is sent; a `heldReason` of null lets a held job print again. `printedMassMg` may come later,
     when the job is completed."""
     return Data(data=change_job(services.database, user, id, body))
@@ -117,7 +117,7 @@ def update_job(id: RowId, body: JobChanges, user: AdminUser, services: Provided)
 @app.post(
     "/api/jobs/{id}/status",
     tags=["Jobs"],
-    responses=refusals(
+    responses=error_responses(
         "404 JOB_NOT_FOUND",
         "409 ILLEGAL_TRANSITION",
         "409 JOB_ARCHIVED",
@@ -130,7 +130,7 @@ def update_job(id: RowId, body: JobChanges, user: AdminUser, services: Provided)
         "422 UNKNOWN_PRINTER",
     ),
 )
-def move(id: RowId, body: JobMove, user: AdminUser, services: Provided) -> Data[Job]:
+def move(id: RowId, body: JobMove, user: AdminUser, services: ServicesDep) -> Data[Job]:
     """Move a job to one of its `legalNext`; PRINTING needs a printer that is free."""
     return Data(data=move_job(services.database, user, id, body))
 
@@ -138,16 +138,16 @@ def move(id: RowId, body: JobMove, user: AdminUser, services: Provided) -> Data[
 @app.post(
     "/api/jobs/{id}/archive",
     tags=["Jobs"],
-    responses=refusals("404 JOB_NOT_FOUND", "409 NOT_FINISHED", "409 JOB_ARCHIVED"),
+    responses=error_responses("404 JOB_NOT_FOUND", "409 NOT_FINISHED", "409 JOB_ARCHIVED"),
 )
-def archive(id: RowId, user: AdminUser, services: Provided) -> Data[Job]:
+def archive(id: RowId, user: AdminUser, services: ServicesDep) -> Data[Job]:
     """Put a completed or cancelled job away; it can only be read from then on."""
     return Data(data=archive_job(services.database, user, id))
 
 
-@app.get("/api/print-factors", tags=["Jobs"], responses=refusals("400 CURSOR_INVALID"))
+@app.get("/api/print-factors", tags=["Jobs"], responses=error_responses("400 CURSOR_INVALID"))
 def print_factors(
-    _: AdminUser, services: Provided, limit: Limit = 50, cursor: Cursor = None
+    _: AdminUser, services: ServicesDep, limit: Limit = 50, cursor: Cursor = None
 ) -> Page[TaughtFactor]:
     """What completed jobs took by what the slicer said, for each printer and material, and how sure that is."""
     page, more = list_print_factors(services.database, limit=limit, cursor=cursor)
@@ -157,10 +157,10 @@ def print_factors(
 # -- printers ----------------------------------------------------------------------------------------------------
 
 
-@app.get("/api/printers", tags=["Printers"], responses=refusals("400 CURSOR_INVALID"))
+@app.get("/api/printers", tags=["Printers"], responses=error_responses("400 CURSOR_INVALID"))
 def printers(
     _: AdminUser,
-    services: Provided,
+    services: ServicesDep,
     q: Search = None,
     sort: CatalogueSort = "name",
     limit: Limit = 50,
@@ -175,9 +175,9 @@ def printers(
     "/api/printers",
     status_code=201,
     tags=["Printers"],
-    responses=refusals("409 NAME_TAKEN", "422 UNKNOWN_PROFILE"),
+    responses=error_responses("409 NAME_TAKEN", "422 UNKNOWN_PROFILE"),
 )
-def create_printer(body: PrinterRequest, user: AdminUser, services: Provided) -> Data[Printer]:
+def create_printer(body: PrinterRequest, user: AdminUser, services: ServicesDep) -> Data[Printer]:
     """Add a printer."""
     return Data(data=save_printer(services.database, user, None, body))
 
@@ -185,9 +185,9 @@ def create_printer(body: PrinterRequest, user: AdminUser, services: Provided) ->
 @app.put(
     "/api/printers/{id}",
     tags=["Printers"],
-    responses=refusals("404 PRINTER_NOT_FOUND", "409 NAME_TAKEN", "422 UNKNOWN_PROFILE"),
+    responses=error_responses("404 PRINTER_NOT_FOUND", "409 NAME_TAKEN", "422 UNKNOWN_PROFILE"),
 )
-def update_printer(id: RowId, body: PrinterRequest, user: AdminUser, services: Provided) -> Data[Printer]:
+def update_printer(id: RowId, body: PrinterRequest, user: AdminUser, services: ServicesDep) -> Data[Printer]:
     """Replace a printer; a print on its bed goes on whatever its new status."""
     return Data(data=save_printer(services.database, user, id, body))
 
@@ -196,9 +196,9 @@ def update_printer(id: RowId, body: PrinterRequest, user: AdminUser, services: P
     "/api/printers/{id}",
     status_code=204,
     tags=["Printers"],
-    responses=refusals("404 PRINTER_NOT_FOUND", "409 PRINTER_IN_USE"),
+    responses=error_responses("404 PRINTER_NOT_FOUND", "409 PRINTER_IN_USE"),
 )
-def remove_printer(id: RowId, user: AdminUser, services: Provided) -> Response:
+def remove_printer(id: RowId, user: AdminUser, services: ServicesDep) -> Response:
     """Delete a printer that no unfinished job is on or waits for."""
     delete_printer(services.database, user, id)
     return Response(status_code=204)
@@ -207,10 +207,10 @@ def remove_printer(id: RowId, user: AdminUser, services: Provided) -> Response:
 # -- materials ---------------------------------------------------------------------------------------------------
 
 
-@app.get("/api/materials", tags=["Materials"], responses=refusals("400 CURSOR_INVALID"))
+@app.get("/api/materials", tags=["Materials"], responses=error_responses("400 CURSOR_INVALID"))
 def materials(
     _: AdminUser,
-    services: Provided,
+    services: ServicesDep,
     q: Search = None,
     sort: CatalogueSort = "name",
     limit: Limit = 50,
@@ -225,9 +225,9 @@ def materials(
     "/api/materials",
     status_code=201,
     tags=["Materials"],
-    responses=refusals("409 NAME_TAKEN", "422 UNKNOWN_PROFILE"),
+    responses=error_responses("409 NAME_TAKEN", "422 UNKNOWN_PROFILE"),
 )
-def create_material(body: MaterialRequest, user: AdminUser, services: Provided) -> Data[Material]:
+def create_material(body: MaterialRequest, user: AdminUser, services: ServicesDep) -> Data[Material]:
     """Add a material."""
     return Data(data=save_material(services.database, user, None, body))
 
@@ -235,11 +235,13 @@ def create_material(body: MaterialRequest, user: AdminUser, services: Provided) 
 @app.put(
     "/api/materials/{id}",
     tags=["Materials"],
-    responses=refusals(
+    responses=error_responses(
         "404 MATERIAL_NOT_FOUND", "409 NAME_TAKEN", "409 DEFAULT_MATERIAL", "422 UNKNOWN_PROFILE"
     ),
 )
-def update_material(id: RowId, body: MaterialRequest, user: AdminUser, services: Provided) -> Data[Material]:
+def update_material(
+    id: RowId, body: MaterialRequest, user: AdminUser, services: ServicesDep
+) -> Data[Material]:
     """Replace a material; what was priced with it keeps its price."""
     return Data(data=save_material(services.database, user, id, body))
 
@@ -248,9 +250,9 @@ def update_material(id: RowId, body: MaterialRequest, user: AdminUser, services:
     "/api/materials/{id}",
     status_code=204,
     tags=["Materials"],
-    responses=refusals("404 MATERIAL_NOT_FOUND", "409 MATERIAL_IN_USE"),
+    responses=error_responses("404 MATERIAL_NOT_FOUND", "409 MATERIAL_IN_USE"),
 )
-def remove_material(id: RowId, user: AdminUser, services: Provided) -> Response:
+def remove_material(id: RowId, user: AdminUser, services: ServicesDep) -> Response:
     """Delete a material that nothing uses; put one that is used out of use by `isActive` false."""
     delete_material(services.database, user, id)
     return Response(status_code=204)
@@ -259,10 +261,12 @@ def remove_material(id: RowId, user: AdminUser, services: Provided) -> Response:
 # -- product templates -------------------------------------------------------------------------------------------
 
 
-@app.get("/api/product-templates", tags=["Product templates"], responses=refusals("400 CURSOR_INVALID"))
+@app.get(
+    "/api/product-templates", tags=["Product templates"], responses=error_responses("400 CURSOR_INVALID")
+)
 def product_templates(
     _: AdminUser,
-    services: Provided,
+    services: ServicesDep,
     q: Search = None,
     sort: CatalogueSort = "name",
     limit: Limit = 50,
@@ -277,10 +281,10 @@ def product_templates(
     "/api/product-templates",
     status_code=201,
     tags=["Product templates"],
-    responses=refusals("409 NAME_TAKEN", "422 UNKNOWN_MATERIAL"),
+    responses=error_responses("409 NAME_TAKEN", "422 UNKNOWN_MATERIAL"),
 )
 def create_product_template(
-    body: ProductTemplateRequest, user: AdminUser, services: Provided
+    body: ProductTemplateRequest, user: AdminUser, services: ServicesDep
 ) -> Data[ProductTemplate]:
     """Add a template."""
     return Data(data=save_product_template(services.database, user, None, body))
@@ -289,10 +293,10 @@ def create_product_template(
 @app.put(
     "/api/product-templates/{id}",
     tags=["Product templates"],
-    responses=refusals("404 PRODUCT_TEMPLATE_NOT_FOUND", "409 NAME_TAKEN", "422 UNKNOWN_MATERIAL"),
+    responses=error_responses("404 PRODUCT_TEMPLATE_NOT_FOUND", "409 NAME_TAKEN", "422 UNKNOWN_MATERIAL"),
 )
 def update_product_template(
-    id: RowId, body: ProductTemplateRequest, user: AdminUser, services: Provided
+    id: RowId, body: ProductTemplateRequest, user: AdminUser, services: ServicesDep
 ) -> Data[ProductTemplate]:
     """Replace a template; lines that were written from it stay as they are."""
     return Data(data=save_product_template(services.database, user, id, body))
@@ -302,9 +306,9 @@ def update_product_template(
     "/api/product-templates/{id}",
     status_code=204,
     tags=["Product templates"],
-    responses=refusals("404 PRODUCT_TEMPLATE_NOT_FOUND"),
+    responses=error_responses("404 PRODUCT_TEMPLATE_NOT_FOUND"),
 )
-def remove_product_template(id: RowId, user: AdminUser, services: Provided) -> Response:
+def remove_product_template(id: RowId, user: AdminUser, services: ServicesDep) -> Response:
     """Delete a template; lines that were written from it keep their words and prices."""
     delete_product_template(services.database, user, id)
     return Response(status_code=204)

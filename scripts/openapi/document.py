@@ -13,13 +13,13 @@ from scripts.openapi.samples import Schema, sample
 from scripts.openapi.sentences import sentences
 
 from fastapi.openapi.utils import get_openapi  # isort: skip  (after the apps have set the environment)
-from printshop.http.errors import Refused  # isort: skip
+from printshop.http.errors import ErrorResponse  # isort: skip
 
 TARGET = ROOT / "functions" / "docs" / "openapi.json"
 
 JSON = "application/json"
 INVALID = {"$ref": "#/components/schemas/HTTPValidationError"}
-REFUSED = {"$ref": "#/components/schemas/Refused"}
+REFUSED = {"$ref": "#/components/schemas/ErrorResponse"}
 KEY = {
     "type": "string",
     "minLength": 1,
@@ -79,8 +79,8 @@ def _name_operations(routes: list[Served]) -> None:
 
 
 def _add_error_schema(schemas: dict[str, Schema]) -> None:
-    schema = Refused.model_json_schema(ref_template="#/components/schemas/{model}")
-    for name, definition in {**schema.pop("$defs"), "Refused": schema}.items():
+    schema = ErrorResponse.model_json_schema(ref_template="#/components/schemas/{model}")
+    for name, definition in {**schema.pop("$defs"), "ErrorResponse": schema}.items():
         schemas.setdefault(name, definition)
 
 

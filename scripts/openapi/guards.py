@@ -7,7 +7,7 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
 from printshop.http import dependencies as security
-from printshop.http.slicing import slicing_user
+from printshop.http.pricing_admin import pricing_admin
 from printshop.services import get_services
 
 LOGIN: list[dict[str, list[str]]] = [{"bearerAuth": []}, {"cookieAuth": []}]
@@ -25,16 +25,12 @@ def security_of(route: APIRoute) -> list[dict[str, list[str]]]:
     return LOGIN if _needs_login(set(_calls(route.dependant))) else []
 
 
-READ_THE_BODY = {security.pricing_admin, slicing_user}
-"""Dependencies that read the request's body."""
-
-
 def _needs_login(calls: set[Callable[..., Any]]) -> bool:
     return security.any_caller in calls or _needs_own_password(calls)
 
 
 def _needs_own_password(calls: set[Callable[..., Any]]) -> bool:
-    return bool(calls & ({security.current_caller, security.admin_user} | READ_THE_BODY))
+    return bool(calls & ({security.current_caller, security.admin_user, security.identified_request}))
 
 
 def error_codes_of(route: APIRoute, operation: dict[str, Any]) -> dict[int, list[str]]:
@@ -49,7 +45,7 @@ def error_codes_of(route: APIRoute, operation: dict[str, Any]) -> dict[int, list
             codes.setdefault(status, []).extend(names)
 
     login = _needs_login(calls)
-    add(400, "BODY_NOT_JSON", when=bool(route.dependant.body_params or calls & READ_THE_BODY))
+    add(400, "BODY_NOT_JSON", when=bool(route.dependant.body_params))
     add(
         400,
         "IDEMPOTENCY_KEY_MISSING",
@@ -60,7 +56,7 @@ def error_codes_of(route: APIRoute, operation: dict[str, Any]) -> dict[int, list
     add(401, "NO_TOKEN", "TOKEN_EXPIRED", "INVALID_TOKEN", "SESSION_ENDED", when=login)
     add(403, "NO_PROFILE", when=login)
     add(403, "PASSWORD_CHANGE_REQUIRED", when=_needs_own_password(calls))
-    add(403, "ADMIN_ONLY", when=bool(calls & {security.admin_user, security.pricing_admin}))
+    add(403, "ADMIN_ONLY", when=bool(calls & {security.admin_user, pricing_admin}))
     add(403, "CLIENT_ONLY", when=security.client_user in calls)
     add(403, "ORIGIN_MISMATCH", when=login and bool(set(route.methods or ()) - security.SAFE_METHODS))
     add(413, "BODY_TOO_LARGE", when=has_body)

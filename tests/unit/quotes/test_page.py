@@ -2,7 +2,7 @@
 
 import pytest
 
-from printshop.quotes.pages import prefers_page
+from functions.quotes.pages import prefers_page
 
 CHROME = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"
 

@@ -2,14 +2,12 @@
 
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 from uuid import UUID
 
 from printshop.accounts.tokens import Identity
 from printshop.adapters.database import Database
 from printshop.kernel.base_model import CamelModel
-from printshop.pricing.price_book import PriceBook
 
 CACHE_SECONDS = 30
 """How long a logout, a role change or a deletion may take to arrive; admin routes do not use the cache."""
@@ -33,7 +31,7 @@ class User(CamelModel):
         return self.role == "ADMIN"
 
     @property
-    def reads_as(self) -> int | None:
+    def client_scope(self) -> int | None:
         """The client whose rows this user may see; None sees all, as the shop."""
         return None if self.is_admin else self.client_id
 
@@ -57,43 +55,20 @@ class Users:
         if entry and entry.until > now and not fresh:
             return entry.user
         self._cache.pop(identity, None)
-        user = User.model_validate(self._ask(identity))
+        user = self._read(identity)
         self._cache[identity] = _Entry(now + CACHE_SECONDS, user)
         while len(self._cache) > CACHE_SIZE:
             self._cache.popitem(last=False)
         return user
 
-    def _ask(
-        self,
-        identity: Identity,
-        *,
-        pricing: Sequence[dict[str, str]] | None = None,
-        slicing: dict[str, Any] | None = None,
-    ) -> dict[str, Any]:
-        answer: dict[str, Any] = self._database.call(
-            "get_request_context",
+    def _read(self, identity: Identity) -> User:
+        answer = self._database.call(
+            "authenticate",
             p_auth_user_id=str(identity.auth_user_id),
             p_session_id=str(identity.session_id) if identity.session_id else None,
             p_issued_at=identity.issued_at.isoformat(),
-            p_pricing=pricing,
-            p_slicing=slicing,
         )
-        return answer
-
-    def get_with_price_book(
-        self, identity: Identity, slices: Sequence[dict[str, str]]
-    ) -> tuple[User, PriceBook | None]:
-        """The user, and for an admin the price book with these slices, in the one look-up. Never cached."""
-        answer = self._ask(identity, pricing=slices)
-        book = answer.pop("priceBook", None)
-        return User.model_validate(answer), PriceBook.model_validate(book) if book else None
-
-    def get_with_slicing(self, identity: Identity, named: dict[str, Any]) -> tuple[User, dict[str, Any]]:
-        """The user, and what decides the slice that he names ({file, materialId, printerId}), as JSON, in the one
-        look-up. Never cached."""
-        answer = self._ask(identity, slicing=named)
-        context = answer.pop("slicing")
-        return User.model_validate(answer), context
+        return User.model_validate(answer)
 
     def forget(self, identity: Identity) -> None:
         """Drop a user whose session ended in this very process."""

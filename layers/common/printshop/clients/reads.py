@@ -41,7 +41,7 @@ def list_client_order_files(
     before_uploaded, before_id = decode_time_cursor(cursor)
     rows = database.call(
         "list_client_order_files",
-        p_client_scope=user.reads_as,
+        p_client_scope=user.client_scope,
         p_client_id=client_id,
         p_limit=limit + 1,
         p_before_uploaded=before_uploaded,

@@ -26,7 +26,7 @@ def read_sent(
 
     Raises NotFound, also for another client's document, Conflict NOT_SENT, and Unavailable.
     """
-    sent = database.call("get_sent_pdf", p_kind=kind, p_id=document_id, p_client_id=user.reads_as)
+    sent = database.call("get_sent_pdf", p_kind=kind, p_id=document_id, p_client_id=user.client_scope)
     return Pdf(
         contents=storage.download(PDFS, sent["storageKey"]),
         filename=pdf_filename(kind, sent["number"]),

@@ -49,7 +49,7 @@ def read_statement(
     """
     answer = database.call(
         "client_statement",
-        p_client_scope=user.reads_as,
+        p_client_scope=user.client_scope,
         p_client_id=client_id,
         p_from=first.isoformat() if first else None,
         p_to=last.isoformat() if last else None,
@@ -108,5 +108,5 @@ def _lines(document: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _read(database: Database, user: User, kind: str, document_id: int) -> dict[str, Any]:
-    answer = database.call("get_document", p_kind=kind, p_id=document_id, p_client_id=user.reads_as)
+    answer = database.call("get_document", p_kind=kind, p_id=document_id, p_client_id=user.client_scope)
     return dict(answer)

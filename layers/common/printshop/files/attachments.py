@@ -168,12 +168,17 @@ def _too_large(details: list[dict[str, str]] | None = None) -> PayloadTooLarge:
 
 
 def get_invoice_attachment(
-    database: Database, reads_as: int | None, invoice_id: int, attachment_id: int, *, under_way: bool = False
+    database: Database,
+    client_scope: int | None,
+    invoice_id: int,
+    attachment_id: int,
+    *,
+    under_way: bool = False,
 ) -> Attachment:
     """One attachment; with `under_way` also one whose upload is not complete. Raises NotFound."""
     row = database.call(
         "get_attachment",
-        p_client_scope=reads_as,
+        p_client_scope=client_scope,
         p_invoice_id=invoice_id,
         p_id=attachment_id,
         p_under_way=under_way,
@@ -214,9 +219,11 @@ def upload_invoice_attachment(
     return Attachment.model_validate(saved)
 
 
-def list_invoice_attachments(database: Database, reads_as: int | None, invoice_id: int) -> list[Attachment]:
-    """Attachments of an invoice; `reads_as` a client sees only his own. Raises NotFound."""
-    rows = database.call("list_attachments", p_client_scope=reads_as, p_invoice_id=invoice_id)
+def list_invoice_attachments(
+    database: Database, client_scope: int | None, invoice_id: int
+) -> list[Attachment]:
+    """Attachments of an invoice; `client_scope` a client sees only his own. Raises NotFound."""
+    rows = database.call("list_attachments", p_client_scope=client_scope, p_invoice_id=invoice_id)
     return [Attachment.model_validate(row) for row in rows]
 
 

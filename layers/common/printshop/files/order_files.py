@@ -78,29 +78,33 @@ def save_order_file(
     return OrderFile.model_validate(saved)
 
 
-def _list(database: Database, reads_as: int | None, **by: int) -> list[OrderFile]:
+def _list(database: Database, client_scope: int | None, **by: int) -> list[OrderFile]:
     wanted = {"p_invoice_id": None, "p_quote_id": None, "p_client_id": None, **by}
-    rows = database.call("list_order_files", p_client_scope=reads_as, **wanted)
+    rows = database.call("list_order_files", p_client_scope=client_scope, **wanted)
     return [OrderFile.model_validate(row) for row in rows]
 
 
-def get_order_files_by_invoice(database: Database, reads_as: int | None, invoice_id: int) -> list[OrderFile]:
-    """Files of an invoice; `reads_as` a client sees only his own, None sees all."""
-    return _list(database, reads_as, p_invoice_id=invoice_id)
+def get_order_files_by_invoice(
+    database: Database, client_scope: int | None, invoice_id: int
+) -> list[OrderFile]:
+    """Files of an invoice; `client_scope` a client sees only his own, None sees all."""
+    return _list(database, client_scope, p_invoice_id=invoice_id)
 
 
-def get_order_files_by_quote(database: Database, reads_as: int | None, quote_id: int) -> list[OrderFile]:
-    return _list(database, reads_as, p_quote_id=quote_id)
+def get_order_files_by_quote(database: Database, client_scope: int | None, quote_id: int) -> list[OrderFile]:
+    return _list(database, client_scope, p_quote_id=quote_id)
 
 
-def list_order_files(database: Database, reads_as: int | None, client_id: int) -> list[OrderFile]:
+def list_order_files(database: Database, client_scope: int | None, client_id: int) -> list[OrderFile]:
     """All files of a client."""
-    return _list(database, reads_as, p_client_id=client_id)
+    return _list(database, client_scope, p_client_id=client_id)
 
 
-def get_order_file(database: Database, reads_as: int | None, file_id: int) -> OrderFile:
+def get_order_file(database: Database, client_scope: int | None, file_id: int) -> OrderFile:
     """One file. Raises NotFound, also for another client's."""
-    return OrderFile.model_validate(database.call("get_order_file", p_client_scope=reads_as, p_id=file_id))
+    return OrderFile.model_validate(
+        database.call("get_order_file", p_client_scope=client_scope, p_id=file_id)
+    )
 
 
 def get_order_file_download_url(storage: Storage, file: OrderFile) -> str:
@@ -108,10 +112,10 @@ def get_order_file_download_url(storage: Storage, file: OrderFile) -> str:
 
 
 def open_order_file(
-    storage: Storage, database: Database, reads_as: int | None, file_id: int
+    storage: Storage, database: Database, client_scope: int | None, file_id: int
 ) -> OrderFileDownload:
     """One file with its URL of 300 s. Raises NotFound, also for another client's."""
-    file = get_order_file(database, reads_as, file_id)
+    file = get_order_file(database, client_scope, file_id)
     url = get_order_file_download_url(storage, file)
     return OrderFileDownload(**file.model_dump(), download_url=url, expires_in_seconds=DOWNLOAD_SECONDS)
 

@@ -2,6 +2,9 @@
 
 from typing import Any
 
+from printshop.accounts.tokens import Identity
+from printshop.accounts.users import User
+from printshop.adapters.database import Database
 from printshop.files.tmp_files import StoredTmpFile
 from printshop.geometry.fit import BuildVolume
 from printshop.kernel.base_model import CamelModel
@@ -48,6 +51,22 @@ class SlicingContext(CamelModel):
             nozzle_um=machine.nozzle_um,
             density_mg_cm3=material.density_mg_cm3,
         )
+
+
+def get_user_with_slicing_context(
+    database: Database, identity: Identity, named: dict[str, Any]
+) -> tuple[User, SlicingContext]:
+    """The user of a verified token, and what decides the slice that they name ({file, materialId, printerId}), in one
+    query. Never cached. Raises Forbidden NO_PROFILE, Unauthorized SESSION_ENDED."""
+    answer = database.call(
+        "get_request_context",
+        p_auth_user_id=str(identity.auth_user_id),
+        p_session_id=str(identity.session_id) if identity.session_id else None,
+        p_issued_at=identity.issued_at.isoformat(),
+        p_slicing=named,
+    )
+    context = answer.pop("slicing")
+    return User.model_validate(answer), SlicingContext.model_validate(context)
 
 
 # A shop that has yet to enter its printers is priced on a common one.

@@ -1,15 +1,19 @@
-"""The session's cookies: out of reach of scripts, and sent to this site only."""
+"""The session's cookies: unreadable for scripts, and sent to this site only."""
+
+from typing import TYPE_CHECKING
 
 from fastapi import Response
 
-from printshop.accounts.sessions import Tokens
-from printshop.http.dependencies import REFRESH_COOKIE, TOKEN_COOKIE
+if TYPE_CHECKING:
+    from printshop.accounts.sessions import Tokens  # brings the client of Supabase Auth along
 
+TOKEN_COOKIE = "sb:token"  # noqa: S105
+REFRESH_COOKIE = "sb:refresh-token"
 REFRESH_SECONDS = 30 * 24 * 3600
 
 
-def set_session(response: Response, tokens: Tokens, *, secure: bool) -> None:
-    """`sb:token` for as long as the access token lives, `sb:refresh-token` for the refresh route alone."""
+def set_session_cookies(response: Response, tokens: "Tokens", *, secure: bool) -> None:
+    """Set `sb:token` for as long as the access token lives, and `sb:refresh-token` for the auth routes alone."""
     for name, value, seconds, path in (
         (TOKEN_COOKIE, tokens.access_token, tokens.expires_in, "/"),
         (REFRESH_COOKIE, tokens.refresh_token, REFRESH_SECONDS, "/api/auth"),
@@ -19,6 +23,7 @@ def set_session(response: Response, tokens: Tokens, *, secure: bool) -> None:
         )
 
 
-def clear_session(response: Response) -> None:
+def clear_session_cookies(response: Response) -> None:
+    """Have the browser drop both cookies."""
     response.delete_cookie(TOKEN_COOKIE, path="/", httponly=True, samesite="lax")
     response.delete_cookie(REFRESH_COOKIE, path="/api/auth", httponly=True, samesite="lax")

@@ -1,4 +1,7 @@
-"""Who is asking: the token of the `sb:token` cookie or the Authorization header, and the rights that follow."""
+"""FastAPI dependencies: the process's services, and who sends the request with which rights.
+
+The access token comes in the `sb:token` cookie or the Authorization header.
+"""
 
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -9,27 +12,42 @@ from fastapi.concurrency import run_in_threadpool
 from printshop.accounts.tokens import Identity
 from printshop.accounts.users import User
 from printshop.config.settings import origin_of
-from printshop.http.services import Provided
+from printshop.http.cookies import TOKEN_COOKIE
 from printshop.kernel.errors import BadRequest, Forbidden, Unauthorized
-from printshop.pricing.price_book import PriceBook, named_slices
+from printshop.services import Services, get_services
 
-TOKEN_COOKIE = "sb:token"  # noqa: S105
-REFRESH_COOKIE = "sb:refresh-token"
+ServicesDep = Annotated[Services, Depends(get_services)]
+"""A route takes the process's services as `services: ServicesDep`."""
+
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A verified login: the user, what his token says, and the token itself."""
+    """A verified login: the user, what their token says, and the token itself."""
 
     user: User
     identity: Identity
     token: str
 
 
+@dataclass(frozen=True, slots=True)
+class IdentifiedRequest:
+    """Whom a verified token names, and the request's JSON before validation (None when it is no JSON)."""
+
+    identity: Identity
+    body: Any
+
+
+# -- where a request comes from -----------------------------------------------------------------------------------
+
+
 def check_origin(request: Request, origins: frozenset[str]) -> None:
-    """A browser sends cookies by itself, so a write that rides on them must come from our own pages. A browser names
-    the page's origin with every write; `null`, or none at all, is none of ours."""
+    """Refuse a write that rides on cookies unless it comes from one of the shop's own `origins`.
+
+    A browser sends cookies by itself, and names the page's origin with every write; `null`, or none at all, is none
+    of the shop's. Raises Forbidden ORIGIN_MISMATCH.
+    """
     if request.method not in SAFE_METHODS and origin_of(request.headers.get("origin", "")) not in origins:
         raise Forbidden(
             "ORIGIN_MISMATCH",
@@ -37,9 +55,11 @@ def check_origin(request: Request, origins: frozenset[str]) -> None:
         )
 
 
-def own_pages(request: Request, services: Provided) -> None:
-    """Before an answer that sets the session's cookies: another site's page must not log its visitor in as somebody
-    else. Programs name no origin; the page of the API's own docs names the API's."""
+def require_same_origin(request: Request, services: ServicesDep) -> None:
+    """Refuse to set the session's cookies for another site's page, which could log its visitor in as somebody else.
+
+    Programs name no origin; the page of the API's own docs names the API's. Raises Forbidden ORIGIN_MISMATCH.
+    """
     origin = request.headers.get("origin")
     if origin is None:
         foreign = request.headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}
@@ -51,13 +71,16 @@ def own_pages(request: Request, services: Provided) -> None:
 
 
 def source_ip(request: Request) -> str | None:
-    """Where the request came from, as API Gateway saw it: X-Forwarded-For is whatever a caller writes."""
+    """The caller's network address as API Gateway saw it: X-Forwarded-For is whatever a caller writes."""
     event = request.scope.get("aws.event") or {}
     found = event.get("requestContext", {}).get("http", {}).get("sourceIp")
     return str(found) if found else None
 
 
-def _token(request: Request, origins: frozenset[str]) -> str:
+# -- who sends it ---------------------------------------------------------------------------------------------------
+
+
+def _access_token(request: Request, origins: frozenset[str]) -> str:
     kind, _, bearer = request.headers.get("authorization", "").partition(" ")
     if kind.lower() == "bearer" and bearer.strip():
         return bearer.strip()
@@ -69,25 +92,25 @@ def _token(request: Request, origins: frozenset[str]) -> str:
     )
 
 
-def _caller(request: Request, services: Provided, *, fresh: bool) -> Caller:
-    token = _token(request, services.settings.origins)
+def _caller(request: Request, services: Services, *, fresh: bool) -> Caller:
+    token = _access_token(request, services.settings.origins)
     identity = services.tokens.verify(token)
     return Caller(services.users.get(identity, fresh=fresh), identity, token)
 
 
-def any_caller(request: Request, services: Provided) -> Caller:
+def any_caller(request: Request, services: ServicesDep) -> Caller:
     """Any login, also one that has yet to change its one-time password."""
     return _caller(request, services, fresh=False)
 
 
 def current_caller(caller: "AnyCaller") -> Caller:
     """Any login that chose its own password."""
-    own_password(caller.user)
+    require_password_changed(caller.user)
     return caller
 
 
-def own_password(user: User) -> User:
-    """The user, unless the one-time password is yet to be changed. Raises Forbidden PASSWORD_CHANGE_REQUIRED."""
+def require_password_changed(user: User) -> User:
+    """The user, once they have changed the one-time password. Raises Forbidden PASSWORD_CHANGE_REQUIRED."""
     if user.must_change_password:
         raise Forbidden(
             "PASSWORD_CHANGE_REQUIRED", "Change the one-time password first, by auth/change-password."
@@ -95,56 +118,47 @@ def own_password(user: User) -> User:
     return user
 
 
-def admin_user(request: Request, services: Provided) -> User:
-    """The shop only; asked of the database each time, so that a lost right is lost at once."""
-    user = own_password(_caller(request, services, fresh=True).user)
-    if not user.is_admin:
-        raise _admin_only()
-    return user
+def client_or_admin(caller: "CurrentCaller") -> User:
+    """Any login, where only the user matters."""
+    return caller.user
 
 
 def client_user(caller: "CurrentCaller") -> User:
-    """A customer's login: the portal shows one client's own things, and the shop is none."""
+    """A client's login: the portal shows one client's own rows, and the shop is no client. Raises Forbidden
+    CLIENT_ONLY."""
     if caller.user.client_id is None or caller.user.is_admin:
         raise Forbidden("CLIENT_ONLY", "Only a client's own login has a portal; use the shop's routes.")
     return caller.user
 
 
-@dataclass(frozen=True, slots=True)
-class PricingAdmin:
-    """The shop, about to price a document, with its price book of this moment."""
-
-    user: User
-    book: PriceBook
-
-
-async def pricing_admin(request: Request, services: Provided) -> PricingAdmin:
-    """The shop only, and its price book in the same look-up. The slices that the body names come with it."""
-    identity, body = await identity_and_body(request, services)
-    slices = named_slices(body)
-    user, book = await run_in_threadpool(services.users.get_with_price_book, identity, slices)
-    if book is None:
-        raise _admin_only()
-    return PricingAdmin(own_password(user), book)
+def admin_user(request: Request, services: ServicesDep) -> User:
+    """The shop only; read from the database each time, so that a lost right is lost at once. Raises Forbidden
+    ADMIN_ONLY."""
+    user = require_password_changed(_caller(request, services, fresh=True).user)
+    if not user.is_admin:
+        raise admin_only()
+    return user
 
 
-async def identity_and_body(request: Request, services: Provided) -> tuple[Identity, Any]:
-    """Who asks, and the body as it came: None when it is no JSON, which the route's own model refuses."""
-    token = _token(request, services.settings.origins)
-    identity = await run_in_threadpool(services.tokens.verify, token)
-    try:
-        return identity, await request.json()
-    except ValueError:
-        return identity, None
-
-
-def _admin_only() -> Forbidden:
+def admin_only() -> Forbidden:
+    """The error for a client who calls one of the shop's routes."""
     return Forbidden("ADMIN_ONLY", "Only the shop may do this.")
 
 
-def client_or_admin(caller: "CurrentCaller") -> User:
-    """Any login, where only the user matters."""
-    return caller.user
+async def identified_request(request: Request, services: ServicesDep) -> IdentifiedRequest:
+    """The token's identity and the raw JSON, for a guard that looks the user up together with what the body names.
+
+    Starlette keeps the parsed JSON with the request: the route's own model is validated from the same object.
+    """
+    token = _access_token(request, services.settings.origins)
+    identity = await run_in_threadpool(services.tokens.verify, token)
+    try:
+        return IdentifiedRequest(identity, await request.json())
+    except ValueError:
+        return IdentifiedRequest(identity, None)
+
+
+# -- once per key ---------------------------------------------------------------------------------------------------
 
 
 def idempotency_key(
@@ -152,6 +166,7 @@ def idempotency_key(
         str | None, Header(alias="Idempotency-Key", description="1–255 printable characters")
     ] = None,
 ) -> str:
+    """The header's value. Raises BadRequest IDEMPOTENCY_KEY_MISSING, IDEMPOTENCY_KEY_INVALID."""
     if key is None:
         raise BadRequest("IDEMPOTENCY_KEY_MISSING", "Send an Idempotency-Key header, such as a fresh UUID.")
     if not 1 <= len(key) <= 255 or not key.isascii() or not key.isprintable():
@@ -166,7 +181,7 @@ CurrentCaller = Annotated[Caller, Depends(current_caller)]
 ClientOrAdmin = Annotated[User, Depends(client_or_admin)]
 ClientUser = Annotated[User, Depends(client_user)]
 AdminUser = Annotated[User, Depends(admin_user)]
-DocumentAdmin = Annotated[PricingAdmin, Depends(pricing_admin)]
+Identified = Annotated[IdentifiedRequest, Depends(identified_request)]
 IdempotencyKey = Annotated[str, Depends(idempotency_key)]
-OwnPages = Depends(own_pages)
+SameOrigin = Depends(require_same_origin)
 SourceIp = Annotated[str | None, Depends(source_ip)]

@@ -1,34 +1,34 @@
-"""A route's refusals in the API's document: status and stable code, as the envelope carries them."""
+"""The error answers of a route in the API's document: status and stable code, in the envelope of every failure."""
 
 from typing import Any
 
 from pydantic import BaseModel, Field
 
 
-class Refusal(BaseModel):
-    """Why a request was refused, and what to do next."""
+class Error(BaseModel):
+    """Why a request failed, and what to do next."""
 
     code: str = Field(description="Stable, upper-case, one per cause")
     message: str = Field(description="A sentence that says what to do next")
     details: Any = Field(None, description="Field paths, or the state that the request met")
 
 
-class Refused(BaseModel):
+class ErrorResponse(BaseModel):
     """The envelope of every failure."""
 
-    error: Refusal
+    error: Error
 
 
-def refusals(*causes: str) -> dict[int | str, dict[str, Any]]:
-    """`responses=` of a route: `refusals("404 QUOTE_NOT_FOUND", "409 NOT_A_DRAFT")`. Those that any route has (login,
-    rights, validation, outage) are not named."""
+def error_responses(*causes: str) -> dict[int | str, dict[str, Any]]:
+    """The `responses=` of a route: `error_responses("404 QUOTE_NOT_FOUND", "409 NOT_A_DRAFT")`. Name only the route's
+    own errors: those that every route may answer (login, rights, validation, outage) are added to the document."""
     by_status: dict[int | str, list[str]] = {}
     for cause in causes:
         status, code = cause.split()
         by_status.setdefault(int(status), []).append(code)
     return {
         status: {
-            "model": Refused,
+            "model": ErrorResponse,
             "description": " or ".join(codes),
             "content": {
                 "application/json": {

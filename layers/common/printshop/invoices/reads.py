@@ -18,8 +18,8 @@ from printshop.kernel.paging import decode_cursor, decode_time_cursor, encode_cu
 
 def get_invoice(database: Database, settings: Settings, user: User, invoice_id: int) -> Invoice:
     """One invoice. Raises NotFound, also for another client's."""
-    document = database.call("get_invoice", p_invoice_id=invoice_id, p_client_id=user.reads_as)
-    return invoice_of(document, settings, reads_as=user.reads_as)
+    document = database.call("get_invoice", p_invoice_id=invoice_id, p_client_id=user.client_scope)
+    return invoice_of(document, settings, client_scope=user.client_scope)
 
 
 def list_invoices(
@@ -36,7 +36,7 @@ def list_invoices(
     after, after_id = decode_time_cursor(cursor)
     rows = database.call(
         "list_invoices",
-        p_client_id=user.reads_as,
+        p_client_id=user.client_scope,
         p_status=status,
         p_query=query,
         p_sort=sort,
@@ -53,13 +53,13 @@ def list_invoices(
 
 def list_payments(database: Database, user: User, invoice_id: int) -> list[Payment]:
     """Payments and refunds in the order in which they came. Raises NotFound."""
-    rows = database.call("list_payments", p_client_id=user.reads_as, p_invoice_id=invoice_id)
+    rows = database.call("list_payments", p_client_id=user.client_scope, p_invoice_id=invoice_id)
     return [Payment.model_validate(row) for row in rows]
 
 
 def list_files(database: Database, user: User, invoice_id: int) -> list[OrderFile]:
     """The models, g-codes and settings that are kept with an invoice. Raises NotFound."""
-    rows = database.call("list_invoice_files", p_client_scope=user.reads_as, p_invoice_id=invoice_id)
+    rows = database.call("list_invoice_files", p_client_scope=user.client_scope, p_invoice_id=invoice_id)
     return [OrderFile.model_validate(row) for row in rows]
 
 
@@ -70,7 +70,7 @@ def list_activity(
     (before_id,) = decode_cursor(cursor, (int,))
     rows = database.call(
         "list_invoice_activity",
-        p_client_id=user.reads_as,
+        p_client_id=user.client_scope,
         p_invoice_id=invoice_id,
         p_limit=limit + 1,
         p_before_id=before_id,

@@ -161,10 +161,10 @@ class Activity(CamelModel):
     metadata: dict[str, Any] | None
 
 
-def invoice_of(document: dict[str, Any], settings: Settings, *, reads_as: int | None = None) -> Invoice:
+def invoice_of(document: dict[str, Any], settings: Settings, *, client_scope: int | None = None) -> Invoice:
     """An invoice of the database as the API shows it: with a link to pay by while it is owed, in the token's place.
-    `reads_as` is the client who reads it, None the shop."""
-    return Invoice.model_validate(_shown(document, settings, reads_as))
+    `client_scope` is the client who reads it, None the shop."""
+    return Invoice.model_validate(_shown(document, settings, client_scope))
 
 
 def sent_invoice_of(document: dict[str, Any], settings: Settings) -> SentInvoice:
@@ -172,10 +172,10 @@ def sent_invoice_of(document: dict[str, Any], settings: Settings) -> SentInvoice
     return SentInvoice.model_validate(_shown(document, settings, None))
 
 
-def _shown(document: dict[str, Any], settings: Settings, reads_as: int | None) -> dict[str, Any]:
+def _shown(document: dict[str, Any], settings: Settings, client_scope: int | None) -> dict[str, Any]:
     return {
         **document,
-        "items": document["items"] if reads_as is None else for_customer(document["items"]),
-        "creditCents": document["creditCents"] if reads_as is None else None,
+        "items": document["items"] if client_scope is None else for_customer(document["items"]),
+        "creditCents": document["creditCents"] if client_scope is None else None,
         **card_payment(settings, document),
     }

@@ -4,15 +4,9 @@ import base64
 import binascii
 import json
 from datetime import datetime
-from typing import Annotated, Any
-
-from fastapi import Query
+from typing import Any
 
 from printshop.kernel.errors import BadRequest
-
-Limit = Annotated[int, Query(ge=1, le=200, description="Rows a page, at most 200")]
-Cursor = Annotated[str | None, Query(max_length=2500, description="`nextCursor` of the page before")]
-Search = Annotated[str | None, Query(max_length=200, description="Text to find, taken literally")]
 
 
 def encode_cursor(*place: Any) -> str:

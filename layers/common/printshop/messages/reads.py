@@ -42,7 +42,7 @@ def list_invoice_messages(
         "list_invoice_messages",
         p_invoice_id=invoice_id,
         p_user_id=reader.id,
-        p_client_id=reader.reads_as,
+        p_client_id=reader.client_scope,
         p_limit=limit,
         p_before_id=before_id,
     )

@@ -37,7 +37,7 @@ def write_invoice_message(
     written = database.call(
         "write_invoice_message",
         p_sender_id=sender.id,
-        p_client_id=sender.reads_as,
+        p_client_id=sender.client_scope,
         p_invoice_id=invoice_id,
         p_body=request.body,
     )

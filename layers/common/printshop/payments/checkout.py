@@ -40,7 +40,7 @@ def page_for_invoice(
     refresh: bool,
 ) -> CheckoutSession:
     """The page of an invoice for its owner or the shop; `refresh` retires the open one first. Raises as above."""
-    return _open(database, stripe, invoice_id=invoice_id, client_id=user.reads_as, refresh=refresh)
+    return _open(database, stripe, invoice_id=invoice_id, client_id=user.client_scope, refresh=refresh)
 
 
 def _open(

@@ -10,7 +10,7 @@ from printshop.quotes.schemas import PublicQuote, QuoteDetail, QuoteSort, QuoteS
 
 def get_quote(database: Database, settings: Settings, user: User, quote_id: int) -> QuoteDetail:
     """One quote. Raises NotFound, also for another client's and, to a client, for a DRAFT."""
-    document = database.call("get_quote", p_quote_id=quote_id, p_client_id=user.reads_as)
+    document = database.call("get_quote", p_quote_id=quote_id, p_client_id=user.client_scope)
     return quote_of(QuoteDetail, document, settings, for_shop=user.is_admin)
 
 
@@ -28,7 +28,7 @@ def list_quotes(
     after_created, after_id = decode_time_cursor(cursor)
     rows = database.call(
         "list_quotes",
-        p_client_id=user.reads_as,
+        p_client_id=user.client_scope,
         p_status=status,
         p_query=query,
         p_oldest_first=sort == "createdAt",
@@ -43,7 +43,7 @@ def list_quotes(
 
 def quote_files(database: Database, user: User, quote_id: int) -> list[OrderFile]:
     """The models, g-codes and settings that are kept with a quote. Raises NotFound."""
-    rows = database.call("list_quote_files", p_quote_id=quote_id, p_client_id=user.reads_as)
+    rows = database.call("list_quote_files", p_quote_id=quote_id, p_client_id=user.client_scope)
     return [OrderFile.model_validate(row) for row in rows]
 
 

@@ -3,18 +3,21 @@
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from uuid import uuid4
 
 from pydantic import BaseModel, Field
 
-from printshop.adapters.database import DatabaseError
+from printshop.adapters.database import Database, DatabaseError
 from printshop.adapters.storage.objects import BUCKETS, Bucket, Storage
-from printshop.config.settings import SettingsError
+from printshop.config.settings import Settings, SettingsError
 from printshop.kernel.base_model import CamelModel
 from printshop.kernel.errors import ApiError
 from printshop.kernel.log import get_logger
-from printshop.services import Services
+from printshop.payments.events import StripeProvider
+
+if TYPE_CHECKING:
+    from printshop.adapters.queues import MailQueue, SliceQueue
 
 STALE_AFTER_SECONDS = {"janitor": 30 * 60}
 """The janitor comes every ten minutes; slicer and browser report when they start, so theirs may be old."""
@@ -45,18 +48,26 @@ class Readiness(BaseModel):
     parts: Annotated[dict[str, Part], Field(examples=[{"database": {"ok": True, "ms": 4, "migrated": True}}])]
 
 
-def readiness(services: Services) -> Readiness:
-    """Try every part."""
-    database = _check(lambda: dict(services.database.call("readiness")))
-    database["ok"] = database["ok"] and database.get("migrated", False)
-    beats = database.pop("components", None)
+def readiness(
+    database: Database,
+    storage: Storage,
+    settings: Settings,
+    *,
+    queue: "Callable[[], SliceQueue]",
+    mail_queue: "Callable[[], MailQueue]",
+    stripe: StripeProvider,
+) -> Readiness:
+    """Try every part. Queues and Stripe are made within their checks: one that is not set up is a broken part."""
+    schema = _check(lambda: dict(database.call("readiness")))
+    schema["ok"] = schema["ok"] and schema.get("migrated", False)
+    beats = schema.pop("components", None)
     parts: dict[str, dict[str, Any]] = {
-        "database": database,
-        **{f"storage.{bucket}": _check(partial(_try_bucket, services.storage, bucket)) for bucket in BUCKETS},
-        "queue": _check(lambda: {"waiting": services.queue.depth()}),
-        "mailQueue": _check(lambda: {"waiting": services.mail_queue.depth()}),
-        "stripe": _stripe(services),
-        "webhook": {"ok": bool(services.settings.webhook_secret) or not services.settings.stripe_key},
+        "database": schema,
+        **{f"storage.{bucket}": _check(partial(_try_bucket, storage, bucket)) for bucket in BUCKETS},
+        "queue": _check(lambda: {"waiting": queue().depth()}),
+        "mailQueue": _check(lambda: {"waiting": mail_queue().depth()}),
+        "stripe": _check_stripe(settings, stripe),
+        "webhook": {"ok": bool(settings.webhook_secret) or not settings.stripe_key},
     }
     if beats is not None:
         parts |= _components(beats)
@@ -81,13 +92,13 @@ def _try_bucket(storage: Storage, bucket: Bucket) -> dict[str, Any]:
     return {"ok": deleted, "deleted": deleted}
 
 
-def _stripe(services: Services) -> dict[str, Any]:
-    if not services.settings.stripe_key:
+def _check_stripe(settings: Settings, stripe: StripeProvider) -> dict[str, Any]:
+    if not settings.stripe_key:
         return {
-            "ok": services.settings.app_env == "development",
+            "ok": settings.app_env == "development",
             "reason": "No Stripe key: no card payments.",
         }
-    return _check(lambda: {"livemode": services.stripe.check_key()})
+    return _check(lambda: {"livemode": stripe().check_key()})
 
 
 def _components(beats: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:

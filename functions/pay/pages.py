@@ -42,7 +42,7 @@ _TITLES = {
 }
 
 
-def refusal_page(error: ApiError) -> str:
+def error_page(error: ApiError) -> str:
     """HTML that says why there is no payment page and what to do. No scripts, nothing loaded."""
     title = _TITLES.get(error.code, "Please try again")
     return _PAGE.format(title=escape(title), style=_STYLE, message=escape(error.message))

@@ -124,7 +124,7 @@ def quote_page(quote: PublicQuote) -> str:
     return _page(f"Quote {quote.number}", "\n".join(part for part in parts if part))
 
 
-def refusal_page(error: ApiError) -> str:
+def error_page(error: ApiError) -> str:
     """HTML that says why there is no quote and what to do."""
     title = "Unknown link" if error.code == "QUOTE_NOT_FOUND" else "Please try again"
     return _page(title, _paragraph(error.message))
