@@ -64,7 +64,7 @@ def _look(
 ) -> Inspection:
     upload = scratch / "upload"
     if objects.download_to("tmp", model.storage_key, upload) != model.content_hash:
-        raise ModelError("MODEL_CHANGED", "The stored model is not the one that was accepted.")
+        raise ModelError("MODEL_CHANGED")
     try:
         return inspect(prepare_slicer_input(upload, model.filename), scratch, limits, keep_going)
     except InspectionFailed as error:

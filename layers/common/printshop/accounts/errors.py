@@ -30,13 +30,11 @@ def ask[T](request: Callable[[], T], *, refused: ApiError | None = None) -> T:
 
 
 def session_ended() -> Unauthorized:
-    return Unauthorized("SESSION_ENDED", "This session has ended; log in again.")
+    return Unauthorized("SESSION_ENDED")
 
 
 def _unavailable() -> Unavailable:
-    return Unavailable(
-        "AUTH_UNAVAILABLE", "The login service did not answer; try again in a moment.", retry_after=2
-    )
+    return Unavailable("AUTH_UNAVAILABLE", retry_after=2)
 
 
 _REFUSALS: dict[str, tuple[type[ApiError], str, str]] = {

@@ -158,9 +158,7 @@ class Logins:
         ):
             raise taken
         if found.created_at > datetime.now(UTC) - ABANDONED:
-            raise Conflict(
-                "INVITATION_RUNNING", "This address is being invited right now; try again in a minute."
-            )
+            raise Conflict("INVITATION_RUNNING")
         self._forget(found.id)
 
     @contextmanager
@@ -180,7 +178,7 @@ class Logins:
                     )
 
     def _forget(self, auth_user_id: str) -> None:
-        unknown = NotFound("USER_NOT_FOUND", "There is no such user.")
+        unknown = NotFound("USER_NOT_FOUND")
         try:
             ask(lambda: self._admin.delete_user(auth_user_id), refused=unknown)
         except NotFound:
@@ -194,6 +192,4 @@ def _check_client(invitation: Invitation) -> None:
             "UNKNOWN_CLIENT", "Name the client of this login in clientId.", [{"field": "clientId"}]
         )
     if invitation.role == "ADMIN" and invitation.client_id is not None:
-        raise Unprocessable(
-            "ADMIN_WITH_CLIENT", "An admin belongs to no client; leave clientId out.", [{"field": "clientId"}]
-        )
+        raise Unprocessable("ADMIN_WITH_CLIENT", details=[{"field": "clientId"}])

@@ -95,7 +95,7 @@ class Accounts:
         auth = self._auth()
         self._ask(
             lambda _: auth.sign_in_with_password({"email": identity.email, "password": current}),
-            refused=Forbidden("WRONG_PASSWORD", "The current password is not right."),
+            refused=Forbidden("WRONG_PASSWORD"),
         )
         return self._set_password(auth, new, identity.session_id, attempt)
 
@@ -109,9 +109,7 @@ class Accounts:
         auth = self._auth()
         answer = self._ask(
             lambda _: auth.verify_otp({"token_hash": token_hash, "type": "recovery"}),
-            refused=Unprocessable(
-                "RECOVERY_LINK_INVALID", "This link is spent or too old; ask for a new one."
-            ),
+            refused=Unprocessable("RECOVERY_LINK_INVALID"),
         )
         session = self._session(answer.session)
         self._open(session, self._attempts.of(attempt, session.user.email or ""))

@@ -34,7 +34,7 @@ class Identity:
 
 
 def invalid_token() -> Unauthorized:
-    return Unauthorized("INVALID_TOKEN", "The access token is not valid here; log in again.")
+    return Unauthorized("INVALID_TOKEN")
 
 
 class TokenVerifier:
@@ -60,9 +60,7 @@ class TokenVerifier:
             if algorithm == "HS256":
                 return self._ask_auth_server(token)
         except jwt.ExpiredSignatureError as error:
-            raise Unauthorized(
-                "TOKEN_EXPIRED", "The access token has expired; refresh it or log in."
-            ) from error
+            raise Unauthorized("TOKEN_EXPIRED") from error
         except jwt.PyJWKClientConnectionError as error:
             raise _auth_unavailable() from error
         except jwt.PyJWKClientError:
@@ -115,6 +113,4 @@ class TokenVerifier:
 
 
 def _auth_unavailable() -> Unavailable:
-    return Unavailable(
-        "AUTH_UNAVAILABLE", "The login service did not answer; try again in a moment.", retry_after=2
-    )
+    return Unavailable("AUTH_UNAVAILABLE", retry_after=2)

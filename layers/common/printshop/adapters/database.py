@@ -81,16 +81,11 @@ def _api_error(*, status: int, code: str, message: str, details: Any = None, **_
 
 
 def _not_storable() -> Unprocessable:
-    return Unprocessable(
-        "VALUE_REFUSED",
-        "Remove control characters from texts, keep numbers to 15 digits, and dates and time zones to real ones.",
-    )
+    return Unprocessable("VALUE_REFUSED")
 
 
 def _unavailable() -> Unavailable:
-    return Unavailable(
-        "DATABASE_UNAVAILABLE", "The database did not answer; try again in a moment.", retry_after=2
-    )
+    return Unavailable("DATABASE_UNAVAILABLE", retry_after=2)
 
 
 def _refusal(function: str, error: APIError) -> Exception:
@@ -101,9 +96,7 @@ def _refusal(function: str, error: APIError) -> Exception:
             status=int(code[2:]), code=error.hint or "REFUSED", message=error.message or "", details=details
         )
     if code == "23503":
-        return Conflict(
-            "REFERENCE_GONE", "Something that this request names was removed meanwhile; read it again."
-        )
+        return Conflict("REFERENCE_GONE")
     if code in _PASSING or code in {"502", "503", "504"}:
         return _unavailable()
     if code in _NOT_STORABLE:

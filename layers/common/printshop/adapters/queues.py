@@ -78,7 +78,7 @@ class _Queue:
 
 
 def _unavailable() -> Unavailable:
-    return Unavailable("QUEUE_UNAVAILABLE", "The queue did not answer; try again in a moment.", retry_after=5)
+    return Unavailable("QUEUE_UNAVAILABLE", retry_after=5)
 
 
 class SliceQueue:

@@ -116,7 +116,7 @@ class StripeGateway:
     @property
     def client(self) -> stripe.StripeClient:
         if self._client is None:
-            raise Conflict("STRIPE_NOT_CONFIGURED", "The shop takes no card payments here; pay it directly.")
+            raise Conflict("STRIPE_NOT_CONFIGURED")
         return self._client
 
     @property
@@ -295,11 +295,9 @@ class StripeGateway:
             except stripe.SignatureVerificationError:
                 continue
             except (ValueError, KeyError, TypeError, AttributeError) as error:
-                raise BadRequest("WEBHOOK_BODY_INVALID", "The body is not a Stripe event.") from error
+                raise BadRequest("WEBHOOK_BODY_INVALID") from error
         log.warn(scope="stripe.webhook", message="The signature does not fit")
-        raise BadRequest(
-            "WEBHOOK_SIGNATURE_INVALID", "The Stripe-Signature header does not fit the body or is too old."
-        )
+        raise BadRequest("WEBHOOK_SIGNATURE_INVALID")
 
 
 def _event(body: Any) -> dict[str, Any]:
@@ -342,6 +340,4 @@ def unavailable(error: Exception) -> ApiError:
     log.warn(scope="stripe.unavailable", error=error)
     if isinstance(error, stripe.AuthenticationError):
         current.renew()  # the key may have been rotated: the next try has the new one
-    return Unavailable(
-        "STRIPE_UNAVAILABLE", "The payment service did not answer; try again in a moment.", retry_after=5
-    )
+    return Unavailable("STRIPE_UNAVAILABLE", retry_after=5)

@@ -127,9 +127,7 @@ def complete_attachment(
         try:
             size = storage.info(ATTACHMENTS, found.storage_key).size
         except NotFound as error:
-            raise Conflict(
-                "UPLOAD_INCOMPLETE", "The file has not arrived; PUT it to its upload URL first."
-            ) from error
+            raise Conflict("UPLOAD_INCOMPLETE") from error
         try:
             _look_at(storage, found, size)
         except (Unprocessable, PayloadTooLarge):
@@ -162,9 +160,7 @@ def _look_at(storage: Storage, attachment: Attachment, size: int) -> None:
 
 
 def _too_large(details: list[dict[str, str]] | None = None) -> PayloadTooLarge:
-    return PayloadTooLarge(
-        "ATTACHMENT_TOO_LARGE", "An attachment has at most 25 MB; make it smaller.", details
-    )
+    return PayloadTooLarge("ATTACHMENT_TOO_LARGE", details=details)
 
 
 def get_invoice_attachment(

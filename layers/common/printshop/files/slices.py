@@ -147,7 +147,7 @@ def slice_status(
     context = SlicingContext.model_validate(answer)
     stored = context.file
     if stored is None:
-        raise NotFound("FILE_NOT_FOUND", "There is no such file of yours; upload it first.")
+        raise NotFound("FILE_NOT_FOUND")
     geometry = stored.geometry
     said = None
     if geometry is not None:
@@ -178,15 +178,11 @@ def slice_status(
 def _named(request: SliceRequest, context: SlicingContext) -> tuple[StoredTmpFile, SlicedMaterial, Geometry]:
     """What the request names. Raises NotFound, Unprocessable."""
     if context.file is None:
-        raise NotFound("FILE_NOT_FOUND", "There is no such file of yours; upload it first.")
+        raise NotFound("FILE_NOT_FOUND")
     if context.material is None:
-        raise Unprocessable(
-            "UNKNOWN_MATERIAL", "Choose one of the shop's materials.", [{"field": "materialId"}]
-        )
+        raise Unprocessable("UNKNOWN_MATERIAL", details=[{"field": "materialId"}])
     if request.printer_id and not context.printers:
-        raise Unprocessable(
-            "UNKNOWN_PRINTER", "Choose one of the shop's active printers.", [{"field": "printerId"}]
-        )
+        raise Unprocessable("UNKNOWN_PRINTER", details=[{"field": "printerId"}])
     return context.file, context.material, context.file.geometry or UNMEASURED
 
 

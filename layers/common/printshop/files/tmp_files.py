@@ -109,7 +109,7 @@ def get_tmp_file_signed_url(storage: Storage, file: StoredTmpFile, seconds: int)
 def get_preview_signed_url(storage: Storage, file: StoredTmpFile, seconds: int) -> str:
     """Of a model's picture. Raises NotFound PREVIEW_NOT_READY."""
     if file.preview_key is None:
-        raise NotFound("PREVIEW_NOT_READY", "The model has no picture yet; ask again in a few seconds.")
+        raise NotFound("PREVIEW_NOT_READY")
     return storage.signed_url(TMP, file.preview_key, seconds)
 
 

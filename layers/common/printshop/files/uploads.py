@@ -54,11 +54,7 @@ class Upload:
 
 def _refuse(model: UploadedModel, index: int, settings: Settings) -> None:
     if PurePath(model.filename).suffix.lower() not in MIME_TYPES:
-        raise Unprocessable(
-            "MODEL_TYPE",
-            "Only .stl and .3mf models are accepted; export the model as one.",
-            [{"field": f"files.{index}.filename"}],
-        )
+        raise Unprocessable("MODEL_TYPE", details=[{"field": f"files.{index}.filename"}])
     if model.size_bytes > settings.max_model_bytes:
         raise PayloadTooLarge(
             "MODEL_FILE_TOO_LARGE",
@@ -118,7 +114,7 @@ def complete_upload(
     )
     found = context.file
     if found is None:
-        raise NotFound("FILE_NOT_FOUND", "There is no such file of yours; upload it first.")
+        raise NotFound("FILE_NOT_FOUND")
     if not found.uploaded:
         found = _accept(storage, database, settings, user_id, found)
         try:
@@ -142,9 +138,7 @@ def _accept(
     try:
         size = storage.info(TMP, found.storage_key).size
     except NotFound as error:
-        raise Conflict(
-            "UPLOAD_INCOMPLETE", "The file has not arrived; PUT it to its upload URL first."
-        ) from error
+        raise Conflict("UPLOAD_INCOMPLETE") from error
     try:
         content_hash, geometry = _look_at(storage, settings, found, size)
     except (ModelError, PayloadTooLarge):

@@ -33,7 +33,7 @@ def check_ends(filename: str, size: int, head: bytes, tail: bytes) -> ModelKind:
     """The kind of a file of `size` bytes, from its ends. Raises ModelError."""
     suffix = PurePath(filename).suffix.lower()
     if suffix not in {".stl", ".3mf"}:
-        raise ModelError("MODEL_TYPE", "Only .stl and .3mf models are accepted; export the model as one.")
+        raise ModelError("MODEL_TYPE")
     if size == 0:
         raise ModelError("MODEL_EMPTY", "The file is empty; export the model again.")
     if suffix == ".3mf":

@@ -203,7 +203,7 @@ def bad_coordinates() -> ModelError:
 
 
 def _empty() -> ModelError:
-    return ModelError("MODEL_EMPTY", "The model has no triangles; export it again.")
+    return ModelError("MODEL_EMPTY")
 
 
 def _neither(size: int, head: bytes) -> ModelError:
@@ -214,4 +214,4 @@ def _neither(size: int, head: bytes) -> ModelError:
             "MODEL_TRUNCATED",
             f"The STL promises {count} triangles ({expected} bytes) but ends after {size} bytes; upload it again.",
         )
-    return ModelError("MODEL_NOT_STL", "The content is not STL; export the model as STL (binary is best).")
+    return ModelError("MODEL_NOT_STL")

@@ -43,7 +43,7 @@ def looks_like_zip(head: bytes) -> bool:
 def check_ends(size: int, head: bytes, tail: bytes) -> None:
     """Refuse what is plainly no 3MF: `head` and `tail` are the file's first and last bytes."""
     if not looks_like_zip(head):
-        raise ModelError("MODEL_NOT_3MF", "The content is not a 3MF package; export the model as 3MF again.")
+        raise ModelError("MODEL_NOT_3MF")
     start, length = _directory(size, tail)
     in_tail = start - (size - len(tail))
     if in_tail >= 0:

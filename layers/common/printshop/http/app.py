@@ -65,9 +65,7 @@ class _Envelope:
 
         length = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
         if length.isdigit() and int(length) > MAX_BODY:
-            refusal = PayloadTooLarge(
-                "BODY_TOO_LARGE", "A body has at most 1 MB; upload files by their upload URL."
-            )
+            refusal = PayloadTooLarge("BODY_TOO_LARGE")
             await _answer(refusal)(scope, receive, send_with_headers)
             return
         await self._app(scope, receive, send_with_headers)
@@ -94,12 +92,12 @@ async def _invalid(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101
     faults = error.errors()
     if any(fault["type"] == "json_invalid" for fault in faults):
-        return _answer(BadRequest("BODY_NOT_JSON", "The body is not valid JSON."))
+        return _answer(BadRequest("BODY_NOT_JSON"))
     details = [
         {"field": ".".join(str(part) for part in fault["loc"][1:]), "problem": fault["msg"]}
         for fault in faults
     ]
-    return _answer(Unprocessable("INVALID_REQUEST", "Correct the fields named in details.", details))
+    return _answer(Unprocessable("INVALID_REQUEST", details=details))
 
 
 async def _unroutable(_: Request, error: Exception) -> JSONResponse:
@@ -112,12 +110,7 @@ async def _unroutable(_: Request, error: Exception) -> JSONResponse:
 async def _broken(request: Request, error: Exception) -> JSONResponse:
     """A defect of ours: the trace goes to the log, the caller gets the number to ask about."""
     log.error(scope="http.defect", error=error, data={"route": _route(request)})
-    body = {
-        "code": "INTERNAL",
-        "message": "This failed on our side; try again, and tell the shop the correlation id if it stays.",
-        "details": {"correlationId": _correlation_id(request.scope)},
-    }
-    return JSONResponse({"error": body}, 500)
+    return _answer(ApiError("INTERNAL", details={"correlationId": _correlation_id(request.scope)}))
 
 
 def _route(request: Request) -> str:

@@ -49,10 +49,7 @@ def check_origin(request: Request, origins: frozenset[str]) -> None:
     of the shop's. Raises Forbidden ORIGIN_MISMATCH.
     """
     if request.method not in SAFE_METHODS and origin_of(request.headers.get("origin", "")) not in origins:
-        raise Forbidden(
-            "ORIGIN_MISMATCH",
-            "A write with cookies must come from the shop's own pages; send a bearer token instead.",
-        )
+        raise Forbidden("ORIGIN_MISMATCH")
 
 
 def require_same_origin(request: Request, services: ServicesDep) -> None:
@@ -87,9 +84,7 @@ def _access_token(request: Request, origins: frozenset[str]) -> str:
     if cookie := request.cookies.get(TOKEN_COOKIE):
         check_origin(request, origins)
         return cookie
-    raise Unauthorized(
-        "NO_TOKEN", "Log in first: send the sb:token cookie or an Authorization: Bearer header."
-    )
+    raise Unauthorized("NO_TOKEN")
 
 
 def _caller(request: Request, services: Services, *, fresh: bool) -> Caller:
@@ -112,9 +107,7 @@ def current_caller(caller: "AnyCaller") -> Caller:
 def require_password_changed(user: User) -> User:
     """The user, once they have changed the one-time password. Raises Forbidden PASSWORD_CHANGE_REQUIRED."""
     if user.must_change_password:
-        raise Forbidden(
-            "PASSWORD_CHANGE_REQUIRED", "Change the one-time password first, by auth/change-password."
-        )
+        raise Forbidden("PASSWORD_CHANGE_REQUIRED")
     return user
 
 
@@ -127,7 +120,7 @@ def client_user(caller: "CurrentCaller") -> User:
     """A client's login: the portal shows one client's own rows, and the shop is no client. Raises Forbidden
     CLIENT_ONLY."""
     if caller.user.client_id is None or caller.user.is_admin:
-        raise Forbidden("CLIENT_ONLY", "Only a client's own login has a portal; use the shop's routes.")
+        raise Forbidden("CLIENT_ONLY")
     return caller.user
 
 
@@ -142,7 +135,7 @@ def admin_user(request: Request, services: ServicesDep) -> User:
 
 def admin_only() -> Forbidden:
     """The error for a client who calls one of the shop's routes."""
-    return Forbidden("ADMIN_ONLY", "Only the shop may do this.")
+    return Forbidden("ADMIN_ONLY")
 
 
 async def identified_request(request: Request, services: ServicesDep) -> IdentifiedRequest:
@@ -168,11 +161,9 @@ def idempotency_key(
 ) -> str:
     """The header's value. Raises BadRequest IDEMPOTENCY_KEY_MISSING, IDEMPOTENCY_KEY_INVALID."""
     if key is None:
-        raise BadRequest("IDEMPOTENCY_KEY_MISSING", "Send an Idempotency-Key header, such as a fresh UUID.")
+        raise BadRequest("IDEMPOTENCY_KEY_MISSING")
     if not 1 <= len(key) <= 255 or not key.isascii() or not key.isprintable():
-        raise BadRequest(
-            "IDEMPOTENCY_KEY_INVALID", "An Idempotency-Key has 1 to 255 printable ASCII characters."
-        )
+        raise BadRequest("IDEMPOTENCY_KEY_INVALID")
     return key
 
 

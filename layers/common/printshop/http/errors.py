@@ -4,6 +4,8 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
+from printshop.kernel.error_codes import ERROR_SENTENCES
+
 
 class Error(BaseModel):
     """Why a request failed, and what to do next."""
@@ -22,7 +24,7 @@ class ErrorResponse(BaseModel):
 def error_responses(*causes: str) -> dict[int | str, dict[str, Any]]:
     """The `responses=` of a route: `error_responses("404 QUOTE_NOT_FOUND", "409 NOT_A_DRAFT")`. Name only the route's
     own errors: those that every route may answer (login, rights, validation, outage) are added to the document."""
-    by_status: dict[int | str, list[str]] = {}
+    by_status: dict[int, list[str]] = {}
     for cause in causes:
         status, code = cause.split()
         by_status.setdefault(int(status), []).append(code)
@@ -33,11 +35,14 @@ def error_responses(*causes: str) -> dict[int | str, dict[str, Any]]:
             "content": {
                 "application/json": {
                     "examples": {
-                        code: {"value": {"error": {"code": code, "message": "…", "details": None}}}
+                        code: {
+                            "value": {"error": {"code": code, "message": sentences[code], "details": None}}
+                        }
                         for code in codes
                     }
                 }
             },
         }
         for status, codes in by_status.items()
+        for sentences in (ERROR_SENTENCES[status],)
     }

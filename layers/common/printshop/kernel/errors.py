@@ -1,4 +1,4 @@
-"""Every refusal the API can answer, as one tree.
+"""Every error that the API answers, as one tree.
 
 ApiError
 ├── BadRequest 400          the request cannot be read
@@ -11,24 +11,38 @@ ApiError
 ├── TooManyRequests 429
 └── Unavailable 503         a part we depend on does not answer: try again
 
-A `code` is stable and upper-case, one per cause; a `message` is a sentence that says what to do next.
+A `code` is stable and upper-case, one per cause; a `message` is a sentence that says what to do next. Codes and their
+general sentences are registered in `printshop.kernel.error_codes`:
+
+    raise NotFound("CLIENT_NOT_FOUND")
+    raise Conflict("ALREADY_PAID", f"Invoice {number} is paid; nothing is left to pay.")
 """
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from printshop.kernel.error_codes import ERROR_SENTENCES
+
 
 class ApiError(Exception):
-    """A refusal with its HTTP status, stable code, sentence and optional details (field paths)."""
+    """An error with its HTTP status, stable code, sentence and optional details (field paths).
+
+    Without a `message`, the registered sentence of the code is sent.
+    """
 
     status: ClassVar[int] = 500
 
     def __init__(
-        self, code: str, message: str, details: Any = None, *, retry_after: int | None = None
+        self,
+        code: str,
+        message: str | None = None,
+        details: Any = None,
+        *,
+        retry_after: int | None = None,
     ) -> None:
-        super().__init__(f"{code}: {message}")
+        self.message = ERROR_SENTENCES[self.status][code] if message is None else message
+        super().__init__(f"{code}: {self.message}")
         self.code = code
-        self.message = message
         self.details = details
         self.retry_after = retry_after
         """Seconds after which the same request may succeed, for the Retry-After header."""
@@ -88,4 +102,4 @@ BY_STATUS: Mapping[int, type[ApiError]] = {
         Unavailable,
     )
 }
-"""The class for a status, so that a refusal decided inside the database keeps its meaning on the way out."""
+"""The class for a status, so that an error decided inside the database keeps its meaning on the way out."""

@@ -41,4 +41,4 @@ def decode_time_cursor(cursor: str | None) -> tuple[str | None, int | None]:
 
 
 def _invalid() -> BadRequest:
-    return BadRequest("CURSOR_INVALID", "Send the nextCursor of the page before, or none for the first page.")
+    return BadRequest("CURSOR_INVALID")

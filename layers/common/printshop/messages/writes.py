@@ -10,9 +10,7 @@ def write_to_thread(database: Database, sender: User, request: ThreadMessageRequ
     """Write into the named thread, a client into his own. Raises NotFound, Unprocessable."""
     user_id = request.user_id
     if user_id is None and sender.is_admin:
-        raise Unprocessable(
-            "USER_MISSING", "Name the login to whom you write in userId.", [{"field": "userId"}]
-        )
+        raise Unprocessable("USER_MISSING", details=[{"field": "userId"}])
     if not sender.is_admin and user_id not in {None, sender.id}:
         raise NotFound("USER_NOT_FOUND", "There is no such thread of yours; leave userId out.")
     return write_message(database, sender, user_id or sender.id, request)

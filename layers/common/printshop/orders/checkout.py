@@ -82,11 +82,7 @@ def checkout(
     else:
         order = price_order(inputs, request.items, request.shipping, currency)
         if request.expected_total_cents != order.totals.total_cents:
-            raise Conflict(
-                "PRICE_CHANGED",
-                "The price is not the one expected; look at the new breakdown and send its totalCents.",
-                order.breakdown().model_dump(mode="json", by_alias=True),
-            )
+            raise Conflict("PRICE_CHANGED", details=order.breakdown().model_dump(mode="json", by_alias=True))
         document, items, files = _invoice(order, request, client_id, folder)
     keep_copies(storage, files)
     answer = database.call(

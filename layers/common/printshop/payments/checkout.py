@@ -81,9 +81,7 @@ def _open(
                 raise _refusal(state, error) from error
             else:
                 refused = True
-    raise Unavailable(
-        "CHECKOUT_UNAVAILABLE", "The payment page could not be made; try again in a moment.", retry_after=5
-    )
+    raise Unavailable("CHECKOUT_UNAVAILABLE", retry_after=5)
 
 
 def _make(

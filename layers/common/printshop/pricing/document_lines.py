@@ -206,7 +206,7 @@ def price_document(request: DocumentRequest, book: PriceBook, currency: str) -> 
         discount=request.discount,
     )
     if sums.total_cents > MAX_TOTAL_CENTS:
-        raise Unprocessable("AMOUNT_TOO_LARGE", "Split this document; its total is beyond what is kept.")
+        raise Unprocessable("AMOUNT_TOO_LARGE")
     return PricedDocument(request, book.currency or currency, tuple(items), sums, book)
 
 
@@ -235,11 +235,7 @@ def _price_line(request: LineRequest, sliced: SlicedModel | None, book: PriceBoo
         price = template.unit_price_cents
     description = request.description or (template.name if template else None)
     if price is None or description is None:
-        raise Unprocessable(
-            "LINE_WITHOUT_PRICE",
-            "Give this line a description and a unitPriceCents, a FIXED template, figures, or a print.",
-            [{"field": field}],
-        )
+        raise Unprocessable("LINE_WITHOUT_PRICE", details=[{"field": field}])
     return PricedItem(request, description, Line(_milli(request.quantity), price, request.discount), {})
 
 
@@ -293,11 +289,7 @@ def _lot_item(
     sliced: SlicedModel | None,
 ) -> PricedItem:
     if request.quantity != 1 or request.unit_price_cents is not None:
-        raise Unprocessable(
-            "LOT_HAS_ITS_PRICE",
-            "A print is priced as one lot: give its pieces, and leave quantity and unitPriceCents out.",
-            [{"field": field}],
-        )
+        raise Unprocessable("LOT_HAS_ITS_PRICE", details=[{"field": field}])
     line = Line(QUANTITY_SCALE, cost.total_cents, request.discount)
     return PricedItem(request, description, line, details, sliced, cost)
 
@@ -308,11 +300,7 @@ def _template(request: LineRequest, book: PriceBook, field: str) -> StoredTempla
     for template in book.templates:
         if template.id == request.product_template_id:
             return template
-    raise Unprocessable(
-        "UNKNOWN_TEMPLATE",
-        "Choose one of the shop's active product templates.",
-        [{"field": f"{field}.productTemplateId"}],
-    )
+    raise Unprocessable("UNKNOWN_TEMPLATE", details=[{"field": f"{field}.productTemplateId"}])
 
 
 def _milli(quantity: float) -> int:

@@ -43,9 +43,5 @@ def region_for(regions: Sequence[ShippingRegion], *, state: str, postcode: str) 
 
     best = max(regions, key=lambda region: (specificity(region), -region.id), default=None)
     if best is None or specificity(best) < 0:
-        raise Unprocessable(
-            "NO_SHIPPING_REGION",
-            "The shop does not deliver to this address; ask for a quote.",
-            [{"field": "shipping"}],
-        )
+        raise Unprocessable("NO_SHIPPING_REGION", details=[{"field": "shipping"}])
     return best

@@ -97,9 +97,7 @@ class Period:
 
     def __post_init__(self) -> None:
         if self.first and self.last and self.first > self.last:
-            raise Unprocessable(
-                "PERIOD_REVERSED", "Let `from` be no later than `to`.", [{"field": "from"}, {"field": "to"}]
-            )
+            raise Unprocessable("PERIOD_REVERSED", details=[{"field": "from"}, {"field": "to"}])
 
     def parameters(self) -> dict[str, str | None]:
         return {

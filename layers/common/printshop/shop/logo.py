@@ -28,7 +28,7 @@ def as_data_url(contents: bytes) -> str:
     Raises PayloadTooLarge LOGO_TOO_LARGE, Unprocessable LOGO_NOT_AN_IMAGE or LOGO_SVG_UNSAFE.
     """
     if len(contents) > MAX_BYTES:
-        raise PayloadTooLarge("LOGO_TOO_LARGE", "A logo has at most 1 MB; save it smaller.")
+        raise PayloadTooLarge("LOGO_TOO_LARGE")
     if _looks_like_xml(contents):
         kind, kept = "svg+xml", clean_svg(contents)
         if len(kept) > MAX_KEPT_BYTES:
@@ -82,9 +82,7 @@ def _decoded(contents: bytes) -> "Image":
         Image.DecompressionBombError,
         Image.DecompressionBombWarning,
     ) as error:
-        raise Unprocessable(
-            "LOGO_NOT_AN_IMAGE", "Send a readable PNG, JPEG, WebP or SVG picture as the body."
-        ) from error
+        raise Unprocessable("LOGO_NOT_AN_IMAGE") from error
 
 
 def _png(image: "Image") -> bytes:

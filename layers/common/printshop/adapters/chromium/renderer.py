@@ -95,14 +95,10 @@ class Renderer:
                 return await self._attempt(html, now + self._time_limit)
             except BrowserNotStartedError as error:
                 log.error(scope="pdf.render", error=error)
-                raise Unavailable(
-                    "RENDERER_UNAVAILABLE", "PDFs cannot be made right now; try later."
-                ) from error
+                raise Unavailable("RENDERER_UNAVAILABLE") from error
             except (BrowserFailedError, TimeoutError) as error:
                 log.error(scope="pdf.render", error=error)
-                raise Unavailable(
-                    "RENDER_FAILED", "The PDF could not be made; try again.", retry_after=5
-                ) from error
+                raise Unavailable("RENDER_FAILED", retry_after=5) from error
 
     async def close(self) -> None:
         """End the browser; the next document starts another."""

@@ -263,15 +263,13 @@ def _translate(status: int, code: str, message: str) -> ApiError:
     if status == 404 or code in {"not_found", "NoSuchKey"}:
         return NotFound("FILE_NOT_FOUND", "The file is no longer stored.")
     if status == 409:
-        return Conflict("FILE_EXISTS", "A file of this name is already stored; remove or replace it first.")
+        return Conflict("FILE_EXISTS")
     if status == 413:
-        return PayloadTooLarge("FILE_TOO_LARGE", "The file is larger than this bucket takes.")
+        return PayloadTooLarge("FILE_TOO_LARGE")
     if status in {400, 415, 416, 422}:
         return Unprocessable("FILE_REFUSED", f"Storage does not take this file: {message}.")
     return _storage_unavailable()
 
 
 def _storage_unavailable() -> Unavailable:
-    return Unavailable(
-        "STORAGE_UNAVAILABLE", "File storage did not answer; try again in a moment.", retry_after=2
-    )
+    return Unavailable("STORAGE_UNAVAILABLE", retry_after=2)
