@@ -10,9 +10,10 @@ from scripts.openapi.about import DESCRIPTION, SECURITY_SCHEMES, STATUSES, TAGS,
 from scripts.openapi.apps import ROOT, Served, served
 from scripts.openapi.guards import error_codes_of, security_of
 from scripts.openapi.samples import Schema, sample
-from scripts.openapi.sentences import sentences
 
 from fastapi.openapi.utils import get_openapi  # isort: skip  (after the apps have set the environment)
+from printshop.kernel.error_codes import ERROR_SENTENCES
+
 from printshop.http.errors import ErrorResponse  # isort: skip
 
 TARGET = ROOT / "functions" / "docs" / "openapi.json"
@@ -150,19 +151,22 @@ def _add_errors(responses: dict[str, Any], status: str, codes: list[str]) -> Non
 def _error_examples(document: dict[str, Any]) -> dict[str, Any]:
     """An example of each error code that an operation names."""
     named = {
-        code
+        (int(status), code)
         for path in document["paths"].values()
         for operation in path.values()
-        for response in operation["responses"].values()
+        for status, response in operation["responses"].items()
         for code, example in response.get("content", {}).get(JSON, {}).get("examples", {}).items()
         if "$ref" in example
     }
-    return {code: {"value": {"error": _error(code)}} for code in sorted(named)}
+    return {
+        code: {"value": {"error": _error(status, code)}}
+        for status, code in sorted(named, key=lambda cause: cause[1])
+    }
 
 
-def _error(code: str) -> dict[str, Any]:
+def _error(status: int, code: str) -> dict[str, Any]:
     details = [{"field": "email", "problem": "Field required"}] if code == "INVALID_REQUEST" else None
-    return {"code": code, "message": sentences().get(code, "…"), "details": details}
+    return {"code": code, "message": ERROR_SENTENCES[status][code], "details": details}
 
 
 def _add_examples(operation: Operation, schemas: dict[str, Schema]) -> None:

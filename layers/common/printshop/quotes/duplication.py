@@ -37,7 +37,7 @@ def duplicate_quote(
             return quote_of(Quote, answer["quote"], settings, for_shop=True)
         copies += [_copy_file(storage, file) for file in answer["copy"]]
     remove_objects(storage, ORDER_FILES, _copied_keys(copies))
-    raise Conflict("FILES_CHANGED", "The quote's files were changed meanwhile; duplicate it again.")
+    raise Conflict("FILES_CHANGED")
 
 
 def _copied_keys(copies: list[dict[str, Any]]) -> list[str]:
