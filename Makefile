@@ -60,9 +60,10 @@ test: setup-tests ## Unit, integration, contract, template and end-to-end tests
 test-full: setup-tests ## The same, with the full sizes of load, race and fuzz tests
 	@$(PYTHON) -m pytest $(PARALLEL)
 
-lint: setup ## ruff and mypy, strict, and every call of an SQL function against its declaration
+lint: setup ## ruff, mypy strict, import contracts, and every call of an SQL function against its declaration
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@PYTHONPATH=layers/common $(BIN)/lint-imports --no-logo --cache-dir .local/import-linter > .local/lint-imports.log || { cat .local/lint-imports.log; exit 1; }
 	@$(PYTHON) -m scripts.sql_calls
 	@$(PYTHON) -m scripts.typecheck
 
