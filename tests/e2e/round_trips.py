@@ -11,13 +11,13 @@ BESIDE = {
     "get_inspection_input", "store_inspection", "claim_mail", "set_mail_pdf", "mark_mail_sent", "fail_mail",
 }  # fmt: skip
 """What the slicer, the mailer and a function's start ask, on their own time."""
-LOOK_UPS = ("get_request_context", "count_attempt")
+LOOK_UPS = ("authenticate", "get_request_context", "count_attempt")
 """Whether the caller may ask at all: who is logged in, and how often whoever is not has tried."""
 
 
 @dataclass(frozen=True)
 class RoundTrips:
-    """Requests by what they are: `get_request_context`, an rpc's name, `storage` or `auth`."""
+    """Requests by what they are: `authenticate`, `get_request_context`, an rpc's name, `storage` or `auth`."""
 
     made: tuple[str, ...]
 
