@@ -9,8 +9,8 @@ import pytest
 from printshop.geometry.errors import ModelError
 from printshop.geometry.mesh import load_triangles
 from printshop.geometry.model_file import check_upload
+from printshop.geometry.model_warnings import find_warnings
 from printshop.geometry.slicer_input import prepare_slicer_input
-from printshop.geometry.warnings import find_warnings
 from scripts.sample_models import gallery
 from tests.unit.geometry.hostile_files import ACCEPTED, CORPUS, REFUSED, Hostile
 

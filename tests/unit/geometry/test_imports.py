@@ -42,7 +42,7 @@ def test_no_function_loads_numpy_at_its_start(folder: Path) -> None:
 def test_what_the_api_knows_of_intake_at_its_start_needs_no_numpy() -> None:
     modules = (
         "dimensions, errors, fit, model_file, near_origin, slicer_input, stl, "
-        "threemf_model, threemf_package, threemf_reader, threemf_rebuild, warnings"
+        "threemf_model, threemf_package, threemf_reader, threemf_rebuild, model_warnings"
     )
     assert not loads_numpy(f"from printshop.geometry import {modules}", ROOT)
 

@@ -8,7 +8,7 @@ from pydantic import Field
 from printshop.files.slicing_context import SlicedPrinter, SlicingContext
 from printshop.geometry.dimensions import Geometry
 from printshop.geometry.fit import Fit, fit
-from printshop.geometry.warnings import ModelWarning, find_warnings
+from printshop.geometry.model_warnings import ModelWarning, find_warnings
 from printshop.kernel.base_model import CamelModel
 from printshop.pricing.print_price import price_print
 from printshop.slicing.estimate import Range, estimate

@@ -1,14 +1,23 @@
-"""Model intake: from a customer's upload to geometry that may be measured, drawn and sliced.
+"""Geometry of models: reading, checking and measuring STL and 3MF files. Imports the kernel only.
 
-model_file  STL or 3MF, by extension and content         (stl, package: the two formats)
-deadline    how long a model may take to read
-contents    what a 3MF places on the bed                 (model_xml, safe_xml: its parts as a stream, within limits)
-prepare     from accepted upload to the slicer's file    (threemf: a 3MF rebuilt from its geometry alone)
-mesh        a model's triangles as arrays                (needs numpy, like measure: import them where they are used)
-measure     box, volume and area in one pass             (geometry: the figures)
-fit         which printers it fits, or by how many mm it does not
-warnings    what its owner should look at
-inspection  the closer look, by a child in the fence     (inspector: that child; topology: how the mesh hangs
-            together; preview, raster: its picture; all need numpy)
-refusals    why a model is not accepted
+model_file         STL or 3MF, by file extension and content; check_upload checks and measures a whole file
+stl                both kinds of STL, binary and ASCII
+threemf_package    the ZIP package of a 3MF
+threemf_model      the model XML of a 3MF              (safe_xml: foreign XML as a stream, within limits)
+threemf_reader     a whole 3MF: its parts in order, meshes, build items and components
+threemf_rebuild    a 3MF written anew from its geometry alone
+slicer_input       from an accepted upload to the file that the slicer reads
+near_origin        moves a model that was drawn far from the origin
+deadline           limits the time that reading a model may take
+dimensions         bounding box, volume, area and units
+fit                which printers a model fits, or by how many mm it is too large
+model_warnings     what the customer should check before ordering
+errors             ModelError: why a model is not accepted
+
+These need numpy (and `preview` Pillow), so import them where they are used:
+
+mesh               a model's triangles as arrays
+measure            box, volume and area in one pass
+topology           open edges, winding and separate bodies
+preview            a picture of the model              (depth_buffer: which triangle is visible at each pixel)
 """

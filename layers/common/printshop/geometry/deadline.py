@@ -1,4 +1,4 @@
-"""When to give a model up: what its owner waits for, and a gateway that waits no longer, has to end."""
+"""A time limit for reading a model, because the customer and the gateway wait only so long."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -7,18 +7,18 @@ from printshop.geometry.errors import ModelError
 
 
 class Deadline:
-    """So many seconds of a clock from now on, looked at piece by piece."""
+    """A number of seconds from now, by the given clock, checked between two chunks of a model."""
 
     def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._ends = clock() + seconds
+        self._ends_at = clock() + seconds
 
-    def watch[T](self, pieces: Iterable[T]) -> Iterator[T]:
-        """The same pieces while there is time. Raises ModelError MODEL_TOO_COMPLEX."""
-        for piece in pieces:
-            if self._clock() > self._ends:
+    def watch[T](self, chunks: Iterable[T]) -> Iterator[T]:
+        """Yield the same chunks until the time is over. Raises ModelError MODEL_TOO_COMPLEX."""
+        for chunk in chunks:
+            if self._clock() > self._ends_at:
                 raise ModelError(
                     "MODEL_TOO_COMPLEX",
                     "The model takes too long to read; reduce its triangles, or export it as binary STL.",
                 )
-            yield piece
+            yield chunk

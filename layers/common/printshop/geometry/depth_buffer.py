@@ -1,8 +1,8 @@
-"""A depth buffer in numpy: which triangle is seen at each pixel.
+"""A depth buffer in numpy: which triangle is visible at each pixel.
 
-Triangles are cut into lines along their longer side and lines into pixels, so that the work is the pixels they
-cover, whatever their shape and number; memory is bounded by batches. Ties go to the triangle that comes first, so
-that the same mesh gives the same picture.
+Triangles are cut into lines along their longer side, and lines into pixels, so the work is proportional to the pixels
+they cover, whatever their shape and number. Batches bound the memory. Of two triangles at the same depth the first
+one is visible, so that the same mesh gives the same picture.
 """
 
 from collections.abc import Iterator
@@ -13,31 +13,31 @@ import numpy.typing as npt
 type Floats = npt.NDArray[np.float32]
 type Ints = npt.NDArray[np.int32]
 
-NEAR_ENOUGH = 1 / 256
-"""Pixels that a triangle reaches beyond its edge, so that rounding leaves no crack between neighbours."""
+EDGE_REACH = 1 / 256
+"""By how many pixels a triangle is widened, so that rounding leaves no gap between neighbours."""
 
 _LINES_AT_ONCE = 1 << 18
 _PIXELS_AT_ONCE = 1 << 20
-_DEPTH_STEPS = np.float32(2**24 - 1)  # all that a float32 can tell apart
-_NOTHING = np.uint64(2**64 - 1)
+_DEPTH_STEPS = np.float32(2**24 - 1)  # the precision of a float32
+_EMPTY = np.uint64(2**64 - 1)
 _ID_BITS = np.uint64(32)
 
 
 class DepthBuffer:
-    """`width` × `height` pixels, each with the nearest triangle that covers its centre."""
+    """`width` × `height` pixels; each holds the nearest triangle that covers its centre."""
 
     def __init__(self, width: int, height: int, budget: int) -> None:
         self.width, self.height = width, height
         self.budget = budget
-        """Pixels and lines that may still be drawn; then `draw` does nothing more."""
-        # Depth above, triangle below, in one number: the smaller one is in front.
-        self._cells = np.full(width * height, _NOTHING)
+        """Pixels and lines that may still be drawn; at 0, `draw` does nothing."""
+        # Depth in the high bits, triangle in the low bits of one integer: the smallest value is in front.
+        self._cells = np.full(width * height, _EMPTY)
 
-    def draw(self, corners: Floats, ids: Ints, reach: float = NEAR_ENOUGH) -> None:
+    def draw(self, corners: Floats, ids: Ints, reach: float = EDGE_REACH) -> None:
         """Add triangles: (3,3,n) by axis (x to the right, y down in pixels; depth, 0 near to 1 far) and corner.
 
-        `ids` (n,) names them. `reach`: pixels by which each is widened; above 0.5, none is
-        too thin to be seen.
+        `ids` (n,) are the triangles' numbers. Each is widened by `reach` pixels; above 0.5, even the thinnest is
+        visible.
         """
         x, y, depth = corners
         upright = np.ptp(y, axis=0) > np.ptp(x, axis=0)
@@ -46,25 +46,25 @@ class DepthBuffer:
             (upright, y, x, (self.width, 1), (self.height, self.width)),
         ):
             if chosen.any():
-                parts = _Parts(along, across, depth, ids).some(np.flatnonzero(chosen))
-                self._draw(parts, strides, sizes, np.float32(reach))
+                triangles = _Triangles(along, across, depth, ids).select(np.flatnonzero(chosen))
+                self._draw(triangles, strides, sizes, np.float32(reach))
 
-    def seen(self) -> tuple[Ints, Floats]:
-        """(height, width): the triangle at each pixel, -1 for none, and its depth, 0 for none."""
+    def visible(self) -> tuple[Ints, Floats]:
+        """Two arrays (height, width): the triangle at each pixel (-1: none) and its depth (0: none)."""
         shape = (self.height, self.width)
-        nothing = self._cells == _NOTHING
+        is_empty = self._cells == _EMPTY
         ids = (self._cells & np.uint64(2**32 - 1)).astype(np.int32)
-        ids[nothing] = -1
+        ids[is_empty] = -1
         depth = (self._cells >> _ID_BITS).astype(np.float32) / _DEPTH_STEPS
-        depth[nothing] = 0
+        depth[is_empty] = 0
         return ids.reshape(shape), depth.reshape(shape)
 
     def _draw(
-        self, parts: "_Parts", strides: tuple[int, int], sizes: tuple[int, int], reach: np.float32
+        self, triangles: "_Triangles", strides: tuple[int, int], sizes: tuple[int, int], reach: np.float32
     ) -> None:
-        first, count = _covered(parts.across.min(axis=0), parts.across.max(axis=0), reach, sizes[1])
+        first, count = _covered(triangles.across.min(axis=0), triangles.across.max(axis=0), reach, sizes[1])
         for batch in _batches(count, _LINES_AT_ONCE):
-            lines = _Lines(parts.some(batch), first[batch], count[batch], reach, sizes[0])
+            lines = _Lines(triangles.select(batch), first[batch], count[batch], reach, sizes[0])
             self.budget -= len(lines.count)
             for pixels in _batches(lines.count, _PIXELS_AT_ONCE):
                 if self.budget <= 0:
@@ -74,22 +74,27 @@ class DepthBuffer:
                 self.budget -= len(where)
 
 
-class _Parts:
-    """Triangles: place along the lines and across them and depth, each (3,n) by corner; ids (n,)."""
+class _Triangles:
+    """Corners of triangles: position along the lines, position across them, depth, each (3,n); ids (n,)."""
 
     def __init__(self, along: Floats, across: Floats, depth: Floats, ids: Ints) -> None:
         self.along, self.across, self.depth, self.ids = along, across, depth, ids
 
-    def some(self, which: "slice | npt.NDArray[np.intp]") -> "_Parts":
+    def select(self, which: "slice | npt.NDArray[np.intp]") -> "_Triangles":
         if isinstance(which, slice):
-            return _Parts(self.along[:, which], self.across[:, which], self.depth[:, which], self.ids[which])
+            return _Triangles(
+                self.along[:, which], self.across[:, which], self.depth[:, which], self.ids[which]
+            )
         along, across, depth = (
             np.take(array, which, axis=1) for array in (self.along, self.across, self.depth)
         )
-        return _Parts(along, across, depth, self.ids[which])
+        return _Triangles(along, across, depth, self.ids[which])
 
     def slopes(self) -> tuple[Floats, Floats, Floats]:
-        """Depth as a plane: per pixel along, per pixel across, and at the origin. Edge-on: flat."""
+        """Each triangle's depth as a plane: change per pixel along, per pixel across, and value at the origin.
+
+        A triangle seen edge-on has a constant depth.
+        """
         a, b, d = self.along, self.across, self.depth
         a1, a2 = a[1] - a[0], a[2] - a[0]
         b1, b2 = b[1] - b[0], b[2] - b[0]
@@ -103,35 +108,35 @@ class _Parts:
 
 
 class _Lines:
-    """The pixel lines of some triangles: triangle i has `count[i]` of them from `first[i]` on."""
+    """The pixel lines of some triangles: triangle i has `count[i]` lines, the first of which is `first[i]`."""
 
-    def __init__(self, parts: _Parts, first: Ints, count: Ints, reach: np.float32, size: int) -> None:
+    def __init__(self, triangles: _Triangles, first: Ints, count: Ints, reach: np.float32, size: int) -> None:
         owner, step = _runs(count)
-        self._parts, self._owner = parts, owner
+        self._triangles, self._owner = triangles, owner
         self._across = np.repeat(first, count) + step
-        low, high = self._ends(parts, count, reach)
+        low, high = self._ends(triangles, count, reach)
         self._first, self.count = _covered(low, high, reach, size)
 
-    def _ends(self, parts: _Parts, count: Ints, reach: np.float32) -> tuple[Floats, Floats]:
-        """Where each line enters and leaves its triangle: the outermost crossings with the three edges."""
-        across = parts.across
+    def _ends(self, triangles: _Triangles, count: Ints, reach: np.float32) -> tuple[Floats, Floats]:
+        """Where each line enters and leaves its triangle: the outermost intersections with the three edges."""
+        across = triangles.across
         narrow = np.repeat(np.ptp(across, axis=0) <= 2 * reach, count)
         centre = self._across.astype(np.float32) + np.float32(0.5)
-        # A line that only comes near takes the nearest cut.
+        # A line that passes just outside the triangle is cut at the triangle's nearest corner.
         np.clip(
             centre, np.repeat(across.min(axis=0), count), np.repeat(across.max(axis=0), count), out=centre
         )
-        # A triangle narrower than its reach is as good as a line: all of it.
-        low = np.where(narrow, np.repeat(parts.along.min(axis=0), count), np.float32(np.inf))
-        high = np.where(narrow, np.repeat(parts.along.max(axis=0), count), np.float32(-np.inf))
-        for here, there in ((0, 1), (1, 2), (2, 0)):
-            rise = across[there] - across[here]
-            level = rise == 0
-            rise[level] = 1
-            lean = np.where(level, np.float32(0), (parts.along[there] - parts.along[here]) / rise)
-            above = centre - np.repeat(across[here], count)
-            cut = np.repeat(parts.along[here], count) + above * np.repeat(lean, count)
-            rise[level] = 0
+        # A triangle narrower than its reach is drawn over its full length.
+        low = np.where(narrow, np.repeat(triangles.along.min(axis=0), count), np.float32(np.inf))
+        high = np.where(narrow, np.repeat(triangles.along.max(axis=0), count), np.float32(-np.inf))
+        for start, end in ((0, 1), (1, 2), (2, 0)):
+            rise = across[end] - across[start]
+            is_level = rise == 0
+            rise[is_level] = 1
+            slope = np.where(is_level, np.float32(0), (triangles.along[end] - triangles.along[start]) / rise)
+            above = centre - np.repeat(across[start], count)
+            cut = np.repeat(triangles.along[start], count) + above * np.repeat(slope, count)
+            rise[is_level] = 0
             part = np.repeat(rise, count)
             crossed = (above >= np.minimum(part, 0)) & (above <= np.maximum(part, 0))
             np.minimum(low, cut, out=low, where=crossed)
@@ -141,26 +146,28 @@ class _Lines:
     def pixels(
         self, which: slice, strides: tuple[int, int]
     ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.uint64]]:
-        """The pixels of some lines: their places in the buffer and what to put there."""
+        """The pixels of some lines: their positions in the buffer and the values for these positions."""
         count, owner, across = self.count[which], self._owner[which], self._across[which]
-        parts = self._parts
+        triangles = self._triangles
         line, step = _runs(count)
         along = self._first[which][line] + step
-        per_along, per_across, origin = parts.slopes()
+        per_along, per_across, origin = triangles.slopes()
         half = np.float32(0.5)
         start = origin[owner] + per_across[owner] * (across + half) + per_along[owner] * half
         triangle = owner[line]
         depth = start[line] + per_along[triangle] * along
-        # Widened triangles, and thin ones by rounding, would stick out of their own depth.
-        np.clip(depth, parts.depth.min(axis=0)[triangle], parts.depth.max(axis=0)[triangle], out=depth)
+        # In the widened rim, and by rounding in thin triangles, the plane exceeds the triangle's own depths.
+        np.clip(
+            depth, triangles.depth.min(axis=0)[triangle], triangles.depth.max(axis=0)[triangle], out=depth
+        )
         cells = (depth * _DEPTH_STEPS).astype(np.uint64)
         cells <<= _ID_BITS
-        cells |= parts.ids[triangle].astype(np.uint64)
+        cells |= triangles.ids[triangle].astype(np.uint64)
         return along.astype(np.intp) * strides[0] + (across.astype(np.intp) * strides[1])[line], cells
 
 
 def _covered(low: Floats, high: Floats, reach: np.float32, size: int) -> tuple[Ints, Ints]:
-    """The pixels (or lines) whose centres lie from `low` to `high`: the first and how many."""
+    """The pixels (or lines) whose centres lie between `low` and `high`: the first one and their number."""
     half = np.float32(0.5)
     first = np.clip(np.ceil(low - half - reach), 0, size).astype(np.int32)
     last = np.clip(np.floor(high - half + reach), -1, size - 1).astype(np.int32)
@@ -168,14 +175,14 @@ def _covered(low: Floats, high: Floats, reach: np.float32, size: int) -> tuple[I
 
 
 def _runs(count: Ints) -> tuple[Ints, Ints]:
-    """For counts 2, 0, 3: the owners 0 0 2 2 2 and the steps 0 1 0 1 2."""
+    """Expand counts: 2, 0, 3 gives the owners 0 0 2 2 2 and the steps 0 1 0 1 2."""
     owner = np.repeat(np.arange(len(count), dtype=np.int32), count)
     begin = np.cumsum(count, dtype=np.int32) - count
     return owner, np.arange(len(owner), dtype=np.int32) - np.repeat(begin, count)
 
 
 def _batches(count: Ints, limit: int) -> Iterator[slice]:
-    """Slices of `count` that sum to about `limit` each: never above it by more than one count."""
+    """Slices of `count` whose sums do not exceed `limit`, except a slice of one larger count."""
     total = np.cumsum(count, dtype=np.int64)
     begin = 0
     while begin < len(count):

@@ -1,4 +1,4 @@
-"""What a model file measures: the figures that need no slicer."""
+"""The dimensions of a model: bounding box, volume, area and unit."""
 
 from collections.abc import Mapping
 from typing import Annotated, Literal
@@ -8,10 +8,9 @@ from pydantic import Field
 from printshop.kernel.base_model import CamelModel
 
 MAX_COORDINATE = 1e6
-"""How far from the origin a corner may lie, in the model's unit and in mm. Keeps infinity and NaN out as well."""
+"""The largest accepted coordinate, in the model's unit and in mm. Comparing with it also rejects infinity and NaN."""
 
 type Unit = Literal["micron", "millimeter", "centimeter", "inch", "foot", "meter"]
-
 
 UNIT_MM: Mapping[Unit, float] = {
     "micron": 0.001,
@@ -21,11 +20,11 @@ UNIT_MM: Mapping[Unit, float] = {
     "foot": 304.8,
     "meter": 1000.0,
 }
-"""How many mm each unit of a 3MF has."""
+"""The length of each 3MF unit in mm."""
 
 
 class Box(CamelModel):
-    """A bounding box's edges in mm, to 0.001."""
+    """The edges of a bounding box in mm, rounded to 0.001."""
 
     x: Annotated[float, Field(examples=[64.2])]
     y: Annotated[float, Field(examples=[51.6])]
@@ -33,11 +32,15 @@ class Box(CamelModel):
 
 
 class Geometry(CamelModel):
-    """A model in mm, as it will stand on the bed: all build items of a 3MF, with their transforms."""
+    """A model's dimensions as it stands on the bed: of a 3MF all build items, each with its transform."""
 
     triangles: Annotated[int, Field(examples=[5682])]
     box: Box
-    volume_mm3: Annotated[float, Field(alias="volumeMm3", description="Enclosed, whichever way it is wound")]
-    area_mm2: Annotated[float, Field(alias="areaMm2", description="Of the surface")]
-    is_inverted: Annotated[bool, Field(description="Wound inside out: its signed volume is negative")]
-    unit: Annotated[Unit | None, Field(description="What a 3MF states; an STL states none")]
+    volume_mm3: Annotated[float, Field(alias="volumeMm3", description="Enclosed volume, always positive")]
+    area_mm2: Annotated[float, Field(alias="areaMm2", description="The area of the surface")]
+    is_inverted: Annotated[
+        bool, Field(description="The surface faces inwards: its signed volume is negative")
+    ]
+    unit: Annotated[
+        Unit | None, Field(description="The unit that a 3MF states; null for an STL, which states none")
+    ]

@@ -1,4 +1,4 @@
-"""Which printers a model fits, and by how many mm it does not.
+"""Check which printers a model fits, and by how many mm it is too large for the others.
 
 fit(Box(x=120, y=80, z=233.4), [BuildVolume(1, "Prusa MK4", (250, 210, 210))])[0].reason
 # "23.4 mm too tall for Prusa MK4 (210 mm)"
@@ -15,8 +15,8 @@ from printshop.geometry.dimensions import Box
 from printshop.kernel.base_model import CamelModel
 
 _SLACK_MM = 0.001
-"""A box is known to 0.001 mm."""
-_TOO = ("too wide", "too deep", "too tall")
+"""A box is rounded to 0.001 mm, so an excess below that is none."""
+_TOO_LARGE = ("too wide", "too deep", "too tall")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,22 +29,25 @@ class BuildVolume:
 
 
 class Fit(CamelModel):
-    """How a model stands to one printer."""
+    """Whether a model fits one printer, and if not, by how much it is too large."""
 
     printer_id: Annotated[int, Field(examples=[1])]
     printer: Annotated[str, Field(examples=["Prusa MK4"])]
     fits: bool
-    is_turned: Annotated[bool, Field(description="By 90° about the vertical, which is the better way here")]
+    is_turned: Annotated[
+        bool, Field(description="Turned by 90° about the vertical axis, because it fits better so")
+    ]
     excess: Annotated[
-        Box | None, Field(description="How many mm it is too large on each axis of the printer")
+        Box | None, Field(description="By how many mm it is too large on each axis of the printer")
     ]
     reason: Annotated[str | None, Field(examples=["23.4 mm too tall for Prusa MK4 (210 mm)"])]
 
 
 def fit(box: Box, printers: Sequence[BuildVolume], scale: float = 100, brim_mm: float = 0) -> list[Fit]:
-    """How a model of that box (mm), printed at `scale` % with a brim, stands to each printer, in their order.
+    """Check a model with that box, printed at `scale` % with a brim, against each printer; results in their order.
 
-    No slicer minds a brim that leaves the bed, and PrusaSlicer 2.5 minds no height: this is the check.
+    The slicers do not check this themselves: none notices a brim beyond the bed's edge, and PrusaSlicer 2.5 does
+    not check the height.
     """
     return [_fit(box, printer, scale, brim_mm) for printer in printers]
 
@@ -53,7 +56,7 @@ def _fit(box: Box, printer: BuildVolume, scale: float, brim_mm: float) -> Fit:
     x, y, z = (edge * scale / 100 for edge in (box.x, box.y, box.z))
     x, y = x + 2 * brim_mm, y + 2 * brim_mm
     straight, turned = _excess((x, y, z), printer.bed_mm), _excess((y, x, z), printer.bed_mm)
-    excess = min(straight, turned, key=sum)  # of two that are alike the first: not turned
+    excess = min(straight, turned, key=sum)  # if equal, the first: not turned
     is_turned = excess is turned
     fits = not any(excess)
     return Fit(
@@ -62,7 +65,7 @@ def _fit(box: Box, printer: BuildVolume, scale: float, brim_mm: float) -> Fit:
         fits=fits,
         is_turned=is_turned,
         excess=None if fits else Box(x=excess[0], y=excess[1], z=excess[2]),
-        reason=None if fits else _in_words(excess, printer, is_turned=is_turned),
+        reason=None if fits else _reason(excess, printer, is_turned=is_turned),
     )
 
 
@@ -71,14 +74,14 @@ def _excess(edges: Sequence[float], bed: Sequence[float]) -> tuple[float, ...]:
     return tuple(round(mm, 3) if mm > _SLACK_MM else 0.0 for mm in over)
 
 
-def _in_words(excess: Sequence[float], printer: BuildVolume, *, is_turned: bool) -> str:
+def _reason(excess: Sequence[float], printer: BuildVolume, *, is_turned: bool) -> str:
     axes = [axis for axis in range(3) if excess[axis]]
-    over = " and ".join(f"{_millimetres(excess[axis])} mm {_TOO[axis]}" for axis in axes)
+    amounts = " and ".join(f"{_millimetres(excess[axis])} mm {_TOO_LARGE[axis]}" for axis in axes)
     limits = " × ".join(f"{printer.bed_mm[axis]:g}" for axis in axes)
     turned = ", even turned by 90°" if is_turned and any(excess[:2]) else ""
-    return f"{over} for {printer.name} ({limits} mm){turned}"
+    return f"{amounts} for {printer.name} ({limits} mm){turned}"
 
 
 def _millimetres(mm: float) -> str:
-    """To 0.1, upwards: a model made smaller by that much fits."""
+    """Rounded up to 0.1 mm, so that a model made smaller by that much fits."""
     return f"{math.ceil(round(mm * 10, 2)) / 10:.1f}".removesuffix(".0")

@@ -1,6 +1,6 @@
-"""Box, volume and area of a model in one pass over its triangles, in bounded memory.
+"""Measure box, volume and area of a model in one pass over its triangles, in bounded memory.
 
-The same pass sees every coordinate, so it is also the check that all of them are usable numbers.
+The same pass checks that every coordinate is a usable number.
 """
 
 import math
@@ -17,38 +17,41 @@ from printshop.geometry.model_file import ModelKind
 
 
 def measure(path: Path, kind: ModelKind, seconds: float = math.inf) -> Geometry:
-    """What the model at `path` measures, as it will stand on the bed, if that takes no longer than `seconds`.
+    """Measure the model at `path` as it stands on the bed, in at most `seconds`.
 
-    The volume of what is not closed is the one about the middle of its box, so that neither its place nor the
-    order of its triangles matters. Each mesh of a 3MF counts as solid whichever way it is wound, as the slicer
-    takes it. Raises ModelError.
+    An open mesh has no defined volume: it is measured about the middle of its box, so that neither the mesh's place
+    nor the order of its triangles matters. Each mesh of a 3MF counts as solid whichever way it is wound, as it does
+    for the slicer. Raises ModelError.
     """
     deadline = Deadline(seconds)
     if kind is ModelKind.THREE_MF:
         model = mesh.load_3mf(path, deadline)
-        sums = [_sums(deadline.watch(body)) for body in model.bodies()]
+        sums = [_add_up(deadline.watch(instance)) for instance in model.instances()]
         unit = model.unit
     else:
         is_binary = kind is ModelKind.STL_BINARY
         chunks = mesh.binary_chunks(path) if is_binary else mesh.stl_text_chunks(path, deadline)
-        sums = [_sums(deadline.watch(chunks))]
+        sums = [_add_up(deadline.watch(chunks))]
         unit = None
-    low = np.min([body.low for body in sums], axis=0)
-    high = np.max([body.high for body in sums], axis=0)
+    low = np.min([each.low for each in sums], axis=0)
+    high = np.max([each.high for each in sums], axis=0)
     x, y, z = (round(float(edge), 3) for edge in high - low)
-    volumes = [body.signed_volume() for body in sums]
+    volumes = [each.signed_volume() for each in sums]
     return Geometry(
-        triangles=sum(body.triangles for body in sums),
+        triangles=sum(each.triangles for each in sums),
         box=Box(x=x, y=y, z=z),
         volume_mm3=round(sum(map(abs, volumes)), 3),
-        area_mm2=round(sum(body.area for body in sums), 3),
+        area_mm2=round(sum(each.area for each in sums), 3),
         is_inverted=any(volume < 0 for volume in volumes),
         unit=unit,
     )
 
 
 class _Sums:
-    """What triangles add up to. Volumes are taken about the first corner seen, so that digits are not lost."""
+    """Count, area, volume and extent of the triangles added so far.
+
+    The volume is summed about the first corner, because sums about a distant origin would lose digits.
+    """
 
     def __init__(self) -> None:
         self.triangles = 0
@@ -61,11 +64,11 @@ class _Sums:
 
     def add(self, triangles: mesh.Triangles) -> None:
         """Add triangles (n, 3, 3) in mm. Raises ModelError MODEL_BAD_COORDINATES."""
-        # Axes first and triangles last, so that every step below runs along memory.
+        # Axes first and triangles last, so that every step below reads contiguous memory.
         corners = np.empty((3, 3, len(triangles)))
         corners[:] = triangles.transpose(1, 2, 0)
         low, high = corners.min(axis=(0, 2)), corners.max(axis=(0, 2))
-        # NaN passes through min and max, and is not less than anything.
+        # min and max of NaN are NaN, which fails every comparison.
         if not (np.all(low > -MAX_COORDINATE) and np.all(high < MAX_COORDINATE)):
             raise stl.bad_coordinates()
         if not self.triangles:
@@ -79,17 +82,17 @@ class _Sums:
         self._area_vector += cross.sum(axis=1) / 2
 
     def signed_volume(self) -> float:
-        """About the middle of the box. Positive when the surface faces outwards; in mm³."""
+        """The volume about the middle of the box, in mm³; positive when the surface faces outwards."""
         shift = (self.low + self.high) / 2 - self._origin
         return self._volume - float(shift @ self._area_vector) / 3
 
 
 def _cross(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Cross products of vectors that stand in columns: numpy's own takes them in rows, at three times the time."""
+    """Cross products of column vectors. numpy's own function takes rows and three times as long."""
     return np.stack((a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]))
 
 
-def _sums(chunks: Iterable[mesh.Triangles]) -> _Sums:
+def _add_up(chunks: Iterable[mesh.Triangles]) -> _Sums:
     sums = _Sums()
     for chunk in chunks:
         sums.add(chunk)

@@ -1,6 +1,6 @@
-"""Is this file the STL or 3MF that its name says? Extension and content must agree.
+"""Check that an upload is the STL or 3MF that its file extension says.
 
-`check_ends` needs only the first and the last bytes; `check_upload` reads all of the file.
+`check_ends` needs only the first and the last bytes; `check_upload` reads the whole file and measures it.
 """
 
 import os
@@ -13,13 +13,15 @@ from printshop.geometry.errors import ModelError
 
 HEAD_BYTES = 1024
 TAIL_BYTES = 64 * 1024
-"""How much of each end `check_ends` wants: `data[:HEAD_BYTES]` and `data[-TAIL_BYTES:]`, or all of less."""
+"""What `check_ends` takes: `data[:HEAD_BYTES]` and `data[-TAIL_BYTES:]`, or the whole of a shorter file."""
 
 CHECK_SECONDS = 20.0
-"""The gateway waits for 29, and the file has to be fetched before and stored after."""
+"""The gateway waits 29 s, in which the file is also downloaded and its result stored."""
 
 
 class ModelKind(StrEnum):
+    """The file formats that are accepted."""
+
     STL_BINARY = "stl-binary"
     STL_ASCII = "stl-ascii"
     THREE_MF = "3mf"
@@ -30,7 +32,7 @@ class ModelKind(StrEnum):
 
 
 def check_ends(filename: str, size: int, head: bytes, tail: bytes) -> ModelKind:
-    """The kind of a file of `size` bytes, from its ends. Raises ModelError."""
+    """Tell the kind of a file of `size` bytes from its first and last bytes. Raises ModelError."""
     suffix = PurePath(filename).suffix.lower()
     if suffix not in {".stl", ".3mf"}:
         raise ModelError("MODEL_TYPE")
@@ -46,7 +48,7 @@ def check_ends(filename: str, size: int, head: bytes, tail: bytes) -> ModelKind:
 
 
 def kind_of_file(path: Path, filename: str) -> ModelKind:
-    """The kind of the file at `path`, uploaded as `filename`, from its ends. Raises ModelError."""
+    """Tell the kind of the file at `path`, uploaded as `filename`, from its ends. Raises ModelError."""
     size = path.stat().st_size
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
@@ -56,11 +58,12 @@ def kind_of_file(path: Path, filename: str) -> ModelKind:
 
 
 def check_upload(path: Path, filename: str, seconds: float = CHECK_SECONDS) -> tuple[ModelKind, Geometry]:
-    """Check all of the file at `path`, uploaded as `filename`, and measure it: one pass does both.
+    """Check the whole file at `path`, uploaded as `filename`, and measure it in the same pass.
 
-    Raises ModelError, MODEL_TOO_COMPLEX when `seconds` are over. Memory is bounded whatever the size.
+    Raises ModelError, with MODEL_TOO_COMPLEX when it takes longer than `seconds`. Memory is bounded whatever the
+    file's size.
     """
-    # numpy costs a tenth of a second: whoever measures nothing does without.
+    # Imported here: numpy takes a tenth of a second, and most requests measure no model.
     from printshop.geometry.measure import measure  # noqa: PLC0415
 
     kind = kind_of_file(path, filename)

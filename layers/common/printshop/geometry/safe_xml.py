@@ -1,8 +1,8 @@
-"""Foreign XML as a stream of elements, within limits.
+"""Read untrusted XML as a stream of elements, within limits.
 
-expat reads; a document type (and with it every entity) is refused, as are deep nesting, tags of a megabyte,
-thousands of different names or namespaces, or endless ones, each of which expat would keep in memory, and more
-elements than a model of the largest size can need.
+The parser is expat. Errors are: a document type (and with it every entity), deep nesting, tags of more than a
+megabyte, too many or too long names and namespaces (expat keeps each of them in memory), and more elements than the
+largest model needs.
 """
 
 import re
@@ -17,22 +17,22 @@ MAX_DEPTH = 32
 MAX_TAG_BYTES = 1024 * 1024
 MAX_NAMES = 20_000
 MAX_NAME_CHARACTERS = 1_000_000
-"""Of all names together."""
+"""Limit on the length of all names together."""
 MAX_URI_CHARACTERS = 256
-"""Of a namespace, which each name in it repeats."""
+"""Limit on a namespace, because expat repeats it in each name."""
 MAX_ELEMENTS = 10_000_000
-"""That expat reads: runs do not count."""
+"""Limit on the elements that expat reads; elements of runs do not count."""
 _UNFINISHED_BYTES = 1024
 
-# What expat reads by itself. For others Python would look among all of its codecs, of which some are no encodings.
+# The encodings that expat decodes itself. For others Python would search all of its codecs, some of which do not
+# decode text.
 _ENCODINGS = {"UTF-8", "UTF-16", "UTF-16LE", "UTF-16BE", "US-ASCII", "ISO-8859-1"}
 
 type Start = Callable[[str, Mapping[str, str]], None]
-"""Called with `namespace name` and the attributes (those in a namespace as `namespace name`, too)."""
-
+"""Called with `namespace name` and the attributes (attributes in a namespace are named in the same way)."""
 
 type Run = Callable[[bytes], int]
-"""Takes a run of plain children from the beginning of the bytes, and says how many bytes those were."""
+"""Reads a run of plain child elements from the start of the bytes and returns the number of bytes read."""
 
 
 def read_elements(
@@ -44,14 +44,14 @@ def read_elements(
 ) -> None:
     """Call `start` and `end` for each element, `namespace` for each prefix declared. Raises ModelError.
 
-    `runs` may take children of an element (`namespace name`) past expat, many at once. It is asked right after the
-    element's plain tag (`<name>`), so its children without prefix or namespace of their own are in the element's
-    namespace; what it leaves is read as ever.
+    `runs` maps an element (`namespace name`) to a function that reads its children without expat, many at once. The
+    function is called right after the element's start tag if that is plain (`<name>`, no attributes), so children
+    without a prefix are in the same namespace. expat reads what the function leaves.
     """
     reader = _Reader(start, end, namespace, runs or {})
     try:
         for chunk in chunks:
-            reader.take(chunk)
+            reader.feed(chunk)
         reader.finish()
     except expat.ExpatError as error:
         raise ModelError(
@@ -60,7 +60,7 @@ def read_elements(
 
 
 class _Reader:
-    """expat with limits, and the runs that pass it by."""
+    """An expat parser with limits, and the runs that are read without it."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class _Reader:
         runs: Mapping[str, Run],
     ) -> None:
         self._start, self._end, self._namespace, self._runs = start, end, namespace, runs
-        self._depth = self._elements = self._namespaces = self._fed = 0
+        self._depth = self._elements = self._namespaces = self._parsed_bytes = 0
         self._names = self._name_characters = 0
         self._opened, self._opened_at = "", -1
         self._run: Run | None = None
@@ -84,35 +84,35 @@ class _Reader:
         parser.StartElementHandler = self._descend
         parser.EndElementHandler = self._ascend
 
-    def take(self, chunk: bytes) -> None:
+    def feed(self, chunk: bytes) -> None:
         data, self._rest = self._rest + chunk, b""
         while data:
             if self._run:
                 data = data[self._run(data) :]
                 if len(data) < _UNFINISHED_BYTES and b">" not in data:
-                    self._rest = data  # of a tag that the next chunk ends
+                    self._rest = data  # the start of a tag that the next chunk completes
                     return
             tag = self._plain_tag.search(data)
             piece = data[: tag.end()] if tag else data
             data = data[len(piece) :]
-            self._feed(piece)
-            # It is that tag, and not the same characters in a comment, if expat says that it began there.
-            begins = tag and self._opened_at == self._fed - len(tag[0])
+            self._parse(piece)
+            # expat reported an element at this place, so this is the tag and not the same text in a comment.
+            begins = tag and self._opened_at == self._parsed_bytes - len(tag[0])
             self._run = self._runs[self._opened] if begins else None
 
     def finish(self) -> None:
-        self._feed(self._rest)
+        self._parse(self._rest)
         self._parser.Parse(b"", True)
 
-    def _feed(self, data: bytes) -> None:
+    def _parse(self, data: bytes) -> None:
         self._parser.Parse(data, False)
-        self._fed += len(data)
-        if self._fed - self._parser.CurrentByteIndex > MAX_TAG_BYTES:
+        self._parsed_bytes += len(data)
+        if self._parsed_bytes - self._parser.CurrentByteIndex > MAX_TAG_BYTES:
             raise _unsafe("holds a tag of more than a megabyte")
         names = self._parser.intern
         new = len(names) - self._names
         self._names += new
-        # The prefix of a default namespace is None.
+        # The name of the default namespace's prefix is None.
         self._name_characters += sum(map(len, filter(None, islice(reversed(names), new))))
         if self._names > MAX_NAMES or self._name_characters > MAX_NAME_CHARACTERS:
             raise _unsafe(f"uses more than {MAX_NAMES} different names, or endless ones")

@@ -1,4 +1,4 @@
-"""From an accepted upload to the file that the slicer may see."""
+"""Prepare an accepted upload for the slicer, which reads only the prepared file."""
 
 from pathlib import Path
 
@@ -6,17 +6,18 @@ from printshop.geometry import near_origin, stl, threemf_rebuild
 from printshop.geometry.model_file import ModelKind, kind_of_file
 
 PREPARE_SECONDS = 60.0
-"""Of the processor: three times what the check may take, as the model is written besides."""
+"""Processor time: three times the limit of the check, because the model is written as well as read."""
 
 
 def prepare_slicer_input(upload: Path, filename: str, seconds: float = PREPARE_SECONDS) -> Path:
-    """Return the file to slice, made beside `upload`, which its owner named `filename`.
+    """Turn `upload`, which its owner named `filename`, into the file to slice, and return its path beside `upload`.
 
-    The upload is one that `check_upload` accepted: the worker compares its SHA-256 with the accepted one before.
-    So an STL is not read again, but only made unambiguous, in place; it holds nothing but numbers, and those were
-    checked. A 3MF holds more than what was measured: it is rebuilt from its geometry, checked anew as it is read,
-    and the upload removed. What lies far from the origin is brought near. Raises ModelError, MODEL_TOO_COMPLEX
-    when `seconds` of the processor are over. Memory is bounded whatever the size, and numpy is hardly ever needed.
+    The upload must be one that `check_upload` accepted: the caller compares its SHA-256 with the accepted one first.
+    An STL holds only numbers, which were checked then, so it is changed in place and not checked again: it is moved
+    near the origin if it is far away, and marked so that the slicer recognises its kind. A 3MF holds more than the
+    checked geometry, so it is rebuilt from its geometry, checked again while it is read, and the upload is removed.
+    Raises ModelError, with MODEL_TOO_COMPLEX when it takes more than `seconds` of processor time. Memory is bounded
+    whatever the size; numpy is loaded only to move a binary STL.
     """
     kind = kind_of_file(upload, filename)
     model = upload.with_name(f"model{kind.suffix}")

@@ -1,7 +1,7 @@
-"""STL, both dialects: recognised by the size equation, read through once, and made unambiguous for the slicer.
+"""STL in both kinds, binary and ASCII: told apart, read in one pass, and marked so that the slicer tells them apart.
 
-Binary: 80 bytes of header, a little-endian uint32 count, 50 bytes a triangle. Many begin with "solid" all the
-same, so the size decides before the text does.
+A binary STL has 80 bytes of header, the number of triangles as a little-endian uint32, and 50 bytes a triangle. Many
+binary files begin with "solid" like ASCII ones, so the file's size is compared first.
 """
 
 import re
@@ -15,14 +15,14 @@ from printshop.geometry.errors import ModelError
 
 HEADER_BYTES = 84
 TRIANGLE_BYTES = 50
-# A count above this in a file that does not fit it is not a count: the file was never an STL.
+# If a file's size does not match its count and the count is larger than this, the file was never an STL.
 _PLAUSIBLE_TRIANGLES = 40_000_000
 LINE_BYTES = 65_536
 _BLOCK_BYTES = 65_536
 
 _BLANK_LINE = re.compile(rb"\n[^\S\n]*+\n")
 _LINE_END = re.compile(rb"\n\s*+")
-# A facet word by word, each line ended by a bar; 0 stands for any number.
+# The words of a facet in the usual form; a bar ends each line, and 0 stands for any number.
 _USUAL_FACET = (
     b"facet normal 0 0 0 | outer loop | vertex 0 0 0 | vertex 0 0 0 | vertex 0 0 0 | endloop | endfacet |"
 ).split()
@@ -30,7 +30,7 @@ _COORDINATES = [
     place + axis for place, word in enumerate(_USUAL_FACET) if word == b"vertex" for axis in (1, 2, 3)
 ]
 
-# Where PrusaSlicer looks (2.5 and 2.9 alike) to tell the dialects apart: binary if any byte there is above 127.
+# The bytes by which PrusaSlicer (2.5 and 2.9) decides: it reads a file as binary if any of them is above 127.
 _SNIFFED = slice(84, 84 + 128)
 _FIRST_ATTRIBUTE = 84 + 48
 
@@ -39,7 +39,7 @@ _TEXT_CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1f]")
 
 
 def check_ends(size: int, head: bytes, tail: bytes) -> bool:
-    """True for binary, False for ASCII, from the ends of the file. Raises ModelError."""
+    """Tell from the ends of the file whether it is binary (True) or ASCII (False). Raises ModelError."""
     if size >= HEADER_BYTES:
         count = int.from_bytes(head[80:84], "little")
         if size == HEADER_BYTES + TRIANGLE_BYTES * count:
@@ -49,35 +49,38 @@ def check_ends(size: int, head: bytes, tail: bytes) -> bool:
     if _LEADING_SOLID.match(head) and not _TEXT_CONTROLS.search(head):
         _check_ascii_ends(head, tail)
         return False
-    raise _neither(size, head)
+    raise _not_stl(size, head)
 
 
 def is_binary(path: Path) -> bool:
-    """Whether the size of a checked STL says that it is binary."""
+    """Whether a checked STL is binary, by its size."""
     with path.open("rb") as file:
         count = file.read(HEADER_BYTES)[80:]
     return path.stat().st_size == HEADER_BYTES + TRIANGLE_BYTES * int.from_bytes(count, "little")
 
 
 def read_text(path: Path, numbers_at_once: int, deadline: Deadline) -> Iterator[array[float]]:
-    """The corners of an ASCII STL, nine numbers a triangle, in arrays of about so many numbers.
+    """The corners of an ASCII STL, nine numbers a triangle, in arrays of about `numbers_at_once` numbers.
 
-    Each facet is closed and has three corners. Raises ModelError, MODEL_EMPTY when there is none.
+    Raises ModelError if a facet does not have three corners or is not closed, MODEL_EMPTY if there is no facet.
     """
-    text = _Text()
+    facets = _FacetReader()
     with path.open("rb") as file:
         for block in deadline.watch(_blocks(file)):
-            text.take(block)
-            if len(text.numbers) >= numbers_at_once:
-                yield text.numbers
-                text.numbers = array("d")
-    text.finish()
-    if text.numbers:
-        yield text.numbers
+            facets.read(block)
+            if len(facets.numbers) >= numbers_at_once:
+                yield facets.numbers
+                facets.numbers = array("d")
+    facets.finish()
+    if facets.numbers:
+        yield facets.numbers
 
 
 def _blocks(file: BinaryIO) -> Iterator[bytes]:
-    """Whole lines in lower case, hardly a blank one, as far as the end of a facet where facets are as usual."""
+    """The file in blocks of whole lines in lower case, without long runs of blank lines.
+
+    A block ends at the end of a facet where facets have the usual form.
+    """
     while block := file.read(_BLOCK_BYTES):
         lines = [block]
         for _ in range(2 * _USUAL_FACET.count(b"|")):  # a few may be blank
@@ -88,32 +91,32 @@ def _blocks(file: BinaryIO) -> Iterator[bytes]:
         yield _LINE_END.sub(b"\n", text).lstrip() if _BLANK_LINE.search(text) else text
 
 
-class _Text:
-    """The facets of an ASCII STL: line by line, and a block at once if it is written as nearly everybody does."""
+class _FacetReader:
+    """Reads the facets of an ASCII STL: a whole block at once if its form is the usual one, else line by line."""
 
     def __init__(self) -> None:
         self.numbers = array("d")
         self._opened = self._closed = self._corners = 0
 
-    def take(self, block: bytes) -> None:
-        """Read some lines in lower case. Raises ModelError."""
+    def read(self, block: bytes) -> None:
+        """Read a block of lines in lower case. Raises ModelError."""
         numbers = _usual_facets(block) if self._opened == self._closed else None
         if numbers is None:
-            self._take_lines(block)
+            self._read_lines(block)
             return
         self.numbers.extend(numbers)
-        facets = len(numbers) // 9
-        self._opened += facets
-        self._closed += facets
-        self._corners += 3 * facets
+        count = len(numbers) // 9
+        self._opened += count
+        self._closed += count
+        self._corners += 3 * count
 
     def finish(self) -> None:
-        """Raises ModelError if that was all and no facet, or only a part of one."""
+        """Check the end of the file. Raises ModelError if there was no facet, or the last one is incomplete."""
         if self._opened == 0:
             raise _empty()
         self._check_facets()
 
-    def _take_lines(self, block: bytes) -> None:
+    def _read_lines(self, block: bytes) -> None:
         for line in block.split(b"\n"):
             word = line.lstrip()[:9]
             if word.startswith(b"vertex"):
@@ -131,8 +134,8 @@ class _Text:
 
 
 def _usual_facets(block: bytes) -> array[float] | None:
-    """The corners of a block that is nothing but whole facets of seven lines each; else None."""
-    if b"_" in block or b"|" in block:  # Python would read 1_0 as ten
+    """The corners of a block that holds only whole facets of seven lines each; None for any other block."""
+    if b"_" in block or b"|" in block:  # Python would read 1_0 as 10
         return None
     words = block.replace(b"\n", b" | ").split()
     width = len(_USUAL_FACET)
@@ -141,7 +144,7 @@ def _usual_facets(block: bytes) -> array[float] | None:
         words[place::width] != [word] * facets for place, word in enumerate(_USUAL_FACET) if word != b"0"
     ):
         return None
-    if words.count(b"|") != facets * _USUAL_FACET.count(b"|"):  # a line that ends within a normal
+    if words.count(b"|") != facets * _USUAL_FACET.count(b"|"):  # a line break inside a normal
         return None
     numbers = array("d", bytes(9 * 8 * facets))
     try:
@@ -153,11 +156,11 @@ def _usual_facets(block: bytes) -> array[float] | None:
 
 
 def make_unambiguous(path: Path, *, binary: bool) -> None:
-    """Change `path` (the worker's own copy) so that the slicer reads it as the dialect it is.
+    """Change the STL at `path` in place so that PrusaSlicer recognises its kind; the geometry stays as it is.
 
-    PrusaSlicer takes a binary STL for text when 128 of its bytes happen to be below 128 (a plain 190 mm cube
-    is enough), and text with an accented name for binary. The first triangle's attribute, which no slicer
-    reads, and the name after "solid" are free to change; the geometry is not touched.
+    PrusaSlicer reads a binary STL as ASCII when 128 certain bytes are all below 128 (a 190 mm cube is enough), and an
+    ASCII STL with an accented name as binary. So the first triangle's attribute, which no slicer reads, is set in a
+    binary file, and accents are replaced in the name of an ASCII one.
     """
     with path.open("r+b") as file:
         sniffed = file.read(_SNIFFED.stop)[_SNIFFED]
@@ -171,7 +174,7 @@ def make_unambiguous(path: Path, *, binary: bool) -> None:
 
 
 def _check_ascii_ends(head: bytes, tail: bytes) -> None:
-    # Not by a regular expression: its steps grow with the square of a tail full of "endsolid".
+    # Not a regular expression: its time would grow with the square of the number of "endsolid" in the tail.
     last_line = tail.rstrip().replace(b"\r", b"\n").rpartition(b"\n")[2]
     if b"endsolid" not in last_line.lower():
         raise ModelError("MODEL_TRUNCATED", "The STL ends in the middle; upload it again.")
@@ -182,7 +185,7 @@ def _check_ascii_ends(head: bytes, tail: bytes) -> None:
 def _corner(line: bytes) -> tuple[float, float, float]:
     try:
         _, x, y, z = line.split()
-        if b"_" not in line:  # Python would read 1_0 as ten
+        if b"_" not in line:  # Python would read 1_0 as 10
             return float(x), float(y), float(z)
     except ValueError:
         pass
@@ -206,7 +209,7 @@ def _empty() -> ModelError:
     return ModelError("MODEL_EMPTY")
 
 
-def _neither(size: int, head: bytes) -> ModelError:
+def _not_stl(size: int, head: bytes) -> ModelError:
     count = int.from_bytes(head[80:84], "little") if size >= HEADER_BYTES else 0
     expected = HEADER_BYTES + TRIANGLE_BYTES * count
     if 0 < count <= _PLAUSIBLE_TRIANGLES and size < expected:

@@ -1,4 +1,4 @@
-"""The model parts of a 3MF, read as a stream: meshes go to a sink at once, what is built of them is kept."""
+"""Read the model XML of a 3MF as a stream: meshes go to a sink as they are read, objects and build items are kept."""
 
 import re
 import sys
@@ -13,10 +13,10 @@ from printshop.geometry.threemf_package import part_name
 
 MAX_TRIANGLES = 5_000_000
 MAX_VERTICES = MAX_TRIANGLES
-"""Of all meshes together. A closed mesh has half as many corners as triangles."""
+"""Limit on all meshes together. A closed mesh has half as many corners as triangles."""
 MAX_OBJECTS = 10_000
 MAX_PLACEMENTS = 100_000
-"""Components and items of the whole model."""
+"""Limit on the components and build items of the whole model."""
 MAX_PARTS = 500
 MAX_PATH_CHARACTERS = 1024
 
@@ -26,7 +26,8 @@ _MATERIALS = "http://schemas.microsoft.com/3dmanufacturing/material/2015/02"
 _VERTEX = f"{CORE} vertex"
 _TRIANGLE = f"{CORE} triangle"
 _PATH = f"{_PRODUCTION} path"
-# What slicers and CAD write, give or take white space. Whatever else there is goes through expat, element by element.
+# The form in which nearly all slicers and CAD programs write corners and triangles, apart from white space. Such runs
+# are read by these expressions, many elements at once; expat reads all other elements one by one.
 _NUMBER = rb'="[-+.0-9eE]{1,40}+"'
 _INDEX = rb'="[0-9]{1,9}+"'
 _PLAIN_VERTICES = re.compile(rb"(?:\s*+<vertex x%b y%b z%b\s*+/>)++" % ((_NUMBER,) * 3))
@@ -37,12 +38,12 @@ _UNITS: Mapping[str, Unit] = {unit: unit for unit in UNIT_MM}
 _TYPES = {"model", "solidsupport", "support", "surface", "other"}
 
 type ObjectId = tuple[str, int]
-"""An object's part and its id there."""
+"""An object: the part that defines it, and its id in that part."""
 
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """A build item or a component: an object, and the 12 numbers that place it (row by row; none: as it is)."""
+    """A build item or a component: an object and the 12 numbers of its transform, row by row (empty: identity)."""
 
     object: ObjectId
     transform: tuple[float, ...]
@@ -50,7 +51,7 @@ class Placement:
 
 @dataclass(frozen=True, slots=True)
 class Composite:
-    """An object made of others."""
+    """An object made of other objects."""
 
     kind: str
     components: list[Placement]
@@ -60,8 +61,8 @@ class Composite:
 class _Mesh:
     vertices: int = 0
     triangles: int = 0
-    listing: bool = False
-    """Its triangles have begun: no more vertices."""
+    has_triangles_element: bool = False
+    """The <triangles> element has begun, so no further vertex may follow."""
 
 
 @dataclass(slots=True)
@@ -73,31 +74,31 @@ class _Object:
 
 
 class GeometrySink(Protocol):
-    """What takes the meshes as they are read: the model's unit first, then mesh by mesh corners and triangles."""
+    """Receives the meshes as they are read: first the model's unit, then each mesh's corners and triangles."""
 
     def begin(self, unit: str, *, by_prusa: bool) -> None: ...
 
     def open_mesh(self, key: ObjectId, kind: str) -> None: ...
 
     def vertices(self, numbers: Sequence[float]) -> None:
-        """Corners, three numbers each."""
+        """Some corners, three numbers each."""
         ...
 
     def list_triangles(self) -> None: ...
 
     def triangles(self, indices: Sequence[int]) -> None:
-        """Triangles, three corners each."""
+        """Some triangles, three corner indices each."""
         ...
 
     def close_mesh(self) -> None: ...
 
 
 class ModelReader:
-    """Reads model parts, the root first, and passes their meshes on to a GeometrySink at once.
+    """Reads model parts, the root part first, and passes their meshes to a GeometrySink.
 
-    Then `meshes` has the triangles of each object passed on, `composites` the objects made of others, `helpers` which
-    of both are no models (but supports, say), `items` the build, `parts` every part that was named (the root first),
-    and `unit` the model's.
+    After reading: `meshes` holds the triangle count of each object with a mesh, `composites` the objects made of
+    other objects, `helpers` those of both whose type is not "model" (supports, for example), `items` the build items,
+    `parts` every part that was named (the root first), `unit` the model's unit.
     """
 
     def __init__(self, out: GeometrySink, root: str) -> None:
@@ -131,7 +132,7 @@ class ModelReader:
         }
 
     def read(self, part: str, chunks: Iterable[bytes]) -> None:
-        """Read one part. Raises ModelError."""
+        """Read one part from its bytes. Raises ModelError."""
         self._part = part
         self._prefixes = {}
         self._object = self._mesh = None
@@ -157,11 +158,11 @@ class ModelReader:
         runs = {f"{CORE} vertices": self._vertex_run, f"{CORE} triangles": self._triangle_run}
         read_elements(chunks, start, end, self._prefixes.__setitem__, runs)
 
-    # -- the two elements of which there are millions: one by one, and in runs as nearly everybody writes them --
+    # -- vertex and triangle, of which there are millions: in runs of the usual form, or one by one ----------
 
     def _vertex(self, attributes: Mapping[str, str]) -> None:
         mesh = self._mesh
-        if mesh is None or mesh.listing:
+        if mesh is None or mesh.has_triangles_element:
             raise invalid("a vertex stands outside its mesh")
         try:
             x, y, z = float(attributes["x"]), float(attributes["y"]), float(attributes["z"])
@@ -172,7 +173,7 @@ class ModelReader:
     def _vertex_run(self, data: bytes) -> int:
         mesh = self._mesh
         run = _PLAIN_VERTICES.match(data)
-        if mesh is None or mesh.listing or run is None:
+        if mesh is None or mesh.has_triangles_element or run is None:
             return 0
         try:
             numbers = list(map(float, _VALUES.findall(data, 0, run.end())))
@@ -182,7 +183,7 @@ class ModelReader:
         return run.end()
 
     def _take_vertices(self, mesh: _Mesh, numbers: Sequence[float]) -> None:
-        # NaN is not less than anything; as max() may pass over it, each number is asked.
+        # Each number is compared, because NaN fails every comparison, while max() may skip it.
         if not all(-MAX_COORDINATE < number < MAX_COORDINATE for number in numbers):
             raise bad_number()
         mesh.vertices += len(numbers) // 3
@@ -192,7 +193,7 @@ class ModelReader:
 
     def _triangle(self, attributes: Mapping[str, str]) -> None:
         mesh = self._mesh
-        if mesh is None or not mesh.listing:
+        if mesh is None or not mesh.has_triangles_element:
             raise invalid("a triangle stands outside its mesh")
         try:
             corners = int(attributes["v1"]), int(attributes["v2"]), int(attributes["v3"])
@@ -203,7 +204,7 @@ class ModelReader:
     def _triangle_run(self, data: bytes) -> int:
         mesh = self._mesh
         run = _PLAIN_TRIANGLES.match(data)
-        if mesh is None or not mesh.listing or run is None:
+        if mesh is None or not mesh.has_triangles_element or run is None:
             return 0
         self._take_triangles(mesh, list(map(int, _VALUES.findall(data, 0, run.end()))))
         return run.end()
@@ -216,7 +217,7 @@ class ModelReader:
             raise too_complex()
         self._out.triangles(indices)
 
-    # -- the structure around them -------------------------------------------------------------------------
+    # -- all other elements ---------------------------------------------------------------------------------
 
     def _start_model(self, attributes: Mapping[str, str]) -> None:
         for prefix in attributes.get("requiredextensions", "").split():
@@ -244,7 +245,7 @@ class ModelReader:
         key = (self._part, _id(attributes, "id"))
         if key in self.meshes or key in self.composites or self._object:
             raise invalid("it defines an object twice")
-        self._objects += 1  # empty ones, too
+        self._objects += 1  # also counts objects without a mesh
         if self._objects > MAX_OBJECTS:
             raise too_complex()
         kind = attributes.get("type") or "model"
@@ -259,9 +260,9 @@ class ModelReader:
         self._out.open_mesh(self._object.key, self._object.kind)
 
     def _start_triangles(self, _: Mapping[str, str]) -> None:
-        if self._mesh is None or self._mesh.listing:
+        if self._mesh is None or self._mesh.has_triangles_element:
             raise invalid("a triangle stands outside its mesh")
-        self._mesh.listing = True
+        self._mesh.has_triangles_element = True
         self._out.list_triangles()
 
     def _end_mesh(self) -> None:
@@ -289,7 +290,7 @@ class ModelReader:
         self._object.components.append(self._placement(attributes))
 
     def _start_item(self, attributes: Mapping[str, str]) -> None:
-        # Only the root part builds; `printable` is PrusaSlicer's and Bambu Studio's mark for "not this time".
+        # Only the root part has a build. PrusaSlicer and Bambu Studio mark items to be left out as printable="0".
         if self._part == self.parts[0] and attributes.get("printable", "1") not in {"0", "false"}:
             self.items.append(self._placement(attributes))
 
@@ -300,8 +301,8 @@ class ModelReader:
         part = self._part
         if path := attributes.get(_PATH):
             if len(path) > MAX_PATH_CHARACTERS:
-                raise invalid("it refers to a part by an endless name")
-            part = sys.intern(part_name(path))  # one string for all the placements that name it
+                raise invalid("it refers to a part by a name that is too long")
+            part = sys.intern(part_name(path))  # one string for all placements that name it
             if part not in self.parts:
                 self.parts.append(part)
                 if len(self.parts) > MAX_PARTS:

@@ -1,8 +1,8 @@
-"""The ZIP package of a 3MF, opened with suspicion: its directory is judged before anything is unpacked.
+"""The ZIP package of a 3MF. Its directory is checked before anything is unpacked, because it may be hostile.
 
-Limits: entries, size of the directory, unpacked size (each and all), compression ratio; refused are encrypted,
-doubled and absolute or climbing names, and any method but stored and deflate (the others may take gigabytes of
-memory). What is read is streamed and checked against its CRC.
+Limits apply to the number of entries, the directory's size, each and all unpacked sizes, and the compression ratio.
+Errors are: encryption, duplicate names, absolute names, names with "..", and any compression but stored and deflate
+(others may take gigabytes of memory). Entries are streamed and checked against their CRC.
 """
 
 import posixpath
@@ -22,10 +22,10 @@ MAX_DIRECTORY_BYTES = 512 * 1024
 MAX_ENTRY_BYTES = 768 * 1024 * 1024
 MAX_TOTAL_BYTES = 1024 * 1024 * 1024
 MAX_RATIO = 200
-_RATIO_COUNTS_FROM = 1024 * 1024
+_RATIO_CHECKED_FROM_BYTES = 1024 * 1024
 _CHUNK = 64 * 1024
 
-# What zipfile raises on a damaged package.
+# The exceptions of zipfile for a damaged package.
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, struct.error, UnicodeDecodeError)
 
 _LOCAL_FILE = b"PK\x03\x04"
@@ -41,7 +41,7 @@ def looks_like_zip(head: bytes) -> bool:
 
 
 def check_ends(size: int, head: bytes, tail: bytes) -> None:
-    """Refuse what is plainly no 3MF: `head` and `tail` are the file's first and last bytes."""
+    """Raise ModelError if the file's first and last bytes, `head` and `tail`, show that it is not a 3MF."""
     if not looks_like_zip(head):
         raise ModelError("MODEL_NOT_3MF")
     start, length = _directory(size, tail)
@@ -54,7 +54,7 @@ def check_ends(size: int, head: bytes, tail: bytes) -> None:
 
 @contextmanager
 def open_package(path: Path) -> "Iterator[Package]":
-    """The package at `path`, its directory within the limits. Raises ModelError, also while it is read."""
+    """Open the package at `path` if its directory is within the limits. Raises ModelError, also inside the block."""
     size = path.stat().st_size
     with path.open("rb") as file:
         file.seek(max(0, size - 65_557))
@@ -69,7 +69,7 @@ def open_package(path: Path) -> "Iterator[Package]":
 
 
 class Package:
-    """Part names (absolute in the package, without the leading slash) and their bytes."""
+    """The parts of a 3MF by name (absolute in the package, without the leading slash)."""
 
     def __init__(self, archive: zipfile.ZipFile) -> None:
         self._archive = archive
@@ -89,7 +89,7 @@ class Package:
 
     @contextmanager
     def chunks(self, name: str, limit: int = MAX_ENTRY_BYTES) -> Iterator[Iterable[bytes]]:
-        """The part's bytes, to be streamed within the block. Raises ModelError if it is absent or too large."""
+        """Stream the part's bytes inside the block. Raises ModelError if it is absent or larger than `limit`."""
         entry = self._entries.get(part_name(name))
         if entry is None:
             raise ModelError("MODEL_3MF_INVALID", f"The 3MF refers to a part it does not hold: {name[:80]}.")
@@ -100,19 +100,19 @@ class Package:
 
 
 def part_name(name: str) -> str:
-    """One spelling for each part: OPC names do not tell upper from lower case."""
+    """Normalise a part's name. Names in an OPC package are case-insensitive."""
     return posixpath.normpath(name).lstrip("/").lower()
 
 
 def _directory(size: int, tail: bytes) -> tuple[int, int]:
-    """Start and length of the central directory. Judged before zipfile reads all of it into memory."""
+    """Start and length of the central directory, checked before zipfile reads all of it into memory."""
     end = tail.rfind(b"PK\x05\x06")
     if end < 0 or len(tail) - end < _END.size:
         raise ModelError("MODEL_TRUNCATED", "The 3MF ends in the middle; upload it again.")
     *_, entries, length, start, _comment = _END.unpack_from(tail, end)
     locator = end - _END64_LOCATOR.size
     if locator >= 0 and tail[locator : locator + 4] == b"PK\x06\x07":
-        # zipfile believes the 64-bit record whenever there is one, so that is the one to judge.
+        # zipfile uses the 64-bit record whenever there is one, so that record is the one to check.
         end = locator - _END64.size
         if end < 0 or tail[end : end + 4] != b"PK\x06\x06":
             raise _unsafe("has a directory that contradicts itself")
@@ -125,7 +125,7 @@ def _directory(size: int, tail: bytes) -> tuple[int, int]:
 
 
 def _check_entries(entries: list[zipfile.ZipInfo], directory: int) -> None:
-    """`directory`: where the central directory begins, and the entries have ended."""
+    """Check the entries; `directory` is the offset of the central directory, which follows them all."""
     if len(entries) > MAX_ENTRIES:
         raise _unsafe(f"holds more than {MAX_ENTRIES} files")
     total = 0
@@ -135,12 +135,12 @@ def _check_entries(entries: list[zipfile.ZipInfo], directory: int) -> None:
             raise _unsafe("is encrypted")
         if not 0 <= entry.header_offset < directory:
             raise _unsafe("has a directory that points outside of it")
-        # orig_filename still has what zipfile tidies away: a NUL, a backslash.
+        # orig_filename still holds the NUL or backslash that zipfile removes from filename.
         if _UNSAFE_NAME.search(entry.orig_filename):
             raise _unsafe("holds a path that leaves the package")
         if entry.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
             raise _unsafe("uses a compression that 3MF does not allow")
-        if entry.file_size > _RATIO_COUNTS_FROM and entry.file_size > MAX_RATIO * entry.compress_size:
+        if entry.file_size > _RATIO_CHECKED_FROM_BYTES and entry.file_size > MAX_RATIO * entry.compress_size:
             raise _unsafe(f"is compressed more than {MAX_RATIO}-fold")
     if total > MAX_TOTAL_BYTES:
         raise _unsafe(f"unpacks to more than {MAX_TOTAL_BYTES // 2**20} MB")

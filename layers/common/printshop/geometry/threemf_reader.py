@@ -1,4 +1,7 @@
-"""What a 3MF package places on the bed: its parts read in order, circles and absurd numbers refused."""
+"""Read a whole 3MF: its model parts in order, then the build that places their meshes on the bed.
+
+References in a circle, deep nesting and excessive counts are errors.
+"""
 
 import re
 from collections.abc import Container, Iterable, Iterator, Mapping
@@ -21,13 +24,13 @@ from printshop.geometry.threemf_model import (
 from printshop.geometry.threemf_package import Package, part_name
 
 MAX_DEPTH = 9
-"""Objects within objects: PrusaSlicer reads no more."""
+"""Levels of objects within objects; PrusaSlicer reads no more."""
 MAX_INSTANCES = 10_000
 
 _CONFIGS = ("Metadata/Slic3r_PE_model.config", "Metadata/model_settings.config")
 _MAX_CONFIG_BYTES = 8 * 1024 * 1024
 _MAX_RELATIONSHIPS_BYTES = 64 * 1024
-# What PrusaSlicer (first and third) and Bambu Studio or Orca (second) call a volume that is not simply printed.
+# How PrusaSlicer (first and third) and Bambu Studio or Orca (second) mark a volume that is not printed as it is.
 _HELPER_VOLUME = re.compile(
     rb'key="volume_type"\s+value="(?!ModelPart")|\bsubtype="(?!normal_part")|key="modifier"\s+value="1"'
 )
@@ -38,10 +41,11 @@ _RELATIONSHIP = "http://schemas.openxmlformats.org/package/2006/relationships Re
 
 
 @dataclass(frozen=True, slots=True)
-class Contents:
-    """A model but for its meshes, which went to the sink.
+class Build:
+    """What a 3MF places on the bed, without the meshes themselves, which the sink received.
 
-    `composites` has each object made of others after all that it refers to; `triangles` counts every instance.
+    `composites` holds the objects made of other objects, each after all objects that it refers to. `triangles` counts
+    the triangles of every instance.
     """
 
     unit: Unit
@@ -50,30 +54,34 @@ class Contents:
     triangles: int
 
 
-def read_model(package: Package, sink: GeometrySink, deadline: Deadline) -> Contents:
-    """Read the model of a package; its meshes go to `sink`, the root part's first. Raises ModelError."""
-    _refuse_helper_volumes(package)
+def read_model(package: Package, sink: GeometrySink, deadline: Deadline) -> Build:
+    """Read the model of a package and pass its meshes to `sink`, the root part's first. Raises ModelError."""
+    _check_helper_volumes(package)
     reader = ModelReader(sink, _model_part(package))
-    for part in reader.parts:  # grows while it is walked
+    for part in reader.parts:  # grows during the loop, as parts name further parts
         with package.chunks(part) as chunks:
             reader.read(part, deadline.watch(chunks))
-    made = {key: (triangles, 1) for key, triangles in reader.meshes.items()}
-    composites = {key: reader.composites[key] for key in _in_order(reader.composites)}
+    counts = {key: (triangles, 1) for key, triangles in reader.meshes.items()}
+    composites = {key: reader.composites[key] for key in _dependency_order(reader.composites)}
     for key, composite in composites.items():
         if key not in reader.helpers:
-            _refuse_helper_objects(reader.helpers, composite.components)
-        made[key] = _total(made, composite.components)
-    _refuse_helper_objects(reader.helpers, reader.items)
-    triangles, instances = _total(made, reader.items)
+            _check_helper_objects(reader.helpers, composite.components)
+        counts[key] = _total(counts, composite.components)
+    _check_helper_objects(reader.helpers, reader.items)
+    triangles, instances = _total(counts, reader.items)
     if triangles == 0:
         raise ModelError("MODEL_EMPTY", "The 3MF places no triangles on the bed; export the model again.")
     if triangles > MAX_TRIANGLES or instances > MAX_INSTANCES:
         raise too_complex()
-    return Contents(reader.unit, composites, reader.items, triangles)
+    return Build(reader.unit, composites, reader.items, triangles)
 
 
-def _in_order(composites: Mapping[ObjectId, Composite]) -> list[ObjectId]:
-    """Objects made of others, each after all that it refers to. Refuses circles and absurd depth."""
+def _dependency_order(composites: Mapping[ObjectId, Composite]) -> list[ObjectId]:
+    """The composites, each after all objects that it refers to.
+
+    Raises ModelError for a reference in a circle or nesting beyond MAX_DEPTH. Without recursion, as the depth is the
+    file's choice.
+    """
     depth: dict[ObjectId, int] = {}
     for start in composites:
         path: dict[ObjectId, Iterator[Placement]] = {}
@@ -81,16 +89,17 @@ def _in_order(composites: Mapping[ObjectId, Composite]) -> list[ObjectId]:
             path[start] = iter(composites[start].components)
         while path:
             key = next(reversed(path))
-            waiting = next(
-                (piece.object for piece in path[key] if _waits(piece.object, composites, depth)), None
+            missing = next(
+                (each.object for each in path[key] if each.object in composites and each.object not in depth),
+                None,
             )
-            if waiting is None:
+            if missing is None:
                 del path[key]
-                depth[key] = 1 + max(depth.get(piece.object, 0) for piece in composites[key].components)
-            elif waiting in path:
+                depth[key] = 1 + max(depth.get(each.object, 0) for each in composites[key].components)
+            elif missing in path:
                 raise invalid("an object is a part of itself")
             else:
-                path[waiting] = iter(composites[waiting].components)
+                path[missing] = iter(composites[missing].components)
             if len(path) > MAX_DEPTH + 1 or depth.get(key, 0) > MAX_DEPTH:
                 raise ModelError(
                     "MODEL_TOO_COMPLEX",
@@ -99,23 +108,19 @@ def _in_order(composites: Mapping[ObjectId, Composite]) -> list[ObjectId]:
     return list(depth)
 
 
-def _waits(key: ObjectId, composites: Mapping[ObjectId, Composite], done: Mapping[ObjectId, int]) -> bool:
-    return key in composites and key not in done
-
-
-def _total(made: Mapping[ObjectId, tuple[int, int]], placements: Iterable[Placement]) -> tuple[int, int]:
-    """Triangles and instances of several placements: nested components of a few bytes can mean billions."""
+def _total(counts: Mapping[ObjectId, tuple[int, int]], placements: Iterable[Placement]) -> tuple[int, int]:
+    """The triangles and instances of several placements; a few bytes of nested components can mean billions."""
     triangles = instances = 0
     for placement in placements:
-        if placement.object not in made:
+        if placement.object not in counts:
             raise invalid("it places an object that it does not hold")
-        triangles += made[placement.object][0]
-        instances += made[placement.object][1]
+        triangles += counts[placement.object][0]
+        instances += counts[placement.object][1]
     return triangles, instances
 
 
 def _model_part(package: Package) -> str:
-    """The root model part that the package's relationships name, else the customary one."""
+    """The root model part that the package's relationships name, or the usual one if they name none."""
     found: list[str] = []
 
     def start(name: str, attributes: Mapping[str, str]) -> None:
@@ -131,25 +136,25 @@ def _model_part(package: Package) -> str:
     return root
 
 
-def _refuse_helper_objects(helpers: Container[ObjectId], placements: Iterable[Placement]) -> None:
-    # PrusaSlicer cannot read a file that prints a support or a surface, and what it costs nobody could say.
+def _check_helper_objects(helpers: Container[ObjectId], placements: Iterable[Placement]) -> None:
+    # PrusaSlicer cannot read a file whose build contains a support or surface object, so it could not be priced.
     if any(placement.object in helpers for placement in placements):
-        raise _has_modifiers("supports or surfaces as objects of their own")
+        raise _modifiers_error("supports or surfaces as objects of their own")
 
 
-def _refuse_helper_volumes(package: Package) -> None:
-    # Slicers keep modifiers, negative volumes and support blockers inside the mesh and tell them apart in a config.
-    # Without that config they would be printed as solid parts: better no price than a wrong one.
+def _check_helper_volumes(package: Package) -> None:
+    # Slicers store modifiers, negative volumes and support blockers as meshes and mark them in a config file. The
+    # config is dropped here, so they would be printed as solid parts, at a wrong price.
     for name in _CONFIGS:
         if name not in package:
             continue
         with package.chunks(name, _MAX_CONFIG_BYTES) as chunks:
             config = b"".join(chunks)
         if _HELPER_VOLUME.search(config):
-            raise _has_modifiers("modifiers, negative volumes or support blockers")
+            raise _modifiers_error("modifiers, negative volumes or support blockers")
 
 
-def _has_modifiers(what: str) -> ModelError:
+def _modifiers_error(what: str) -> ModelError:
     return ModelError(
         "MODEL_HAS_MODIFIERS",
         f"The project holds {what}, which cannot be kept; export the plain model as STL or 3MF.",

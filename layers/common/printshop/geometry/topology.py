@@ -1,10 +1,10 @@
-"""How a mesh hangs together: open edges, edges of too many triangles, winding, bodies.
+"""Topology of a mesh: open edges, edges of more than two triangles, winding and separate bodies.
 
 topology(triangles)   (n,3,3) float32  ->  Topology
 
-Corners are one when their coordinates are equal, as the slicer sees it first of all; what lies a hair apart is
-open. Plain numpy, by sorting numbers: less time and memory than trimesh takes
-(benchmarks/inspection.py), and scipy's graphs would save nothing over `_count_bodies`.
+Two corners are the same if their coordinates are equal, as in the slicer's first step; a gap of any size is open.
+Written in numpy by sorting integers, which takes less time and memory than trimesh (benchmarks/inspection.py);
+scipy's graph functions would not be faster than `_count_bodies`.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 type Ids = npt.NDArray[np.int32]
-type Words = npt.NDArray[np.uint64]
+type Keys = npt.NDArray[np.uint64]
 
 _AT_ONCE = 1 << 16
 _MIXERS = (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9)
@@ -21,33 +21,33 @@ _MIXERS = (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9)
 
 @dataclass(frozen=True, slots=True)
 class Topology:
-    """Counts over a whole mesh. An edge is a pair of corners, whichever way it is passed."""
+    """Counts over a whole mesh. An edge is a pair of corners, regardless of its direction."""
 
     triangles: int
     degenerate_triangles: int
-    """Without area: two corners are one, or all lie in a line."""
+    """Triangles without area: two corners are the same, or all three lie on a line."""
     open_edges: int
-    """Of one triangle only: the rim of a hole."""
+    """Edges of one triangle only: the rim of a hole."""
     non_manifold_edges: int
-    """Of more than two triangles."""
+    """Edges of more than two triangles."""
     misdirected_edges: int
-    """Of two triangles that pass it the same way: one of them is wound inside out."""
+    """Edges that both of their triangles traverse in the same direction: one of the two faces inwards."""
     bodies: int
-    """Pieces that touch nowhere, not in a corner either."""
+    """Separate bodies, which share no corner."""
 
     @property
     def is_watertight(self) -> bool:
-        """Every edge has two triangles, and there is one."""
+        """Every edge has exactly two triangles, and there is at least one body."""
         return self.bodies > 0 and self.open_edges == 0 and self.non_manifold_edges == 0
 
     @property
     def is_consistent(self) -> bool:
-        """Neighbours are wound alike: the mesh has one outside."""
+        """Neighbouring triangles face the same way."""
         return self.misdirected_edges == 0
 
 
 def topology(triangles: npt.NDArray[np.float32]) -> Topology:
-    """Measure (n,3,3) finite corners. Memory: some 120 bytes a triangle."""
+    """Count the topology of triangles, shape (n,3,3), all finite. Memory: about 120 bytes a triangle."""
     degenerate = _count_degenerate(triangles)
     faces, corners = _weld(triangles)
     collapsed = (faces[0] == faces[1]) | (faces[1] == faces[2]) | (faces[2] == faces[0])
@@ -72,47 +72,46 @@ def topology(triangles: npt.NDArray[np.float32]) -> Topology:
 
 
 def _weld(triangles: npt.NDArray[np.float32]) -> tuple[Ids, int]:
-    """The corners by number, as (3,n), and a number above all of them; equal coordinates have equal numbers."""
-    marks = _marks(triangles)
-    # Sorting numbers is eight times as fast as sorting indices by them: each mark carries its place along,
-    # and gives up its last bits for that.
-    place_bits = np.uint64(len(marks).bit_length())
-    places_mask = (np.uint64(1) << place_bits) - np.uint64(1)
-    cut = marks & ~places_mask
-    cut |= np.arange(len(marks), dtype=np.uint64)
+    """Number the corners, equal ones alike. Returns the numbers as (3,n), and one more than the largest."""
+    hashes = _corner_hashes(triangles)
+    # Sorting integers is eight times as fast as argsort, so the last bits of each hash are replaced by its position.
+    position_bits = np.uint64(len(hashes).bit_length())
+    position_mask = (np.uint64(1) << position_bits) - np.uint64(1)
+    cut = hashes & ~position_mask
+    cut |= np.arange(len(hashes), dtype=np.uint64)
     cut.sort()
-    places = (cut & places_mask).astype(np.int32)
-    cut >>= place_bits
+    positions = (cut & position_mask).astype(np.int32)
+    cut >>= position_bits
     new = np.concatenate([[True], cut[1:] != cut[:-1]])
     del cut
     numbers = np.cumsum(new, dtype=np.int32)
-    whole = marks[places]
-    del marks
+    whole = hashes[positions]
+    del hashes
     clashes = ~new[1:] & (whole[1:] != whole[:-1])
     above = int(numbers[-1]) + 1
-    if clashes.any():  # marks that differed in their last bits alone: a handful
+    if clashes.any():  # a few hashes may differ only in the bits that were replaced
         mixed = np.isin(numbers, np.unique(numbers[1:][clashes]))
         distinct, again = np.unique(whole[mixed], return_inverse=True)
         numbers[mixed] = above + again
         above += len(distinct)
     corners = np.empty(len(numbers), np.int32)
-    corners[places] = numbers
+    corners[positions] = numbers
     return np.ascontiguousarray(corners.reshape(-1, 3).T), above
 
 
-def _marks(triangles: npt.NDArray[np.float32]) -> Words:
-    """A 64-bit mark of each corner (3n). Two corners of a million share one by chance in 1 mesh of 10⁷."""
+def _corner_hashes(triangles: npt.NDArray[np.float32]) -> Keys:
+    """A 64-bit hash of each corner (3n). Of a million corners, two collide in 1 of 10⁷ meshes."""
     coordinates = triangles.reshape(-1, 3)
-    marks = np.zeros(len(coordinates), np.uint64)
+    hashes = np.zeros(len(coordinates), np.uint64)
     for axis, mixer in enumerate(_MIXERS):
-        marks ^= (coordinates[:, axis] + np.float32(0)).view(np.uint32)  # + 0 makes -0 the same as 0
-        marks *= np.uint64(mixer)
-        marks ^= marks >> np.uint64(29)
-    return marks
+        hashes ^= (coordinates[:, axis] + np.float32(0)).view(np.uint32)  # + 0 turns -0 into 0
+        hashes *= np.uint64(mixer)
+        hashes ^= hashes >> np.uint64(29)
+    return hashes
 
 
-def _directed_edges(faces: Ids) -> Words:
-    """Each edge of each face as one number: lower corner, higher corner, and 1 if it is passed downwards."""
+def _directed_edges(faces: Ids) -> Keys:
+    """Each edge of each face as one integer: lower corner, higher corner, and 1 if it runs from higher to lower."""
     start, end = faces.ravel(), faces[[1, 2, 0]].ravel()
     edges = np.minimum(start, end).astype(np.uint64)
     edges <<= np.uint64(32)
@@ -121,23 +120,23 @@ def _directed_edges(faces: Ids) -> Words:
     return edges
 
 
-def _count_bodies(edges: Words, corners: int) -> int:
-    """Connected components by hooking every root to its lowest neighbour until no edge joins two.
+def _count_bodies(edges: Keys, corners: int) -> int:
+    """Count connected components: join every root to its lowest neighbour until no edge connects two roots.
 
-    Corners are numbered by their marks, at random as it were, so that a dozen rounds do for any mesh.
+    Corners are numbered in the order of their hashes, which is random, so a dozen rounds are enough for any mesh.
     """
-    one = (edges >> np.uint64(31)).astype(np.int32)
-    other = (edges & np.uint64(2**31 - 1)).astype(np.int32)
+    first = (edges >> np.uint64(31)).astype(np.int32)
+    second = (edges & np.uint64(2**31 - 1)).astype(np.int32)
     root = np.arange(corners, dtype=np.int32)
     on_an_edge = np.zeros(corners, bool)
-    on_an_edge[one] = on_an_edge[other] = True
-    while len(one):
-        np.minimum.at(root, np.maximum(one, other), np.minimum(one, other))
-        while not np.array_equal(above := root[root], root):
-            root = above
-        one, other = root[one], root[other]
-        apart = one != other
-        one, other = one[apart], other[apart]
+    on_an_edge[first] = on_an_edge[second] = True
+    while len(first):
+        np.minimum.at(root, np.maximum(first, second), np.minimum(first, second))
+        while not np.array_equal(parent := root[root], root):
+            root = parent
+        first, second = root[first], root[second]
+        unequal = first != second
+        first, second = first[unequal], second[unequal]
     return int(np.count_nonzero(on_an_edge & (root == np.arange(corners))))
 
 

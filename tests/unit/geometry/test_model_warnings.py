@@ -3,7 +3,7 @@
 import pytest
 
 from printshop.geometry.dimensions import Box, Geometry, Unit
-from printshop.geometry.warnings import find_warnings
+from printshop.geometry.model_warnings import find_warnings
 
 
 def solid(

@@ -1,6 +1,7 @@
-"""What a customer should look at before he orders: a model that was read, but hardly means what it says.
+"""Warnings about a model that can be read but is probably not what the customer meant: wrong unit, no volume, …
 
-A plain model gives no warning: the smallest nut and the thinnest emblem of PrusaSlicer's gallery are plain models.
+An ordinary model gives no warning; the limits let the smallest nut and the thinnest emblem of PrusaSlicer's gallery
+pass.
 """
 
 from typing import Annotated, Literal
@@ -21,19 +22,20 @@ type WarningCode = Literal[
 ]
 
 INCHES_BELOW_MM = 5.0
-"""Longest edge under which a model without a unit may well be one in inches: an M3 nut (6.35 mm) is none."""
+"""A model without a unit whose longest edge is shorter may be drawn in inches; an M3 nut (6.35 mm) is not."""
 METRES_BELOW_MM = 0.5
-NOTHING_BELOW_MM = 0.005
-"""As metres, still 5 mm."""
+"""A model without a unit whose longest edge is shorter may be drawn in metres."""
+TINY_BELOW_MM = 0.005
+"""Below this a model is too small in any unit: read in metres, 0.005 is 5 mm."""
 HUGE_ABOVE_MM = 1000.0
 THINNEST_MM = 0.1
 """Thinner than two of the thinnest layers, or a third of a nozzle."""
 _NO_THICKNESS_MM = 0.05
-"""Of its walls on the average, 2 × volume / area: the thinnest layer."""
+"""Average wall thickness (2 × volume / area) below which a model is a surface: the height of the thinnest layer."""
 
 
 class ModelWarning(BaseModel):
-    """One thing to look at: a stable code and a sentence that says what to do."""
+    """One warning: a stable code and a sentence that says what to do."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -42,9 +44,9 @@ class ModelWarning(BaseModel):
 
 
 def find_warnings(geometry: Geometry) -> list[ModelWarning]:
-    """At most three warnings: about size, about substance, and how a stated unit was read."""
-    size = _about_size(geometry)
-    found = [size, None if size else _about_substance(geometry), _about_unit(geometry)]
+    """At most three warnings: about size or thickness, about a unit that was converted, about inverted surfaces."""
+    size = _size_warning(geometry)
+    found = [size, None if size else _thickness_warning(geometry), _unit_warning(geometry)]
     if geometry.is_inverted:
         found.append(
             _warning("INSIDE_OUT", "The surface faces inwards; it is printed as if it faced outwards.")
@@ -52,14 +54,14 @@ def find_warnings(geometry: Geometry) -> list[ModelWarning]:
     return [warning for warning in found if warning]
 
 
-def _about_size(geometry: Geometry) -> ModelWarning | None:
+def _size_warning(geometry: Geometry) -> ModelWarning | None:
     box = geometry.box
     longest = max(box.x, box.y, box.z)
     if longest > HUGE_ABOVE_MM:
         return _warning(
             "HUGE", f"The model is {longest / 1000:.2f} m long; check its unit, or scale it down."
         )
-    if geometry.unit or not NOTHING_BELOW_MM <= longest < INCHES_BELOW_MM:
+    if geometry.unit or not TINY_BELOW_MM <= longest < INCHES_BELOW_MM:
         if longest < METRES_BELOW_MM:
             return _warning("TOO_SMALL", f"The model is {_edges(box)} mm: too small to print; scale it up.")
         return None
@@ -75,7 +77,7 @@ def _about_size(geometry: Geometry) -> ModelWarning | None:
     )
 
 
-def _about_substance(geometry: Geometry) -> ModelWarning | None:
+def _thickness_warning(geometry: Geometry) -> ModelWarning | None:
     box = geometry.box
     if min(box.x, box.y, box.z) < THINNEST_MM:
         return _warning("FLAT", f"The model is {_edges(box)} mm: too thin to print; give it a thickness.")
@@ -86,12 +88,12 @@ def _about_substance(geometry: Geometry) -> ModelWarning | None:
     return None
 
 
-def _about_unit(geometry: Geometry) -> ModelWarning | None:
+def _unit_warning(geometry: Geometry) -> ModelWarning | None:
     if geometry.unit is None or UNIT_MM[geometry.unit] == 1:
         return None
     return _warning(
         "UNIT_CONVERTED",
-        f"The 3MF states {geometry.unit} as its unit: it is read as {_edges(geometry.box)} mm; see that it is meant.",
+        f"The 3MF states {geometry.unit} as its unit: it is read as {_edges(geometry.box)} mm; check the size.",
     )
 
 
