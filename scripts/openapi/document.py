@@ -149,7 +149,7 @@ def _add_errors(responses: dict[str, Any], status: str, codes: list[str]) -> Non
 
 
 def _error_examples(document: dict[str, Any]) -> dict[str, Any]:
-    """An example of each error code that an operation names."""
+    """An example of each error code that an operation names; of a code with two statuses, the higher one's."""
     named = {
         (int(status), code)
         for path in document["paths"].values()
@@ -160,7 +160,7 @@ def _error_examples(document: dict[str, Any]) -> dict[str, Any]:
     }
     return {
         code: {"value": {"error": _error(status, code)}}
-        for status, code in sorted(named, key=lambda cause: cause[1])
+        for status, code in sorted(named, key=lambda cause: (cause[1], cause[0]))
     }
 
 
