@@ -31,7 +31,7 @@ def an_address() -> str:
 
 @dataclass
 class Client:
-    """A caller of the API: with a token, or nobody; each from an address of his own."""
+    """A caller of the API: with a token, or nobody; each from an address of their own."""
 
     api_url: str
     token: str = ""
@@ -89,7 +89,7 @@ def nobody(stack: Stack) -> Client:
 
 @pytest.fixture
 def customer(stack: Stack) -> Client:
-    """A client of his own for each test."""
+    """A new client for each test."""
     return sign_up(stack)
 
 

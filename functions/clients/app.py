@@ -185,6 +185,6 @@ def invite_user(body: Invitation, admin: AdminUser, services: ServicesDep) -> Da
     responses=error_responses("404 USER_NOT_FOUND", "409 LAST_ADMIN"),
 )
 def remove_user(id: RowId, admin: AdminUser, services: ServicesDep) -> Response:
-    """Delete a login, never the last admin's. A client's documents stay, his thread of messages goes."""
+    """Delete a login, never the last admin's. A client's documents stay, their thread of messages goes."""
     services.logins.delete(admin, id)
     return Response(status_code=204)

@@ -25,7 +25,7 @@ WRITING = ("404 USER_NOT_FOUND", "404 INVOICE_NOT_FOUND", "422 INVOICE_OF_ANOTHE
 def messages(
     user: ClientOrAdmin, services: ServicesDep, limit: Limit = 50, cursor: Cursor = None
 ) -> Page[Thread] | Page[Message]:
-    """To a client his thread, newest first, which reads it; to the shop one row a thread, latest first."""
+    """A client gets their own thread, newest first, and has then read it; the shop gets one row a thread."""
     if user.is_admin:
         threads, more = list_threads(services.database, limit=limit, cursor=cursor)
         return Page[Thread](data=threads, next_cursor=more)
@@ -52,7 +52,7 @@ def write(body: ThreadMessageRequest, user: ClientOrAdmin, services: ServicesDep
 def invoice_messages(
     id: RowId, user: ClientOrAdmin, services: ServicesDep, limit: Limit = 50, cursor: Cursor = None
 ) -> Page[Message]:
-    """What was written about an invoice, newest first; a client sees his own thread's."""
+    """What was written about an invoice, newest first; a client sees only their own thread."""
     page, more = list_invoice_messages(services.database, user, id, limit=limit, cursor=cursor)
     return Page(data=page, next_cursor=more)
 

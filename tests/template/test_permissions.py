@@ -32,7 +32,7 @@ def test_a_role_names_exact_resources_and_exact_actions(function: str, roles: Ro
         assert not [action for action in statement.actions if "*" in action or "?" in action]
         for resource in statement.resources:
             # The streams of the function's own log group, the six characters that end a secret's ARN, and whichever
-            # identity of the account's SES has verified the sender: his address or his domain.
+            # identity of the account's SES has verified the sender: the address or its domain.
             exact = resource.removesuffix(":*") if ":logs:" in resource else resource.removesuffix("-??????")
             exact = exact.removesuffix("*") if exact.endswith(":identity/*") else exact
             assert "*" not in exact

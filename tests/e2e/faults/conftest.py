@@ -26,7 +26,7 @@ def plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
 
 @pytest.fixture
 def customer(plant: Plant) -> Client:
-    """A customer of his own for each test, in this stack."""
+    """A new customer for each test, in this stack."""
     return plant.customer()
 
 

@@ -1,4 +1,4 @@
-"""Who is at the other end of a connection, what he has started, and where he works: as /proc tells it."""
+"""Which process is at the other end of a connection, what it has started, and where it works, read from /proc."""
 
 import contextlib
 import os

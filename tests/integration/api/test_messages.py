@@ -67,7 +67,7 @@ def test_reading_marks_what_the_other_side_wrote_and_shows_it_as_new_once(
     assert [message["readAt"] for message in customer.data("GET", "messages")] == [None, None]
     two, one = customer.data("GET", "messages")
     assert two["readAt"] is not None
-    assert one["readAt"] is None, "his own message waits for the shop"
+    assert one["readAt"] is None, "their own message waits for the shop"
     assert shop.data("GET", thread)[1]["readAt"] is None
     assert shop.data("GET", thread)[1]["readAt"] is not None
 
@@ -155,7 +155,7 @@ def test_about_an_invoice_the_shop_reaches_the_login_who_last_wrote_or_the_first
     assert shop.data("POST", path, {"body": "To the first"})["userId"] == first.user["id"]
     colleague.data("POST", "messages", {"body": "I take over"})
     assert shop.data("POST", path, {"body": "To the one who wrote"})["userId"] == colleague.user["id"]
-    # Each login sees his own thread.
+    # Each login sees its own thread.
     assert len(shop.data("GET", path)) == 2
     assert [row["body"] for row in first.data("GET", path)] == ["To the first"]
 

@@ -1,4 +1,4 @@
-"""The portal: what a client sees of his own, and nothing of what the shop keeps to itself."""
+"""The portal: what clients see of their own, and nothing of what the shop keeps to itself."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -19,7 +19,7 @@ NEW = "a password of my own"
 
 
 def settled(stack: Stack, database: psycopg.Connection, made: dict[str, Any]) -> Client:
-    """An invited user, as if he had chosen a password."""
+    """An invited user, as if they had chosen a password."""
     database.execute("update users set must_change_password = false where id = %s", (made["id"],))
     return log_in(stack, made["email"], made["oneTimePassword"])
 

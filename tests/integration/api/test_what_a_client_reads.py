@@ -1,4 +1,4 @@
-"""What stays the shop's own when a client reads his invoices, quotes and files; and text that no UTF-8 holds."""
+"""What stays the shop's own when clients read their invoices, quotes and files; and text that no UTF-8 holds."""
 
 import base64
 import json

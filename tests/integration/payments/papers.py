@@ -1,4 +1,4 @@
-"""What a customer holds in his hand: the text of an invoice's PDF and of the mail that brought it."""
+"""What a customer receives: the text of an invoice's PDF and of the mail that brought it."""
 
 import io
 import time

@@ -53,7 +53,7 @@ def test_each_further_attempt_doubles_the_pause_up_to_a_quarter_of_an_hour(shop:
         assert waits(shop, account) == 0
     steps = [round(pause / 30) for pause in pauses]
     assert steps[:5] == [1, 2, 4, 8, 16]
-    # While he waits that long, a little is forgiven: some pauses are as long as the one before.
+    # During such a wait, a little is forgiven: some pauses are as long as the one before.
     assert steps == sorted(steps)
     assert steps[-2:] == [30, 30]
 

@@ -63,7 +63,7 @@ class InvitedLogin(LoginSummary):
 
 
 def is_invitation(login: AuthUser) -> bool:
-    """Whether the shop made this login; else its owner signed up himself."""
+    """Whether the shop made this login; if not, its owner signed up."""
     return bool(login.app_metadata.get(INVITATION))
 
 

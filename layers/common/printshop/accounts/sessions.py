@@ -1,6 +1,6 @@
 """Opening, using and closing a login, on Supabase Auth.
 
-Each call has a client of its own: a signed-in user on a shared one would lend his session to the next request.
+Each call has a client of its own: a signed-in user on a shared one would lend their session to the next request.
 """
 
 from collections.abc import Callable
@@ -36,7 +36,7 @@ class Tokens:
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """A signed-in user and his session."""
+    """A signed-in user and their session."""
 
     user: User
     tokens: Tokens

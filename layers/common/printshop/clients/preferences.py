@@ -1,4 +1,4 @@
-"""What a client's orders begin with: he sets it in the portal, the shop sees it on his card."""
+"""What a client's orders begin with: set by the client in the portal, shown to the shop with the client."""
 
 from typing import Annotated
 

@@ -205,7 +205,7 @@ class Quote(_Document):
 
 
 class Entry(CamelModel):
-    """A line of an account. Above zero the client owes more by it, below zero less; `balance_cents` is what he owes
+    """A line of an account. Above zero the client owes more by it, below zero less; `balance_cents` is what they owe
     after it."""
 
     day: date = Field(alias="date")

@@ -218,7 +218,7 @@ def upload_invoice_attachment(
 def list_invoice_attachments(
     database: Database, client_scope: int | None, invoice_id: int
 ) -> list[Attachment]:
-    """Attachments of an invoice; `client_scope` a client sees only his own. Raises NotFound."""
+    """Attachments of an invoice; with a `client_scope` only that client's, None means all. Raises NotFound."""
     rows = database.call("list_attachments", p_client_scope=client_scope, p_invoice_id=invoice_id)
     return [Attachment.model_validate(row) for row in rows]
 

@@ -87,7 +87,7 @@ def _list(database: Database, client_scope: int | None, **by: int) -> list[Order
 def get_order_files_by_invoice(
     database: Database, client_scope: int | None, invoice_id: int
 ) -> list[OrderFile]:
-    """Files of an invoice; `client_scope` a client sees only his own, None sees all."""
+    """Files of an invoice; with a `client_scope` only that client's, None means all."""
     return _list(database, client_scope, p_invoice_id=invoice_id)
 
 

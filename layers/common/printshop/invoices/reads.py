@@ -1,4 +1,4 @@
-"""Reading invoices: a client sees his own, the shop sees all."""
+"""Reading invoices: clients see their own, the shop sees all."""
 
 from printshop.accounts.users import User
 from printshop.adapters.database import Database

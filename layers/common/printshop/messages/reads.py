@@ -36,7 +36,7 @@ def list_messages(
 def list_invoice_messages(
     database: Database, reader: User, invoice_id: int, *, limit: int, cursor: str | None
 ) -> tuple[list[Message], str | None]:
-    """What was written about an invoice: to the shop all of it, to a client what stands in his own thread."""
+    """What was written about an invoice: the shop sees all of it, clients see their own thread."""
     (before_id,) = decode_cursor(cursor, (int,))
     rows = database.call(
         "list_invoice_messages",

@@ -51,7 +51,7 @@ class Message(CamelModel, extra="forbid"):
 
 
 class Thread(CamelModel, extra="forbid"):
-    """A client's thread as the shop's list shows it: what he wrote and nobody read, and the latest message."""
+    """A client's thread as the shop's list shows it: how many of their messages are unread, and the latest one."""
 
     user_id: int
     user_name: str

@@ -7,7 +7,7 @@ from printshop.messages.schemas import InvoiceRelatedRequest, Message, MessageRe
 
 
 def write_to_thread(database: Database, sender: User, request: ThreadMessageRequest) -> Message:
-    """Write into the named thread, a client into his own. Raises NotFound, Unprocessable."""
+    """Write into the named thread, clients into their own. Raises NotFound, Unprocessable."""
     user_id = request.user_id
     if user_id is None and sender.is_admin:
         raise Unprocessable("USER_MISSING", details=[{"field": "userId"}])

@@ -42,7 +42,7 @@ class PriceRequest(StrictModel):
     items: Annotated[list[OrderedModel], Field(min_length=1, max_length=50)]
     shipping: Address
     client_id: Annotated[int | None, Field(ge=1, le=2**53)] = None
-    """An admin orders for this client; a client for himself."""
+    """An admin orders for this client; clients order for themselves."""
 
 
 class LineBreakdown(CamelModel):

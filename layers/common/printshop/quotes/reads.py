@@ -1,4 +1,4 @@
-"""Reading quotes: the shop sees all, a client his own that were sent, the holder of a link the one."""
+"""Reading quotes: the shop sees all, clients see their own that were sent, the holder of a link the one."""
 
 from printshop.accounts.users import User
 from printshop.adapters.database import Database

@@ -20,7 +20,7 @@ TIME_LIMIT: Final = 30.0
 
 GATEWAY_LIMIT: Final = 16.0
 """The same where a caller waits: with storage waited for before and after, within the 29 s of the function, so that
-he is told what happened."""
+the caller learns what happened."""
 
 RECYCLE_BYTES: Final = 350 * 1024 * 1024
 """A browser that has grown beyond this is replaced before the next document."""

@@ -209,7 +209,7 @@ class Storage:
         return url
 
     def signed_upload(self, bucket: Bucket, key: str) -> SignedUpload:
-        """A URL to which a client uploads the object himself, past the 6 MB of a Lambda event."""
+        """A URL to which a client uploads the object directly, past the 6 MB of a Lambda event."""
         with _storage_errors(bucket, key):
             answer = self._storage.from_(bucket).create_signed_upload_url(key)
         return SignedUpload(url=answer["signed_url"], token=answer["token"])
